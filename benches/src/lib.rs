@@ -1,0 +1,1 @@
+//! Seeded workloads that the benchmarks share.

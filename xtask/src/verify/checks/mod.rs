@@ -1,0 +1,26 @@
+//! The checks, a file per crate.
+
+mod cross;
+mod dsp;
+mod linalg;
+mod nn_core;
+mod nn_invert;
+mod quad;
+mod rl_pg;
+
+use super::check::Check;
+
+/// Every check, lowest layer first.
+#[must_use]
+pub fn all() -> Vec<Check> {
+    [
+        linalg::CHECKS,
+        nn_core::CHECKS,
+        nn_invert::CHECKS,
+        rl_pg::CHECKS,
+        dsp::CHECKS,
+        quad::CHECKS,
+        cross::CHECKS,
+    ]
+    .concat()
+}

@@ -1,0 +1,6 @@
+//! What `rl-pg` claims.
+
+use crate::verify::check::Check;
+
+/// The checks of this file.
+pub(super) const CHECKS: &[Check] = &[];
