@@ -103,7 +103,7 @@ pub enum Error {
         row: usize,
         /// Its column.
         column: usize,
-        /// |a_ij − conj(a_ji)|.
+        /// |`a_ij` − `conj(a_ji)`|.
         difference: f64,
     },
     /// Every algorithm that was tried gave up, or failed its own check.

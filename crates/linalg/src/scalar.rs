@@ -45,8 +45,8 @@ impl Scalar for f32 {
 }
 
 impl Scalar for f64 {
-    const EPSILON: f64 = Self::EPSILON;
-    const MIN_POSITIVE: f64 = Self::MIN_POSITIVE;
+    const EPSILON: Self = Self::EPSILON;
+    const MIN_POSITIVE: Self = Self::MIN_POSITIVE;
 
     fn real_to_f64(x: Self) -> f64 {
         x
