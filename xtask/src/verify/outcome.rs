@@ -159,10 +159,7 @@ mod tests {
             ((0.0, f64::NAN, 1.0), "the limit is NaN, and must be finite and not negative"),
             ((0.0, f64::INFINITY, 1.0), "the limit is inf, and must be finite and not negative"),
             ((0.0, -1.0, 1.0), "the limit is -1e0, and must be finite and not negative"),
-            (
-                (-2.0, 1.0, 3.0),
-                "measured -2e0, and a measurement is a magnitude, at least 0",
-            ),
+            ((-2.0, 1.0, 3.0), "measured -2e0, and a measurement is a magnitude, at least 0"),
             ((0.0, 1.0, f64::NAN), "the control measured NaN, so there is no control"),
         ] {
             assert_eq!(evidence(case).judge(), Verdict::Error(problem.to_owned()), "{case:?}");

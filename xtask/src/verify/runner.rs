@@ -99,9 +99,7 @@ fn collect(
     let mut running: BTreeMap<usize, (Instant, Instant)> = BTreeMap::new();
     loop {
         let message = match running.values().map(|&(_, notice)| notice).min() {
-            Some(notice) => {
-                receiver.recv_timeout(notice.saturating_duration_since(Instant::now()))
-            }
+            Some(notice) => receiver.recv_timeout(notice.saturating_duration_since(Instant::now())),
             None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match message {

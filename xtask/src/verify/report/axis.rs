@@ -61,7 +61,7 @@ impl Range {
         (x / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)
     }
 
-    /// Two to eight ticks at round values; powers of ten on a logarithmic axis that spans two.
+    /// Two to nine ticks at round values; powers of ten on a logarithmic axis that spans two.
     #[must_use]
     pub fn ticks(&self) -> Vec<Tick> {
         match self.scale {
@@ -82,10 +82,20 @@ impl Range {
                 .map(|power| Tick { fraction: self.place(power), label: power_label(power) })
                 .collect();
         }
-        // Less than two powers of ten in sight: round values, at their uneven places.
+        if self.high - self.low > 0.7 {
+            // Few powers of ten in sight: twice and five times one as well.
+            let powers = steps(self.low.floor(), 1.0, self.high);
+            return powers
+                .flat_map(|power| [(1.0, power), (2.0, power), (5.0, power)])
+                .map(|(digit, power)| Tick {
+                    fraction: self.place(power + f64::log10(digit)),
+                    label: label(digit * 10_f64.powf(power), power, power),
+                })
+                .filter(|tick| (0.0..=1.0).contains(&tick.fraction))
+                .collect();
+        }
         round_values(10_f64.powf(self.low), 10_f64.powf(self.high))
             .into_iter()
-            .filter(|(value, _)| *value > 0.0)
             .map(|(value, label)| Tick { fraction: self.place(value.log10()), label })
             .collect()
     }
@@ -105,18 +115,14 @@ fn round_values(low: f64, high: f64) -> Vec<(f64, String)> {
     if !(rough > TINY && rough.is_finite()) {
         return Vec::new();
     }
-    let mut exponent = rough.log10().floor();
-    let mut digit = 10.0;
-    for candidate in [1.0, 2.0, 5.0] {
-        if rough <= candidate * 10_f64.powf(exponent) * (1.0 + 1e-9) {
-            digit = candidate;
-            break;
-        }
-    }
+    let power = rough.log10().floor();
+    let (digit, exponent) = match rough / 10_f64.powf(power) {
+        lead if lead < 1.5 => (1.0, power),
+        lead if lead < 3.5 => (2.0, power),
+        lead if lead < 7.5 => (5.0, power),
+        _ => (1.0, power + 1.0),
+    };
     let step = digit * 10_f64.powf(exponent);
-    if digit > 5.0 {
-        exponent += 1.0;
-    }
     let leading = low.abs().max(high.abs()).log10().floor();
     steps((low / step).ceil(), 1.0, (high / step).floor())
         .map(|k| (k * step, label(k * step, leading, exponent)))
@@ -192,10 +198,10 @@ mod tests {
 
     #[test]
     fn linear_ticks_are_round() {
-        assert_eq!(labels(&[0.0, 1.0], Scale::Linear), ["0.0", "0.5", "1.0"]);
-        assert_eq!(labels(&[-3.0, 9.0], Scale::Linear), ["0", "5"]);
-        assert_eq!(labels(&[0.0, 60.0], Scale::Linear), ["0", "20", "40", "60"]);
-        assert_eq!(labels(&[0.0, 0.04], Scale::Linear), ["0.00", "0.01", "0.02", "0.03", "0.04"]);
+        assert_eq!(labels(&[0.0, 1.0], Scale::Linear), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(&[-3.0, 9.0], Scale::Linear), ["-2", "0", "2", "4", "6", "8"]);
+        assert_eq!(labels(&[0.0, 60.0], Scale::Linear), ["0", "10", "20", "30", "40", "50", "60"]);
+        assert_eq!(labels(&[0.0, 0.04], Scale::Linear), ["0", "0.01", "0.02", "0.03", "0.04"]);
         assert_eq!(
             labels(&[0.0, 2e-9], Scale::Linear),
             ["0", "5·10⁻¹⁰", "1.0·10⁻⁹", "1.5·10⁻⁹", "2.0·10⁻⁹"]
@@ -209,7 +215,19 @@ mod tests {
             labels(&[1e-16, 1.0], Scale::Log),
             ["10⁻¹⁵", "10⁻¹²", "10⁻⁹", "10⁻⁶", "10⁻³", "10⁰"]
         );
-        assert_eq!(labels(&[2.0, 8.0], Scale::Log), ["2", "4", "6", "8"]);
+        assert_eq!(labels(&[2.0, 50.0], Scale::Log), ["2", "5", "10", "20", "50"]);
+        assert_eq!(
+            labels(&[2e-9, 7e-9], Scale::Log),
+            ["2·10⁻⁹", "3·10⁻⁹", "4·10⁻⁹", "5·10⁻⁹", "6·10⁻⁹", "7·10⁻⁹"]
+        );
+        assert_eq!(
+            labels(&[5.0, 8.0], Scale::Log),
+            ["5.0", "5.5", "6.0", "6.5", "7.0", "7.5", "8.0"]
+        );
+        assert_eq!(
+            labels(&[1.0, 1.001], Scale::Log),
+            ["1.0000", "1.0002", "1.0004", "1.0006", "1.0008", "1.0010"]
+        );
     }
 
     #[test]

@@ -52,8 +52,8 @@ fn svg(plot: &Plot, title: &str) -> String {
     let horizontal = Range::around(values(|point| point.0), plot.x.scale);
     let vertical = Range::around(values(|point| point.1), plot.y.scale);
     let (x_ticks, y_ticks) = (horizontal.ticks(), vertical.ticks());
-    let longest = y_ticks.iter().map(|tick| tick.label.chars().count()).max().unwrap_or(0);
-    let left = 14.0 + CHARACTER * f64::from(u32::try_from(longest).unwrap_or(0)).max(3.0);
+    let labels = y_ticks.iter().map(|tick| width_of(&tick.label));
+    let left = labels.fold(3.0 * CHARACTER, f64::max) + 14.0;
     let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
     let x_of = |fraction: f64| left + fraction * (right - left);
     let y_of = |fraction: f64| bottom - fraction * (bottom - TOP);
@@ -62,14 +62,18 @@ fn svg(plot: &Plot, title: &str) -> String {
         "<div class=\"plot\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
          aria-label=\"{title}\">\n"
     );
+    // As many labels as fit beside one another, with a character between them.
+    let widest = x_ticks.iter().map(|tick| width_of(&tick.label)).fold(0.0, f64::max) + CHARACTER;
+    let mut free = f64::NEG_INFINITY;
     for tick in &x_ticks {
         let (x, label) = (x_of(tick.fraction), &tick.label);
         let _ = writeln!(svg, "<path class=\"grid\" d=\"M{x:.1} {TOP}V{bottom}\"/>");
-        let _ = writeln!(
-            svg,
-            "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
-            bottom + 17.0
-        );
+        if x >= free {
+            let y = bottom + 17.0;
+            let _ =
+                writeln!(svg, "<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{label}</text>");
+            free = x + widest;
+        }
     }
     for tick in &y_ticks {
         let (y, label) = (y_of(tick.fraction), &tick.label);
@@ -92,7 +96,7 @@ fn svg(plot: &Plot, title: &str) -> String {
     let _ = writeln!(
         svg,
         "<text class=\"label\" x=\"{:.1}\" y=\"15\">{}</text>",
-        left.min(14.0),
+        4.0,
         escape(plot.y.label)
     );
     let mut empty = true;
@@ -116,6 +120,10 @@ fn svg(plot: &Plot, title: &str) -> String {
     }
     svg.push_str("</svg></div>\n");
     svg
+}
+
+fn width_of(label: &str) -> f64 {
+    label.chars().map(|_| CHARACTER).sum()
 }
 
 fn class(index: usize, mark: Mark) -> String {

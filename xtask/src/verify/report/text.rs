@@ -49,14 +49,14 @@ pub fn still_running(check: &Check, elapsed: Duration) -> String {
 #[must_use]
 pub fn table(outcomes: &[Outcome], width: usize, color: Color) -> String {
     let mut text = format!(
-        "\n      {:width$}  {:>8}     {:>8} {:>8} {:>8}\n",
+        "\n      {:width$}  {:>8}     {:7} {:>8} {:>8}\n",
         "check", "measured", "limit", "ratio", "control"
     );
     for outcome in outcomes {
         let word = paint(outcome, color);
         let line = match &outcome.evidence {
             Some(evidence) => format!(
-                "{word} {:width$}  {:>8} {:3} {:>8} {:>8} {:>8}",
+                "{word} {:width$}  {:>8} {:3} {:7} {:>8} {:>8}",
                 outcome.check.id,
                 number(evidence.measured),
                 sign(evidence),
