@@ -80,10 +80,10 @@ fn a_run_says_what_it_found_and_ends_with_a_summary() -> Result<(), BoxError> {
     assert_eq!(lines[0], "3 checks, seed 9, 1 thread");
     let (start, end) = lines[1].split_at("PASS  [".len());
     assert_eq!(start, "PASS  [");
-    assert!(end.ends_with("s] quad/pass  measured 1.0e-16 <= 1.0e-13 | control 5.0e-1"), "{end}");
+    assert!(end.ends_with("s] quad/pass  measured 1.0e-16 <= 1.0e-13 | control 0.500"), "{end}");
     assert_eq!(lines[5], "      check      measured     limit      ratio  control");
-    assert_eq!(lines[6], "PASS  quad/pass   1.0e-16 <=  1.0e-13   1.0e-3   5.0e-1");
-    assert_eq!(lines[7], "FAIL  quad/fail   2.0e-13 >   1.0e-13     2.00   5.0e-1");
+    assert_eq!(lines[6], "PASS  quad/pass   1.0e-16 <=  1.0e-13   1.0e-3    0.500");
+    assert_eq!(lines[7], "FAIL  quad/fail   2.0e-13 >   1.0e-13     2.00    0.500");
     assert!(lines[8].starts_with("ERROR dsp/panic  panicked at "));
     let details = "
 FAIL  quad/fail
@@ -91,7 +91,7 @@ FAIL  quad/fail
   claim     Two <unequal> numbers are & stay apart.
   measured  2.0e-13 > 1.0e-13
   reason    n·eps, where n < 500
-  control   the <trapezoid> rule: 5.0e-1
+  control   the <trapezoid> rule: 0.500
   note      Noted \"here\".
   rerun     cargo xtask verify quad/fail --seed 9
 ";
@@ -111,6 +111,8 @@ fn standard_output_is_json_alone_when_it_is_asked_for() -> Result<(), BoxError> 
     assert_eq!(value["checks"].as_array().map(Vec::len), Some(11));
     assert!(err.contains("PASS ") && err.ends_with("; seed 2026\n"), "{err}");
 
+    let report = temporary("json-file");
+    let directory = report.to_string_lossy();
     let file = report.join("verify.json");
     let (code, out, _) =
         verify(&[samples::PASS], &["--json", &file.to_string_lossy(), "--report", &directory])?;

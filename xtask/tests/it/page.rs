@@ -76,7 +76,7 @@ fn the_page_shows_all_of_a_check() {
         "measured 2e-13, above the limit 1e-13",
         "2.0e-13 ≰ 1.0e-13",
         "n·eps, where n &lt; 500",
-        "the &lt;trapezoid&gt; rule: 5.0e-1, above the limit",
+        "the &lt;trapezoid&gt; rule: 0.500, above the limit",
         "Noted &quot;here&quot;.",
         "cargo xtask verify quad/fail --seed 5",
         "sample 3 is odd",

@@ -124,7 +124,8 @@ fn round_values(low: f64, high: f64) -> Vec<(f64, String)> {
     };
     let step = digit * 10_f64.powf(exponent);
     let leading = low.abs().max(high.abs()).log10().floor();
-    steps((low / step).ceil(), 1.0, (high / step).floor())
+    // A round end belongs to the axis, whatever the division's last bit says.
+    steps((low / step - 1e-9).ceil(), 1.0, (high / step + 1e-9).floor())
         .map(|k| (k * step, label(k * step, leading, exponent)))
         .collect()
 }

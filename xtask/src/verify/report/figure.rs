@@ -9,8 +9,8 @@ use super::axis::Range;
 use super::page::escape;
 use crate::verify::plot::{Mark, Plot, Series};
 
-const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 320.0;
+const WIDTH: f64 = 460.0;
+const HEIGHT: f64 = 300.0;
 /// Room for the label of the vertical axis above, ticks and label of the horizontal one below.
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 46.0;
@@ -59,7 +59,7 @@ fn svg(plot: &Plot, title: &str) -> String {
     let y_of = |fraction: f64| bottom - fraction * (bottom - TOP);
 
     let mut svg = format!(
-        "<div class=\"plot\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
+        "<svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
          aria-label=\"{title}\">\n"
     );
     // As many labels as fit beside one another, with a character between them.
@@ -118,7 +118,7 @@ fn svg(plot: &Plot, title: &str) -> String {
             f64::midpoint(TOP, bottom)
         );
     }
-    svg.push_str("</svg></div>\n");
+    svg.push_str("</svg>\n");
     svg
 }
 
@@ -135,7 +135,8 @@ fn class(index: usize, mark: Mark) -> String {
     format!("{kind} s{}", index % COLORS)
 }
 
-/// The path through the points that `place` can show. A line of no length is a dot, by its round cap.
+/// The path through the points that `place` can show. A point between two gaps is a short dash, and a
+/// line of no length a dot, by its round cap.
 fn path(series: &Series, place: impl Fn((f64, f64)) -> Option<(f64, f64)>) -> String {
     let placed: Vec<_> = series.points.iter().map(|&point| place(point)).collect();
     if series.mark == Mark::Dots {
@@ -151,11 +152,12 @@ fn path(series: &Series, place: impl Fn((f64, f64)) -> Option<(f64, f64)>) -> St
     let mut path = String::new();
     for run in placed.split(Option::is_none) {
         let run: Vec<_> = run.iter().copied().flatten().collect();
+        if let [(x, y)] = run[..] {
+            let _ = write!(path, "M{:.1} {y:.1}h4", x - 2.0);
+            continue;
+        }
         for (index, (x, y)) in thin(&run).into_iter().enumerate() {
             let _ = write!(path, "{}{x:.1} {y:.1}", if index == 0 { 'M' } else { ' ' });
-        }
-        if run.len() == 1 {
-            path.push_str("h0");
         }
     }
     path
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn a_point_that_is_not_finite_is_a_gap() {
         let points = [(0.0, 0.0), (1.0, 2.0), (2.0, f64::NAN), (3.0, 4.0)];
-        assert_eq!(through(Mark::Line, &points), "M0.0 0.0 1.0 2.0M3.0 4.0h0");
+        assert_eq!(through(Mark::Line, &points), "M0.0 0.0 1.0 2.0M1.0 4.0h4");
         assert_eq!(through(Mark::Dots, &points), "M0 0h0M1 2h0M3 4h0");
         assert_eq!(through(Mark::Line, &[(f64::NAN, 0.0)]), "");
     }

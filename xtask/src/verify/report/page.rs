@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::figure::figure;
-use super::{number, ratio, rerun};
+use super::{number, rerun};
 use crate::verify::outcome::{Outcome, Verdict};
 
 /// The whole page.
@@ -47,7 +47,7 @@ fn table(html: &mut String, outcomes: &[Outcome]) {
             [
                 ("measured", number(evidence.measured)),
                 ("limit", number(evidence.limit)),
-                ("ratio", ratio(evidence.ratio())),
+                ("ratio", number(evidence.ratio())),
                 ("control", number(evidence.control.measured)),
             ]
         });
@@ -57,7 +57,10 @@ fn table(html: &mut String, outcomes: &[Outcome]) {
                     let _ = write!(html, "<td data-name=\"{name}\">{value}</td>");
                 }
             }
-            None => html.push_str("<td></td><td></td><td></td><td></td>"),
+            None => {
+                let problem = escape(outcome.verdict.problem().unwrap_or_default());
+                let _ = write!(html, "<td colspan=\"4\">{problem}</td>");
+            }
         }
         html.push_str("</tr>\n");
     }
@@ -86,7 +89,7 @@ fn section(html: &mut String, outcome: &Outcome, seed: u64) {
         let (measured, limit) = (number(evidence.measured), number(evidence.limit));
         let exceeds = if evidence.control_failed() { "above" } else { "not above" };
         row(html, "measured", &format!("{measured} {sign} {limit}"));
-        row(html, "ratio", &format!("{} of the limit", ratio(evidence.ratio())));
+        row(html, "ratio", &format!("{} of the limit", number(evidence.ratio())));
         row(html, "limit from", evidence.reason);
         let control = &evidence.control;
         let found = number(control.measured);
@@ -101,8 +104,10 @@ fn section(html: &mut String, outcome: &Outcome, seed: u64) {
         "<dt>run again</dt><dd><code>{}</code></dd>\n</dl>",
         escape(&rerun(check.id, seed))
     );
-    for plot in outcome.evidence.iter().flat_map(|evidence| &evidence.plots) {
-        html.push_str(&figure(plot));
+    let plots = outcome.evidence.as_ref().map_or(&[][..], |evidence| &evidence.plots);
+    if !plots.is_empty() {
+        let figures: String = plots.iter().map(figure).collect();
+        let _ = writeln!(html, "<div class=\"figures\">\n{figures}</div>");
     }
     html.push_str("</section>\n");
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::{number, ratio, rerun};
+use super::{number, rerun};
 use crate::verify::check::{Check, Evidence};
 use crate::verify::outcome::{Outcome, Verdict};
 use crate::verify::runner::Plan;
@@ -61,7 +61,7 @@ pub fn table(outcomes: &[Outcome], width: usize, color: Color) -> String {
                 number(evidence.measured),
                 sign(evidence),
                 number(evidence.limit),
-                ratio(evidence.ratio()),
+                number(evidence.ratio()),
                 number(evidence.control.measured),
             ),
             None => format!("{word} {:width$}  {}", outcome.check.id, first_line(outcome)),
