@@ -4,6 +4,7 @@
 //! this crate's.
 
 mod error;
+mod gemm;
 mod lu;
 mod product;
 mod scalar;

@@ -1,6 +1,8 @@
 //! Matrix products.
 
+use crate::gemm::Job;
 use crate::{DMatrix, DMatrixView, DMatrixViewMut, Error, Result, Scalar};
+use nalgebra::{Const, Dyn};
 
 /// How many threads a product may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,57 +19,115 @@ pub enum Threads {
 ///
 /// `&DMatrix` and `DMatrixView` convert into it; see [`transpose`] and [`adjoint`] for the rest.
 #[derive(Debug, Clone, Copy)]
-pub struct Operand<'a, T: Scalar> {
-    view: DMatrixView<'a, T>,
-    form: Form,
+pub struct Operand<'a, T: nalgebra::Scalar> {
+    stored: DMatrixView<'a, T>,
+    transposed: bool,
+    conjugated: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Plain,
-    Transposed,
-    Adjoint,
+impl<'a, T: Scalar> Operand<'a, T> {
+    /// The matrix whose column j is `data[j * column_stride..][..rows]`.
+    ///
+    /// Columns may overlap (`column_stride < rows`): the patches of an image, which a convolution
+    /// multiplies by its weights, are such a matrix, and need not be copied.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] where `data` is shorter than the last column's end.
+    ///
+    /// # Examples
+    /// Every window of three samples, times the weights of a second difference:
+    /// ```
+    /// use linalg::{DMatrix, Operand, product, transpose};
+    /// let squares = [0.0, 1.0, 4.0, 9.0, 16.0];
+    /// let windows = Operand::from_slice(&squares, 3, 3, 1)?;
+    /// let weights = DMatrix::from_column_slice(3, 1, &[1.0, -2.0, 1.0]);
+    /// let difference = product(transpose(&weights), windows)?;
+    /// assert_eq!(difference, DMatrix::from_element(1, 3, 2.0));
+    /// # Ok::<(), linalg::Error>(())
+    /// ```
+    pub fn from_slice(
+        data: &'a [T],
+        rows: usize,
+        columns: usize,
+        column_stride: usize,
+    ) -> Result<Self> {
+        let needed = match (rows, columns) {
+            (0, _) | (_, 0) => Some(0),
+            _ => (columns - 1).checked_mul(column_stride).and_then(|n| n.checked_add(rows)),
+        };
+        if needed.is_none_or(|needed| needed > data.len()) {
+            return Err(Error::OutOfRange {
+                argument: "data.len()",
+                value: data.len() as f64,
+                expected: "at least (columns - 1) * column_stride + rows",
+            });
+        }
+        let stored = DMatrixView::from_slice_with_strides_generic(
+            data,
+            Dyn(rows),
+            Dyn(columns),
+            Const::<1>,
+            Dyn(column_stride),
+        );
+        Ok(stored.into())
+    }
 }
 
-impl<T: Scalar> Operand<'_, T> {
+impl<T: nalgebra::Scalar> Operand<'_, T> {
     /// Rows and columns as the product sees them.
     #[must_use]
     pub fn shape(&self) -> (usize, usize) {
-        match self.form {
-            Form::Plain => self.view.shape(),
-            Form::Transposed | Form::Adjoint => (self.view.ncols(), self.view.nrows()),
-        }
+        let (rows, columns) = self.stored.shape();
+        if self.transposed { (columns, rows) } else { (rows, columns) }
     }
 
-    fn to_matrix(self) -> DMatrix<T> {
-        match self.form {
-            Form::Plain => self.view.into_owned(),
-            Form::Transposed => self.view.transpose(),
-            Form::Adjoint => self.view.adjoint(),
-        }
+    /// Columns as the product sees them.
+    pub(crate) fn columns(&self) -> usize {
+        self.shape().1
+    }
+
+    /// The same numbers with rows and columns exchanged.
+    pub(crate) fn flipped(self) -> Self where T: Copy {
+        Self { transposed: !self.transposed, ..self }
+    }
+
+    /// Whether the columns that lie contiguous in memory are rows of the factor.
+    pub(crate) fn is_transposed(&self) -> bool {
+        self.transposed
+    }
+
+    /// Whether the factor's entries are the conjugates of those stored.
+    pub(crate) fn is_conjugated(&self) -> bool {
+        self.conjugated
+    }
+
+    /// A column of the matrix in memory.
+    #[inline(always)]
+    pub(crate) fn stored_column(&self, column: usize) -> &[T] {
+        self.stored.column(column).data.into_slice()
     }
 }
 
 impl<'a, T: Scalar> From<&'a DMatrix<T>> for Operand<'a, T> {
     fn from(matrix: &'a DMatrix<T>) -> Self {
-        Self { view: matrix.as_view(), form: Form::Plain }
+        Self::from(matrix.as_view())
     }
 }
 
 impl<'a, T: Scalar> From<DMatrixView<'a, T>> for Operand<'a, T> {
-    fn from(view: DMatrixView<'a, T>) -> Self {
-        Self { view, form: Form::Plain }
+    fn from(stored: DMatrixView<'a, T>) -> Self {
+        Self { stored, transposed: false, conjugated: false }
     }
 }
 
 /// The transpose of `matrix` as a factor of a product; nothing is copied.
 pub fn transpose<T: Scalar>(matrix: &DMatrix<T>) -> Operand<'_, T> {
-    Operand { view: matrix.as_view(), form: Form::Transposed }
+    Operand { stored: matrix.as_view(), transposed: true, conjugated: false }
 }
 
 /// The conjugate transpose of `matrix` as a factor of a product; nothing is copied.
 pub fn adjoint<T: Scalar>(matrix: &DMatrix<T>) -> Operand<'_, T> {
-    Operand { view: matrix.as_view(), form: Form::Adjoint }
+    Operand { stored: matrix.as_view(), transposed: true, conjugated: true }
 }
 
 /// The product a·b as a new matrix, on the calling thread.
@@ -104,8 +164,8 @@ pub fn gemm<'a, 'b, T: Scalar>(
     a: impl Into<Operand<'a, T>>,
     b: impl Into<Operand<'b, T>>,
     beta: T,
-    mut c: DMatrixViewMut<'_, T>,
-    _threads: Threads,
+    c: DMatrixViewMut<'_, T>,
+    threads: Threads,
 ) -> Result<()> {
     let (a, b) = (a.into(), b.into());
     let ((m, k), (kb, n)) = (a.shape(), b.shape());
@@ -127,12 +187,6 @@ pub fn gemm<'a, 'b, T: Scalar>(
             expected_columns: n,
         });
     }
-    let ab = a.to_matrix() * b.to_matrix() * alpha;
-    if beta == T::zero() {
-        c.copy_from(&ab);
-    } else {
-        c *= beta;
-        c += ab;
-    }
+    T::multiply(&Job { alpha, a, b, beta, lower: None }, c, threads);
     Ok(())
 }

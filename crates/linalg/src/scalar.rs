@@ -4,7 +4,7 @@ use nalgebra::{Complex, ComplexField, RealField};
 
 mod sealed {
     #[expect(unnameable_types, reason = "that is what seals the traits below")]
-    pub trait Sealed {}
+    pub trait Sealed: crate::gemm::Entry {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
     impl Sealed for nalgebra::Complex<f32> {}
