@@ -3,14 +3,31 @@
 //! The vocabulary is nalgebra's dynamic matrices and vectors, re-exported here; the algorithms are
 //! this crate's.
 
+mod door;
+mod eigenvalues;
 mod error;
+mod evidence;
+#[cfg(feature = "faer")]
+mod faer_kernels;
 mod gemm;
+mod hermitian;
+mod hessenberg;
+mod jacobi;
+mod kernels;
 mod lu;
+mod orthonormal;
+mod precision;
 mod product;
 mod scalar;
+mod svd;
+mod tridiagonal;
 
+pub use eigenvalues::eigenvalues;
 pub use error::{Error, Result};
+pub use hermitian::{HermitianEigen, hermitian_eigenvalues};
 pub use lu::Lu;
 pub use nalgebra::{self, Complex, DMatrix, DMatrixView, DMatrixViewMut, DVector};
 pub use product::{Operand, Threads, adjoint, gemm, product, transpose};
 pub use scalar::{Real, Scalar};
+pub use svd::{Svd, condition_number, singular_values};
+pub use tridiagonal::{TridiagonalSpectrum, tridiagonal_eigen, tridiagonal_spectrum};

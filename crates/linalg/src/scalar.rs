@@ -2,6 +2,8 @@
 
 use nalgebra::{Complex, ComplexField, RealField};
 
+use crate::precision::Precision;
+
 mod sealed {
     #[expect(unnameable_types, reason = "that is what seals the traits below")]
     pub trait Sealed: crate::gemm::Entry {}
@@ -14,7 +16,7 @@ mod sealed {
 /// An entry of a matrix: `f32`, `f64`, `Complex<f32>` or `Complex<f64>`.
 ///
 /// Sealed: the kernels are compiled for these four and for no other type.
-pub trait Scalar: sealed::Sealed + ComplexField + Copy + Default {
+pub trait Scalar: sealed::Sealed + Precision + ComplexField + Copy + Default {
     /// The distance from 1 to the next larger number of this precision, 2⁻²³ or 2⁻⁵².
     const EPSILON: f64;
     /// The smallest positive normal number of this precision.

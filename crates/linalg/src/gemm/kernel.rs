@@ -51,7 +51,10 @@ pub(super) struct ComplexTile<const V: usize, const N: usize>;
 
 /// What the two kernels need of `f32` and `f64` beyond lanes.
 pub trait Part:
-    Lanes + PartialEq + std::ops::Mul<Output = Self> + std::ops::Add<Output = Self>
+    Lanes
+    + PartialEq
+    + std::ops::Mul<Output = Self>
+    + std::ops::Add<Output = Self>
     + std::ops::Sub<Output = Self>
 {
     const ZERO: Self;
@@ -136,14 +139,7 @@ impl<S: Simd, T: Part, const V: usize, const N: usize> Tile<S, T> for RealTile<V
     const COLUMNS: usize = N;
 
     #[inline(always)]
-    fn run(
-        simd: S,
-        scale: Scale<T>,
-        a: &[T],
-        b: &[T],
-        columns: &mut [&mut [T]],
-        row: usize,
-    ) {
+    fn run(simd: S, scale: Scale<T>, a: &[T], b: &[T], columns: &mut [&mut [T]], row: usize) {
         let rows = <Self as Tile<S, T>>::ROWS;
         let (a, _) = T::split::<S>(a).0.as_chunks::<V>();
         let (b, _) = b.as_chunks::<N>();
@@ -236,12 +232,20 @@ impl<S: Simd, P: Part, const V: usize, const N: usize> Tile<S, Complex<P>> for C
             P::split_mut::<S>(&mut im).0[..V].copy_from_slice(imaginary);
             let column = &mut column[row..];
             if beta.re == P::ZERO && beta.im == P::ZERO {
-                for (c, (&re, &im)) in column.iter_mut().zip(re.iter().zip(&im)).take(<Self as Tile<S, Complex<P>>>::ROWS) {
+                for (c, (&re, &im)) in column
+                    .iter_mut()
+                    .zip(re.iter().zip(&im))
+                    .take(<Self as Tile<S, Complex<P>>>::ROWS)
+                {
                     c.re = alpha.re * re - alpha.im * im;
                     c.im = alpha.re * im + alpha.im * re;
                 }
             } else {
-                for (c, (&re, &im)) in column.iter_mut().zip(re.iter().zip(&im)).take(<Self as Tile<S, Complex<P>>>::ROWS) {
+                for (c, (&re, &im)) in column
+                    .iter_mut()
+                    .zip(re.iter().zip(&im))
+                    .take(<Self as Tile<S, Complex<P>>>::ROWS)
+                {
                     let old = *c;
                     c.re = alpha.re * re - alpha.im * im + (beta.re * old.re - beta.im * old.im);
                     c.im = alpha.re * im + alpha.im * re + (beta.re * old.im + beta.im * old.re);

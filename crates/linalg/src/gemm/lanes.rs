@@ -101,18 +101,58 @@ macro_rules! lanes {
 }
 
 lanes!(
-    f32, f32s, as_simd_f32s, as_mut_simd_f32s, partial_load_f32s, partial_store_f32s, splat_f32s,
-    mul_f32s, add_f32s, mul_add_e_f32s, mul_add_e_f32s, reduce_sum_f32s
+    f32,
+    f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    partial_load_f32s,
+    partial_store_f32s,
+    splat_f32s,
+    mul_f32s,
+    add_f32s,
+    mul_add_e_f32s,
+    mul_add_e_f32s,
+    reduce_sum_f32s
 );
 lanes!(
-    f64, f64s, as_simd_f64s, as_mut_simd_f64s, partial_load_f64s, partial_store_f64s, splat_f64s,
-    mul_f64s, add_f64s, mul_add_e_f64s, mul_add_e_f64s, reduce_sum_f64s
+    f64,
+    f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    partial_load_f64s,
+    partial_store_f64s,
+    splat_f64s,
+    mul_f64s,
+    add_f64s,
+    mul_add_e_f64s,
+    mul_add_e_f64s,
+    reduce_sum_f64s
 );
 lanes!(
-    Complex<f32>, c32s, as_simd_c32s, as_mut_simd_c32s, partial_load_c32s, partial_store_c32s,
-    splat_c32s, mul_e_c32s, add_c32s, mul_add_e_c32s, conj_mul_add_e_c32s, reduce_sum_c32s
+    Complex<f32>,
+    c32s,
+    as_simd_c32s,
+    as_mut_simd_c32s,
+    partial_load_c32s,
+    partial_store_c32s,
+    splat_c32s,
+    mul_e_c32s,
+    add_c32s,
+    mul_add_e_c32s,
+    conj_mul_add_e_c32s,
+    reduce_sum_c32s
 );
 lanes!(
-    Complex<f64>, c64s, as_simd_c64s, as_mut_simd_c64s, partial_load_c64s, partial_store_c64s,
-    splat_c64s, mul_e_c64s, add_c64s, mul_add_e_c64s, conj_mul_add_e_c64s, reduce_sum_c64s
+    Complex<f64>,
+    c64s,
+    as_simd_c64s,
+    as_mut_simd_c64s,
+    partial_load_c64s,
+    partial_store_c64s,
+    splat_c64s,
+    mul_e_c64s,
+    add_c64s,
+    mul_add_e_c64s,
+    conj_mul_add_e_c64s,
+    reduce_sum_c64s
 );

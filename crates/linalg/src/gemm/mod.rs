@@ -81,27 +81,37 @@ fn blocked<S: Simd, T: Entry, K: Tile<S, T, Part = T::Part>>(
     let a_length = height * depth * T::PARTS;
     let b_length = width * depth * T::PARTS;
     let across = job.b.flipped();
-        let mut buffer = Buffer::<T::Part>::take();
-        let (a_block, b_block) = buffer.numbers(a_length + b_length).split_at_mut(a_length);
-        for column in (0..n).step_by(width) {
-            let columns = column..n.min(column + width);
-            for inner in (0..k).step_by(depth) {
-                let inners = inner..k.min(inner + depth);
-                let mut scale = job.scale();
-                if inner > 0 {
-                    scale.beta = T::ONE;
+    let mut buffer = Buffer::<T::Part>::take();
+    let (a_block, b_block) = buffer.numbers(a_length + b_length).split_at_mut(a_length);
+    for column in (0..n).step_by(width) {
+        let columns = column..n.min(column + width);
+        for inner in (0..k).step_by(depth) {
+            let inners = inner..k.min(inner + depth);
+            let mut scale = job.scale();
+            if inner > 0 {
+                scale.beta = T::ONE;
+            }
+            pack::pack(&across, columns.clone(), inners.clone(), K::COLUMNS, b_block);
+            for row in (0..m).step_by(height) {
+                let rows = row..m.min(row + height);
+                if is_above(job.lower, &rows, &columns) {
+                    continue;
                 }
-                pack::pack(&across, columns.clone(), inners.clone(), K::COLUMNS, b_block);
-                for row in (0..m).step_by(height) {
-                    let rows = row..m.min(row + height);
-                    if is_above(job.lower, &rows, &columns) {
-                        continue;
-                    }
-                    pack::pack(&job.a, rows.clone(), inners.clone(), K::ROWS, a_block);
-                    sweep::<S, T, K>(simd, scale, job.lower, a_block, b_block, inners.len(), rows, columns.clone(), c);
-                }
+                pack::pack(&job.a, rows.clone(), inners.clone(), K::ROWS, a_block);
+                sweep::<S, T, K>(
+                    simd,
+                    scale,
+                    job.lower,
+                    a_block,
+                    b_block,
+                    inners.len(),
+                    rows,
+                    columns.clone(),
+                    c,
+                );
             }
         }
+    }
 }
 
 /// Whether a block lies wholly above the triangle that is wanted.
