@@ -5,11 +5,15 @@
 
 mod error;
 mod lu;
+pub mod operator;
 mod product;
 mod scalar;
+mod sparse;
 
 pub use error::{Error, Result};
 pub use lu::Lu;
 pub use nalgebra::{self, Complex, DMatrix, DMatrixView, DMatrixViewMut, DVector};
+pub use operator::LinearOperator;
 pub use product::{Operand, Threads, adjoint, gemm, product, transpose};
 pub use scalar::{Real, Scalar};
+pub use sparse::{Csc, Csr};
