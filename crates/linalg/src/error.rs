@@ -106,6 +106,55 @@ pub enum Error {
         /// |`a_ij` − `conj(a_ji)`|.
         difference: f64,
     },
+    /// An entry of a sparse matrix that lies outside of it.
+    #[error("triplet {index} is at [{row}, {column}], outside of a {nrows} x {ncols} matrix")]
+    TripletOutside {
+        /// Index of the first such triplet.
+        index: usize,
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// Rows of the matrix.
+        nrows: usize,
+        /// Columns of the matrix.
+        ncols: usize,
+    },
+    /// An entry of a sparse matrix that is NaN or infinite.
+    #[error("triplet {index} at [{row}, {column}] is {value}, and every entry must be finite")]
+    TripletNotFinite {
+        /// Index of the first such triplet.
+        index: usize,
+        /// Its row.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// The value (for a complex one, the part that is not finite).
+        value: f64,
+    },
+    /// An operator that was made without its adjoint, asked for it.
+    #[error("the operator has no adjoint product, which LSQR and LSMR need; use GMRES or BiCGSTAB")]
+    NoAdjoint,
+    /// A zero on the diagonal, or none stored there, where the algorithm divides by it.
+    #[error("{argument}[{index}, {index}] is zero or not stored, and {algorithm} divides by it")]
+    ZeroDiagonal {
+        /// The argument's name.
+        argument: &'static str,
+        /// Row and column of the first such entry.
+        index: usize,
+        /// What divides by it.
+        algorithm: &'static str,
+    },
+    /// A function that returned NaN or infinity next to the point where it is differentiated.
+    #[error("f is {value} where x[{coordinate}] changes by {step:e}, and must be finite there")]
+    FunctionNotFinite {
+        /// Which entry of x was changed.
+        coordinate: usize,
+        /// By how much.
+        step: f64,
+        /// What the function returned.
+        value: f64,
+    },
     /// Every algorithm that was tried gave up, or failed its own check.
     #[error("{algorithm} did not converge on a {rows} x {columns} matrix")]
     NoConvergence {

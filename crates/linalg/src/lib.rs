@@ -21,13 +21,17 @@ mod product;
 mod scalar;
 mod svd;
 mod tridiagonal;
+pub mod operator;
+mod sparse;
 
 pub use eigenvalues::eigenvalues;
 pub use error::{Error, Result};
 pub use hermitian::{HermitianEigen, hermitian_eigenvalues};
 pub use lu::Lu;
 pub use nalgebra::{self, Complex, DMatrix, DMatrixView, DMatrixViewMut, DVector};
+pub use operator::LinearOperator;
 pub use product::{Operand, Threads, adjoint, gemm, product, transpose};
 pub use scalar::{Real, Scalar};
 pub use svd::{Svd, condition_number, singular_values};
 pub use tridiagonal::{TridiagonalSpectrum, tridiagonal_eigen, tridiagonal_spectrum};
+pub use sparse::{Csc, Csr};

@@ -1,0 +1,8 @@
+//! Sparse matrices by rows ([`Csr`](crate::Csr)) and by columns ([`Csc`](crate::Csc)).
+
+mod compressed;
+mod csc;
+mod csr;
+
+pub use csc::Csc;
+pub use csr::Csr;
