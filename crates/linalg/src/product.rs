@@ -60,14 +60,14 @@ impl<'a, T: Scalar> From<DMatrixView<'a, T>> for Operand<'a, T> {
     }
 }
 
-/// The transpose of `matrix` as a factor of a product; nothing is copied.
-pub fn transpose<T: Scalar>(matrix: &DMatrix<T>) -> Operand<'_, T> {
-    Operand { view: matrix.as_view(), form: Form::Transposed }
+/// The transpose of a matrix or view as a factor of a product; nothing is copied.
+pub fn transpose<'a, T: Scalar>(matrix: impl Into<DMatrixView<'a, T>>) -> Operand<'a, T> {
+    Operand { view: matrix.into(), form: Form::Transposed }
 }
 
-/// The conjugate transpose of `matrix` as a factor of a product; nothing is copied.
-pub fn adjoint<T: Scalar>(matrix: &DMatrix<T>) -> Operand<'_, T> {
-    Operand { view: matrix.as_view(), form: Form::Adjoint }
+/// The conjugate transpose of a matrix or view as a factor of a product; nothing is copied.
+pub fn adjoint<'a, T: Scalar>(matrix: impl Into<DMatrixView<'a, T>>) -> Operand<'a, T> {
+    Operand { view: matrix.into(), form: Form::Adjoint }
 }
 
 /// The product a·b as a new matrix, on the calling thread.
