@@ -15,14 +15,14 @@ mod hessenberg;
 mod jacobi;
 mod kernels;
 mod lu;
+pub mod operator;
 mod orthonormal;
 mod precision;
 mod product;
 mod scalar;
+mod sparse;
 mod svd;
 mod tridiagonal;
-pub mod operator;
-mod sparse;
 
 pub use eigenvalues::eigenvalues;
 pub use error::{Error, Result};
@@ -32,6 +32,6 @@ pub use nalgebra::{self, Complex, DMatrix, DMatrixView, DMatrixViewMut, DVector}
 pub use operator::LinearOperator;
 pub use product::{Operand, Threads, adjoint, gemm, product, transpose};
 pub use scalar::{Real, Scalar};
+pub use sparse::{Csc, Csr};
 pub use svd::{Svd, condition_number, singular_values};
 pub use tridiagonal::{TridiagonalSpectrum, tridiagonal_eigen, tridiagonal_spectrum};
-pub use sparse::{Csc, Csr};

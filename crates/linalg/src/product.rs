@@ -123,14 +123,15 @@ impl<'a, T: Scalar> From<DMatrixView<'a, T>> for Operand<'a, T> {
     }
 }
 
-/// The transpose of `matrix` as a factor of a product; nothing is copied.
-pub fn transpose<T: Scalar>(matrix: &DMatrix<T>) -> Operand<'_, T> {
-    Operand { stored: matrix.as_view(), transposed: true, conjugated: false }
+/// The transpose of a factor; nothing is copied.
+pub fn transpose<'a, T: Scalar>(factor: impl Into<Operand<'a, T>>) -> Operand<'a, T> {
+    factor.into().flipped()
 }
 
-/// The conjugate transpose of `matrix` as a factor of a product; nothing is copied.
-pub fn adjoint<T: Scalar>(matrix: &DMatrix<T>) -> Operand<'_, T> {
-    Operand { stored: matrix.as_view(), transposed: true, conjugated: true }
+/// The conjugate transpose of a factor; nothing is copied.
+pub fn adjoint<'a, T: Scalar>(factor: impl Into<Operand<'a, T>>) -> Operand<'a, T> {
+    let factor = factor.into().flipped();
+    Operand { conjugated: !factor.conjugated, ..factor }
 }
 
 /// The product a·b as a new matrix, on the calling thread.

@@ -1,0 +1,163 @@
+//! Putting a network together, with every size checked before anything runs.
+
+use std::sync::Arc;
+
+use linalg::{DMatrix, DVector, Real};
+use rand::Rng;
+
+use crate::check::{all_finite, size};
+use crate::{Activation, Dense, Error, Initializer, Layer, Network, Pointwise, Result};
+
+/// Collects the layers of a [`Network`]; sizes follow from the input's.
+///
+/// The first thing that does not fit is reported by [`NetworkBuilder::build`].
+///
+/// # Examples
+/// A given 3 x 3 matrix behind a layer of two units does not fit:
+/// ```
+/// use linalg::DMatrix;
+/// use nn_core::{Network, Tanh};
+///
+/// let error = Network::<f64>::builder(5)
+///     .dense_from(DMatrix::zeros(2, 5), vec![0.0; 2])
+///     .dense_from(DMatrix::identity(3, 3), vec![0.0; 3])
+///     .build_given()
+///     .unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "layer 0 (dense 5 -> 2) gives 2 values, but layer 1 (dense 3 -> 3) takes 3"
+/// );
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct NetworkBuilder<T: Real> {
+    inputs: usize,
+    initializer: Initializer,
+    layers: Vec<Arc<dyn Layer<T>>>,
+    /// The given parameters of each layer that has them.
+    given: Vec<Option<Vec<T>>>,
+    error: Option<Error>,
+}
+
+impl<T: Real> NetworkBuilder<T> {
+    pub(crate) fn new(inputs: usize) -> Self {
+        let error = (inputs == 0).then_some(Error::Empty { what: "the network's input" });
+        Self { inputs, initializer: Initializer::default(), layers: vec![], given: vec![], error }
+    }
+
+    /// How the weights of the layers that follow start; [`Initializer::GlorotUniform`] until said
+    /// otherwise.
+    pub fn initializer(mut self, initializer: Initializer) -> Self {
+        self.initializer = initializer;
+        self
+    }
+
+    /// Adds a [`Dense`] layer of `units` outputs, of random weights and zero biases.
+    pub fn dense(self, units: usize) -> Self {
+        let layer = Dense::new(self.outputs(), units, self.initializer);
+        self.layer(layer)
+    }
+
+    /// Adds a [`Dense`] layer that starts from `weight`, outputs x inputs, and `bias`.
+    pub fn dense_from(mut self, weight: DMatrix<T>, bias: Vec<T>) -> Self {
+        let (units, inputs) = weight.shape();
+        let checked = size("bias", "entries", bias.len(), units)
+            .and_then(|()| all_finite("weight", &weight))
+            .and_then(|()| all_finite("bias", &DMatrix::from_column_slice(units, 1, &bias)));
+        if let Err(error) = checked {
+            self.error.get_or_insert(error);
+        }
+        let mut parameters: Vec<T> = weight.data.into();
+        parameters.extend(bias);
+        let layer = Dense::new(inputs, units, self.initializer);
+        self.push(Arc::new(layer), Some(parameters))
+    }
+
+    /// Adds an activation, the caller's own or one of this crate's.
+    pub fn activation(self, activation: impl Activation<T> + 'static) -> Self {
+        let layer = Pointwise::new(activation, self.outputs());
+        self.layer(layer)
+    }
+
+    /// Adds any layer, the caller's own for one.
+    pub fn layer(self, layer: impl Layer<T> + 'static) -> Self {
+        self.push(Arc::new(layer), None)
+    }
+
+    /// The network, its weights drawn from `rng` layer by layer except where they were given.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] for a network without layers or a layer without outputs,
+    /// [`Error::InputSize`] and [`Error::LayerSizes`] where sizes do not fit, [`Error::Size`] and
+    /// [`Error::NotFinite`] for given weights and biases.
+    pub fn build(self, rng: &mut impl Rng) -> Result<Network<T>> {
+        self.assemble(Some(rng))
+    }
+
+    /// The network, where the parameters of every layer were given.
+    ///
+    /// # Errors
+    /// As [`NetworkBuilder::build`], and [`Error::Size`] where a layer has parameters that were not
+    /// given.
+    pub fn build_given(self) -> Result<Network<T>> {
+        self.assemble(None)
+    }
+
+    fn outputs(&self) -> usize {
+        self.layers.last().map_or(self.inputs, |layer| layer.outputs())
+    }
+
+    fn push(mut self, layer: Arc<dyn Layer<T>>, given: Option<Vec<T>>) -> Self {
+        if self.error.is_none() {
+            self.error = self.misfit(layer.as_ref());
+        }
+        self.layers.push(layer);
+        self.given.push(given);
+        self
+    }
+
+    /// What is wrong with `layer` as the next one.
+    fn misfit(&self, layer: &dyn Layer<T>) -> Option<Error> {
+        let (found, expected) = (self.outputs(), layer.inputs());
+        if layer.outputs() == 0 {
+            return Some(Error::Empty { what: "a layer's output" });
+        }
+        if found == expected {
+            return None;
+        }
+        Some(match self.layers.last() {
+            None => Error::InputSize { name: layer.describe(), found, expected },
+            Some(last) => Error::LayerSizes {
+                before: self.layers.len() - 1,
+                before_name: last.describe(),
+                outputs: found,
+                after: self.layers.len(),
+                after_name: layer.describe(),
+                inputs: expected,
+            },
+        })
+    }
+
+    fn assemble(self, mut rng: Option<&mut dyn Rng>) -> Result<Network<T>> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
+        if self.layers.is_empty() {
+            return Err(Error::Empty { what: "the list of layers" });
+        }
+        let mut parameters: Vec<T> = Vec::new();
+        for (layer, given) in self.layers.iter().zip(self.given) {
+            let len = layer.blocks().iter().map(crate::Block::len).sum();
+            let start = parameters.len();
+            match (given, rng.as_deref_mut()) {
+                (Some(given), _) => parameters.extend(given),
+                (None, Some(rng)) => {
+                    parameters.resize(start + len, T::zero());
+                    layer.initialize(&mut parameters[start..], rng);
+                }
+                (None, None) => size("the layer's given parameters", "entries", 0, len)?,
+            }
+        }
+        Ok(Network::from_parts(self.layers, DVector::from_vec(parameters)))
+    }
+}

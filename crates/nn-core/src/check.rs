@@ -1,0 +1,37 @@
+//! The checks that every door uses.
+
+use linalg::{DMatrix, Real};
+
+use crate::{Error, Result};
+
+/// Refuses a count that is not the expected one.
+pub(crate) fn size(
+    argument: &'static str,
+    unit: &'static str,
+    found: usize,
+    expected: usize,
+) -> Result<()> {
+    if found == expected { Ok(()) } else { Err(Error::Size { argument, unit, found, expected }) }
+}
+
+/// Refuses the first entry, in column order, that is a NaN or an infinity.
+pub(crate) fn all_finite<T: Real>(argument: &'static str, matrix: &DMatrix<T>) -> Result<()> {
+    match matrix.iter().position(|entry| !entry.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::NotFinite {
+            argument,
+            row: index % matrix.nrows(),
+            column: index / matrix.nrows(),
+            value: Real::to_f64(matrix[index]),
+        }),
+    }
+}
+
+/// Refuses a parameter that is not a finite number greater than 0.
+pub(crate) fn positive(argument: &'static str, value: f64) -> Result<()> {
+    if value > 0.0 && value.is_finite() {
+        Ok(())
+    } else {
+        Err(Error::OutOfRange { argument, value, expected: "a finite number greater than 0" })
+    }
+}

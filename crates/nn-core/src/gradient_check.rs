@@ -1,0 +1,190 @@
+//! Is the gradient right? Backpropagation against difference quotients, for any network and loss.
+
+use linalg::{DMatrix, Real};
+
+use crate::{Gradients, Loss, Network, Result, Trace};
+
+/// What [`gradient_check`] found, block by block.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+#[non_exhaustive]
+pub struct GradientReport {
+    /// Every matrix of parameters, first layer to last, and the input after them.
+    pub blocks: Vec<BlockReport>,
+}
+
+impl GradientReport {
+    /// The largest [`BlockReport::error`]; a NaN where one is a NaN.
+    #[must_use]
+    pub fn worst(&self) -> f64 {
+        // f64::max would drop a NaN.
+        let worse = |a: f64, b: f64| if b.is_nan() || b > a { b } else { a };
+        self.blocks.iter().map(|block| block.error).fold(0.0, worse)
+    }
+}
+
+/// How far the gradient of one matrix of parameters, or of the input, is from difference quotients.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct BlockReport {
+    /// The layer; `None` for the network's input.
+    pub layer: Option<usize>,
+    /// The layer's description and the matrix's name, as in `dense 2 -> 8 weight`.
+    pub name: String,
+    /// The largest disagreement beyond the quotient's own uncertainty, relative to the largest
+    /// entry of the block's gradient (of the whole gradient, where the block's is zero).
+    pub error: f64,
+    /// Row of that entry.
+    pub row: usize,
+    /// Its column.
+    pub column: usize,
+    /// Its derivative by backpropagation.
+    pub analytic: f64,
+    /// Its derivative by differences.
+    pub numeric: f64,
+    /// Entries whose quotient is uncertain to more than 1/1000 of the largest: the loss has a kink
+    /// within the step, as ReLU makes them. Nothing is said about these.
+    pub kinks: usize,
+}
+
+/// Compares the gradient of `loss` at `network` and `x`, of every parameter and of the input, with
+/// central differences of step h = ∛eps·max(1, |θ|).
+///
+/// Each quotient brings its own uncertainty, from a second one with half the step and from the
+/// second differences, so that a kink of a ReLU within the step is told from an error. What a
+/// smooth network in `f64` should show is 1e-7 or less; a derivative taken at a instead of z shows
+/// 1e-2 and more. Use `f64`: in `f32` only gross errors can be told. Four forward passes of the
+/// batch per parameter.
+///
+/// # Errors
+/// As [`Network::loss_and_gradient`].
+///
+/// # Examples
+/// ```
+/// use linalg::DMatrix;
+/// use nn_core::{MeanSquaredError, Network, Sin, gradient_check};
+/// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+///
+/// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+/// let network = Network::<f64>::builder(2).dense(3).activation(Sin).dense(1).build(&mut rng)?;
+/// let x = DMatrix::from_row_slice(2, 3, &[1.0, -2.0, 0.5, 0.5, 1.0, -1.5]);
+/// let targets = DMatrix::from_row_slice(1, 3, &[1.0, 0.0, -1.0]);
+/// let report = gradient_check(&network, &x, &MeanSquaredError::new(&targets)?)?;
+/// assert!(report.worst() < 1e-7, "{report:?}");
+/// assert_eq!(report.blocks[0].name, "dense 2 -> 3 weight");
+/// # Ok::<(), nn_core::Error>(())
+/// ```
+pub fn gradient_check<T: Real>(
+    network: &Network<T>,
+    x: &DMatrix<T>,
+    loss: &dyn Loss<T>,
+) -> Result<GradientReport> {
+    network.check_loss(x, loss)?;
+    let all: Vec<usize> = (0..x.ncols()).collect();
+    let mut trace = Trace::new();
+    let here = network.batch_loss(x, &all, loss, &mut trace)?;
+    network.run_backward(Gradients::Both, &mut trace)?;
+    let analytic: Vec<f64> = trace.gradient().iter().map(|&g| Real::to_f64(g)).collect();
+    let to_input = trace.input_gradient().map(|dx| dx.into_owned()).unwrap_or_default();
+    let to_input: Vec<f64> = to_input.iter().map(|&g| Real::to_f64(g)).collect();
+    let overall = largest(&analytic).max(largest(&to_input));
+
+    let mut blocks = Vec::new();
+    let mut moved = network.clone();
+    let mut start = 0;
+    for (index, layer) in network.layers().enumerate() {
+        for block in layer.blocks() {
+            let slopes = (start..start + block.len())
+                .map(|at| {
+                    let theta = network.parameters()[at];
+                    let slope = slope(theta, here, |theta| {
+                        moved.parameters_mut()[at] = theta;
+                        moved.batch_loss(x, &all, loss, &mut trace)
+                    });
+                    moved.parameters_mut()[at] = theta;
+                    slope
+                })
+                .collect::<Result<Vec<Slope>>>()?;
+            let name = format!("{} {}", layer.describe(), block.name);
+            let analytic = &analytic[start..start + block.len()];
+            let report = compare(&slopes, analytic, block.rows, overall);
+            blocks.push(BlockReport { layer: Some(index), name, ..report });
+            start += block.len();
+        }
+    }
+
+    let mut input = x.clone();
+    let slopes = (0..x.len())
+        .map(|at| {
+            let slope = slope(x[at], here, |value| {
+                input[at] = value;
+                network.batch_loss(&input, &all, loss, &mut trace)
+            });
+            input[at] = x[at];
+            slope
+        })
+        .collect::<Result<Vec<Slope>>>()?;
+    blocks.push(compare(&slopes, &to_input, x.nrows(), overall));
+    Ok(GradientReport { blocks })
+}
+
+/// A derivative by differences, and how uncertain it is.
+struct Slope {
+    value: f64,
+    uncertainty: f64,
+}
+
+/// The derivative at `theta` of the function `loss`, which is `here` there.
+fn slope<T: Real>(theta: T, here: f64, mut loss: impl FnMut(T) -> Result<f64>) -> Result<Slope> {
+    let step = T::EPSILON.cbrt() * Real::to_f64(theta).abs().max(1.0);
+    let mut quotients = |step: f64| -> Result<(f64, f64)> {
+        let step = <T as Real>::from_f64(step);
+        let (above, below) = (theta + step, theta - step);
+        let (up, down) = (loss(above)?, loss(below)?);
+        // The steps as they were rounded, not as they were meant.
+        let up_step = Real::to_f64(above - theta);
+        let down_step = Real::to_f64(theta - below);
+        let central = (up - down) / (up_step + down_step);
+        Ok((central, (up - here) / up_step - (here - down) / down_step))
+    };
+    let (wide, wide_bend) = quotients(step)?;
+    let (value, bend) = quotients(step / 2.0)?;
+    // Half the step leaves a quarter of a smooth function's error and half of its bend. A kink
+    // beside the point breaks the first rule, a kink at the point the second.
+    let uncertainty = (wide - value).abs() + (2.0 * bend - wide_bend).abs();
+    Ok(Slope { value, uncertainty })
+}
+
+fn compare(slopes: &[Slope], analytic: &[f64], rows: usize, overall: f64) -> BlockReport {
+    let mut report = BlockReport {
+        layer: None,
+        name: "input".to_owned(),
+        error: 0.0,
+        row: 0,
+        column: 0,
+        analytic: 0.0,
+        numeric: 0.0,
+        kinks: 0,
+    };
+    let numeric = slopes.iter().map(|slope| slope.value.abs()).fold(0.0, f64::max);
+    let scale = match largest(analytic).max(numeric) {
+        0.0 => overall,
+        scale => scale,
+    };
+    for (at, (slope, &analytic)) in slopes.iter().zip(analytic).enumerate() {
+        report.kinks += usize::from(slope.uncertainty > 1e-3 * scale);
+        let beyond = (slope.value - analytic).abs() - slope.uncertainty;
+        let error = if beyond <= 0.0 { 0.0 } else { beyond / scale };
+        // The first entry fills the report; a NaN replaces anything.
+        if at == 0 || error > report.error || (error.is_nan() && !report.error.is_nan()) {
+            report.error = error;
+            (report.row, report.column) = (at % rows, at / rows);
+            (report.analytic, report.numeric) = (analytic, slope.value);
+        }
+    }
+    report
+}
+
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |largest, value| value.abs().max(largest))
+}
