@@ -1,1 +1,8 @@
 //! To come.
+
+mod error;
+#[cfg(test)]
+mod fixture;
+pub mod peaks;
+
+pub use error::{Error, Result};
