@@ -75,7 +75,8 @@ impl Colatitudes {
         check_increasing(AXIS, theta, 2)?;
         let n = theta.len();
         let slack = SLACK * unit.half_turn / rings::real(n);
-        if let Some(index) = position(theta, |value| value < -slack || value > unit.half_turn + slack)
+        if let Some(index) =
+            position(theta, |value| value < -slack || value > unit.half_turn + slack)
         {
             return Err(Error::AngleOutOfRange {
                 axis: AXIS,
@@ -179,8 +180,7 @@ impl Azimuths {
         let repeated = (phi[n - 1] - first - turn).abs() < (phi[n - 1] - open_end).abs();
         let seam = if repeated { Seam::Repeated } else { Seam::Open };
         let steps = rings::real(seam.distinct(n));
-        let expected: Vec<f64> =
-            (0..n).map(|j| first + turn * rings::real(j) / steps).collect();
+        let expected: Vec<f64> = (0..n).map(|j| first + turn * rings::real(j) / steps).collect();
         let (index, off) = farthest(phi, &expected);
         if off <= slack {
             return Ok(Self { first: first * (PI / unit.half_turn), count: n, seam });
@@ -269,10 +269,12 @@ fn position(angles: &[f64], test: impl Fn(f64) -> bool) -> Option<usize> {
 
 /// Index and size of the largest difference.
 fn farthest(found: &[f64], expected: &[f64]) -> (usize, f64) {
-    found.iter().zip(expected).map(|(a, b)| (a - b).abs()).enumerate().fold(
-        (0, 0.0),
-        |worst, (index, off)| if off > worst.1 { (index, off) } else { worst },
-    )
+    found
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .enumerate()
+        .fold((0, 0.0), |worst, (index, off)| if off > worst.1 { (index, off) } else { worst })
 }
 
 #[cfg(test)]

@@ -178,7 +178,7 @@ fn northern_node(n: usize, k: usize) -> Node {
             };
         }
     }
-    // Unreachable in practice (tested for every n to 2000 and samples to 10⁶).
+    // Not reached: the tests run every n to 400, where Newton's method has farthest to go.
     let probe = away_from_poles(degree, theta);
     Node { theta, sine: probe.sine, cosine: probe.cosine, weight: probe.weight }
 }
@@ -287,4 +287,111 @@ fn inverse_gamma_ratio_squared(degree: f64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "counts are at most 2 MAX_NODES, far below 2^53")]
 fn count(n: usize) -> f64 {
     n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_nodes_match_the_printed_table() {
+        // M. Abramowitz and I. Stegun, Handbook of Mathematical Functions, table 25.4, n = 10.
+        let table = [
+            (0.148874338981631, 0.295524224714753),
+            (0.433395394129247, 0.269266719309996),
+            (0.679409568299024, 0.219086362515982),
+            (0.865063366688985, 0.149451349150581),
+            (0.973906528517172, 0.066671344308688),
+        ];
+        let rule = GaussLegendre::new(10).unwrap();
+        for (i, (node, weight)) in table.into_iter().enumerate() {
+            for (k, sign) in [(4 - i, 1.0), (5 + i, -1.0)] {
+                assert!((rule.nodes()[k] - sign * node).abs() < 6e-16, "node {k}");
+                assert!((rule.weights()[k] - weight).abs() < 6e-16, "weight {k}");
+            }
+        }
+    }
+
+    #[test]
+    fn nodes_and_weights_are_right_to_rounding() {
+        // θ, sin θ, cos θ and weight by mpmath 1.4 with 45 digits (Newton's method from Bessel zeros
+        // on the three-term recurrence). The cases cover both series and the seam between them.
+        #[rustfmt::skip]
+        let reference = [
+            (100, 0, 2.392851379957687255e-2, 2.392623039171211100e-2, 9.997137267734412337e-1, 7.346344905056717304e-4),
+            (100, 8, 2.735658223403245791e-1, 2.701663694440203984e-1, 9.628136542558155273e-1, 8.443871469668971403e-3),
+            (100, 9, 3.048206895905456571e-1, 3.001221356950098086e-1, 9.539007829254917428e-1, 9.380419653694457951e-3),
+            (100, 10, 3.360764161195064368e-1, 3.297855576905644125e-1, 9.440558701362559780e-1, 1.030780257486896959e-2),
+            (100, 49, 1.555166706034023843, 9.998778599638813703e-1, 1.562898442154308287e-2, 3.125542345386335695e-2),
+            (1000, 0, 2.403623645771928893e-3, 2.403621331320732746e-3, 9.999971112980755106e-1, 7.413338416432071517e-6),
+            (1000, 12, 4.003840489456982881e-2, 4.002770833188434993e-2, 9.991985701379368949e-1, 1.256781247645614613e-4),
+            (1000, 300, 9.443619000303087189e-1, 8.101230062941760830e-1, 5.862599378030928855e-1, 2.543804098773542845e-3),
+        ];
+        for (n, k, theta, sine, cosine, weight) in reference {
+            let rule = GaussLegendre::new(n).unwrap();
+            let relative =
+                |found: f64, expected: f64| (found / expected - 1.0).abs() / f64::EPSILON;
+            assert!(relative(rule.colatitudes()[k], theta) <= 1.5, "theta {k} of {n}");
+            assert!(relative(rule.sines()[k], sine) <= 1.5, "sine {k} of {n}");
+            assert!((rule.nodes()[k] - cosine).abs() <= f64::EPSILON, "node {k} of {n}");
+            assert!(relative(rule.weights()[k], weight) <= 2.5, "weight {k} of {n}");
+            assert_eq!(rule.nodes()[n - 1 - k], -rule.nodes()[k]);
+            assert_eq!(rule.weights()[n - 1 - k], rule.weights()[k]);
+        }
+    }
+
+    #[test]
+    fn polynomials_to_degree_2n_minus_1_are_exact_and_the_next_is_not() {
+        for n in (1..=400).chain([1000]) {
+            let rule = GaussLegendre::new(n).unwrap();
+            let mut before = vec![0.0; n];
+            let mut legendre = vec![1.0; n];
+            // ∫ P_k = 2 for k = 0, and 0 above; small rules are tried at every degree.
+            for k in 0..=2 * n {
+                if n <= 40 || k < 3 {
+                    let sum: f64 = legendre.iter().zip(rule.weights()).map(|(p, w)| p * w).sum();
+                    let error = sum - if k == 0 { 2.0 } else { 0.0 };
+                    if k < 2 * n {
+                        // Rounding of the recurrence at degree k and of the sum.
+                        let limit = f64::EPSILON * count(4 + n + k);
+                        assert!(error.abs() <= limit, "degree {k} of {n} nodes: {error:e}");
+                    } else {
+                        assert!(error.abs() > 0.1, "degree {k} of {n} nodes: {error:e}");
+                    }
+                }
+                for i in 0..n {
+                    let next =
+                        count(2 * k + 1) * rule.nodes()[i] * legendre[i] - count(k) * before[i];
+                    (before[i], legendre[i]) = (legendre[i], next / count(k + 1));
+                }
+                if n > 40 && k == 2 {
+                    break;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nodes_go_from_north_to_south_with_their_angles() {
+        for n in [1, 2, 3, 19, 20, 21, 22, 333, 4096, 100_001] {
+            let rule = GaussLegendre::new(n).unwrap();
+            assert!(rule.colatitudes().windows(2).all(|pair| pair[0] < pair[1]), "{n}");
+            assert!(rule.nodes().windows(2).all(|pair| pair[0] > pair[1]), "{n}");
+            assert!(rule.weights().iter().all(|&weight| weight > 0.0), "{n}");
+            for i in 0..n {
+                let (sine, cosine) = rule.colatitudes()[i].sin_cos();
+                assert!((rule.nodes()[i] - cosine).abs() <= 2.0 * f64::EPSILON, "{i} of {n}");
+                assert!((rule.sines()[i] - sine).abs() <= 2.0 * f64::EPSILON, "{i} of {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_nodes_and_too_many_are_refused() {
+        assert_eq!(
+            GaussLegendre::new(0).unwrap_err().to_string(),
+            "n is 0, expected 1 to 100000000"
+        );
+        assert!(GaussLegendre::new(GaussLegendre::MAX_NODES + 1).is_err());
+    }
 }

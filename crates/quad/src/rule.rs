@@ -19,8 +19,7 @@ use crate::{
 /// column per azimuth lies in memory.
 ///
 /// # Examples
-/// The grid one already has: `linspace` axes with both poles and φ = 2π repeated. The weights make
-/// ten more digits of the same 80,000 samples than the trapezoidal rule does (6e-5 wrong here).
+/// The grid one already has: `linspace` axes with both poles and φ = 2π repeated.
 /// ```
 /// use std::f64::consts::PI;
 /// use quad::{Azimuths, Colatitudes, RingKind, Seam, SolidAngle, SphereRule};
@@ -34,16 +33,16 @@ use crate::{
 /// let mut samples = Vec::new();
 /// for &phi in &phi {
 ///     for &theta in &theta {
-///         samples.push((10.0 * theta.cos()).exp() + 0.0 * phi);
+///         samples.push((10.0 * theta.sin() * phi.cos()).exp());
 ///     }
 /// }
 /// let integral = rule.integrate_samples(&samples)?;
 /// // 4π sinh(10)/10 = 13839.63659657671...
 /// assert!((integral.value / 13839.63659657671218848 - 1.0).abs() < 1e-14);
-/// assert!(integral.error_estimate < 1e-10);
+/// assert!(integral.error_estimate < 1e-12 * integral.value);
 /// # Ok::<(), quad::Error>(())
 /// ```
-/// Free choice of samples: 242 instead of 80,000.
+/// Free choice of samples: 512 instead of 80,000.
 /// ```
 /// use quad::{SolidAngle, SphereRule};
 /// let rule = SphereRule::of_degree(SolidAngle, 31)?;
@@ -255,9 +254,10 @@ impl<M: Measure> SphereRule<M> {
         if !(value.is_finite() && magnitude.is_finite()) {
             return Err(not_finite(samples, rings, snapshot));
         }
-        let error_estimate = self.ring_tail(&over_phi)
-            + self.column_tail(&over_theta, magnitude)
-            + f64::EPSILON * magnitude;
+        // The bound on rounding in sums of so many terms, of weights that are good to 2 eps.
+        let rounding = f64::EPSILON * real(rings + self.columns.len()) * magnitude;
+        let error_estimate =
+            self.ring_tail(&over_phi) + self.column_tail(&over_theta, magnitude) + rounding;
         let samples = samples.len();
         Ok(Integral { value, error_estimate, samples, layout: self.layout, measure: self.measure })
     }
