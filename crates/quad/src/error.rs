@@ -1,0 +1,135 @@
+//! What can be wrong with a request.
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is wrong with a request, naming the argument, what it was and what was expected.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A count outside what a rule can have.
+    #[error("{argument} is {value}, expected {lowest} to {highest}")]
+    Count {
+        /// The argument's name.
+        argument: &'static str,
+        /// Its value.
+        value: usize,
+        /// The smallest value allowed.
+        lowest: usize,
+        /// The largest value allowed.
+        highest: usize,
+    },
+    /// A vector without a direction.
+    #[error("[{x}, {y}, {z}] has no direction: expected finite components, not all zero")]
+    NoDirection {
+        /// First component.
+        x: f64,
+        /// Second component.
+        y: f64,
+        /// Third component.
+        z: f64,
+    },
+    /// A NaN or an infinity on an axis.
+    #[error("{axis}[{index}] is {value}, and every angle must be finite")]
+    AngleNotFinite {
+        /// `colatitude` or `azimuth`.
+        axis: &'static str,
+        /// Where on the axis.
+        index: usize,
+        /// The angle.
+        value: f64,
+    },
+    /// An angle that cannot be one of this axis.
+    #[error("{axis}[{index}] is {value}, expected {lowest} to {highest} {unit}")]
+    AngleOutOfRange {
+        /// `colatitude` or `azimuth`.
+        axis: &'static str,
+        /// Where on the axis.
+        index: usize,
+        /// The angle, in the unit in which it was given.
+        value: f64,
+        /// The smallest angle allowed, in that unit.
+        lowest: f64,
+        /// The largest angle allowed, in that unit.
+        highest: f64,
+        /// `radians` or `degrees`.
+        unit: &'static str,
+    },
+    /// An axis that does not go up.
+    #[error("{axis}[{index}] is {value} after {previous}, and an axis must increase")]
+    NotIncreasing {
+        /// `colatitude` or `azimuth`.
+        axis: &'static str,
+        /// Where on the axis.
+        index: usize,
+        /// The angle, in the unit in which it was given.
+        value: f64,
+        /// The angle before it.
+        previous: f64,
+    },
+    /// An axis of none of the kinds whose weights are known.
+    #[error(
+        "{axis}[{index}] is {value}, expected {expected} for {kind}, the nearest kind of axis \
+         that is known"
+    )]
+    UnknownAxis {
+        /// `colatitude` or `azimuth`.
+        axis: &'static str,
+        /// The angle that is farthest off.
+        index: usize,
+        /// Its value, in the unit in which it was given.
+        value: f64,
+        /// What it would be on the nearest known kind of axis.
+        expected: f64,
+        /// That kind of axis, in words.
+        kind: &'static str,
+    },
+    /// Samples that do not fill the rule's nodes.
+    #[error("expected {rings} x {columns} = {expected} samples (rings x columns), got {got}")]
+    SampleCount {
+        /// Colatitudes of the rule.
+        rings: usize,
+        /// Azimuths of the rule.
+        columns: usize,
+        /// Their product.
+        expected: usize,
+        /// Samples given.
+        got: usize,
+    },
+    /// A NaN or an infinity among the samples of a snapshot.
+    #[error(
+        "sample {index} (ring {ring}, column {column}) of snapshot {snapshot} is {value}, and \
+         every sample must be finite"
+    )]
+    SampleNotFinite {
+        /// The snapshot, 0 where there is only one.
+        snapshot: usize,
+        /// Index of the first such sample.
+        index: usize,
+        /// Its ring, counted from the north pole.
+        ring: usize,
+        /// Its column.
+        column: usize,
+        /// The sample.
+        value: f64,
+    },
+    /// An integrand that returned NaN or an infinity.
+    #[error(
+        "the integrand is {value} at colatitude {theta}, azimuth {phi} (radians), and must be \
+         finite at every node"
+    )]
+    IntegrandNotFinite {
+        /// Colatitude of the node in radians.
+        theta: f64,
+        /// Azimuth of the node in radians.
+        phi: f64,
+        /// What the integrand returned.
+        value: f64,
+    },
+    /// Finite samples whose weighted sum is not.
+    #[error("the weighted sum of snapshot {snapshot} overflows; scale the samples down")]
+    Overflow {
+        /// The snapshot, 0 where there is only one.
+        snapshot: usize,
+    },
+}

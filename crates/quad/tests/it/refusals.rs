@@ -1,0 +1,64 @@
+//! Bad input, and what is said of it. Axes and directions have theirs beside the code.
+
+use linalg::DMatrix;
+use quad::{SolidAngle, SphereRule};
+
+fn rule() -> SphereRule<SolidAngle> {
+    SphereRule::of_degree(SolidAngle, 3).unwrap()
+}
+
+#[test]
+fn samples_that_do_not_fill_the_grid() {
+    let text = "expected 2 x 4 = 8 samples (rings x columns), got 7";
+    assert_eq!(rule().integrate_samples(&[1.0; 7]).unwrap_err().to_string(), text);
+    let snapshots = DMatrix::zeros(7, 2);
+    assert_eq!(rule().integrate_snapshots(&snapshots).unwrap_err().to_string(), text);
+}
+
+#[test]
+fn a_sample_that_is_not_finite() {
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let mut snapshots = DMatrix::from_element(8, 3, 1.0);
+        snapshots[(5, 1)] = value;
+        assert_eq!(
+            rule().integrate_snapshots(&snapshots).unwrap_err().to_string(),
+            format!(
+                "sample 5 (ring 1, column 2) of snapshot 1 is {value}, and every sample must be \
+                 finite"
+            )
+        );
+    }
+}
+
+#[test]
+fn an_integrand_that_is_not_finite() {
+    let mut calls = 0;
+    let error = rule()
+        .integrate(|x| {
+            calls += 1;
+            if x.z() < 0.0 { f64::NAN } else { 1.0 }
+        })
+        .unwrap_err();
+    assert_eq!(calls, 2);
+    assert_eq!(
+        error.to_string(),
+        "the integrand is NaN at colatitude 2.186276035465284, azimuth 0 (radians), and must be \
+         finite at every node"
+    );
+}
+
+#[test]
+fn a_sum_that_overflows() {
+    assert_eq!(
+        rule().integrate_samples(&[1e308; 8]).unwrap_err().to_string(),
+        "the weighted sum of snapshot 0 overflows; scale the samples down"
+    );
+}
+
+#[test]
+fn a_degree_beyond_use() {
+    assert_eq!(
+        SphereRule::of_degree(SolidAngle, 20_001).unwrap_err().to_string(),
+        "degree is 20001, expected 0 to 20000"
+    );
+}
