@@ -137,6 +137,9 @@ pub fn run(
     color: Color,
 ) -> Result<u8, BoxError> {
     let selected = request.select(checks);
+    if checks.is_empty() {
+        return Err("there is no check to run".into());
+    }
     if selected.is_empty() {
         return Err(format!(
             "no check's id contains {}; `cargo xtask verify --list` has them all",

@@ -149,6 +149,7 @@ fn what_cannot_be_asked_is_an_error_before_anything_runs() {
         problem(&["--list", "dsp"]),
         "no check's id contains dsp; `cargo xtask verify --list` has them all"
     );
+    assert_eq!(verify(&[], &[]).unwrap_err().to_string(), "there is no check to run");
     let report = temporary("refused").to_string_lossy().into_owned();
     let nowhere = problem(&["--report", &report, "--json", "no/such/folder/file.json"]);
     assert!(nowhere.starts_with("no/such/folder/file.json cannot be written: "), "{nowhere}");

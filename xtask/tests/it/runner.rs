@@ -1,3 +1,4 @@
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -43,6 +44,22 @@ fn a_panic_is_reported_with_its_place_and_message() {
     let outcomes = run_all(&[samples::PANIC_ELSEWHERE], 1, 1);
     let problem = outcomes[0].verdict.problem().unwrap();
     assert!(problem.ends_with("on a thread of the pool"), "{problem}");
+}
+
+#[test]
+#[ignore = "run by the next test, in a process of its own"]
+fn checks_that_panic() {
+    assert_eq!(run_all(&[samples::PANIC, samples::PANIC_ELSEWHERE], 1, 1).len(), 2);
+}
+
+#[test]
+fn a_panic_in_a_check_keeps_off_the_terminal() {
+    let this = std::env::current_exe().unwrap();
+    let arguments = ["--ignored", "--exact", "runner::checks_that_panic", "--nocapture"];
+    let output = Command::new(this).args(arguments).output().unwrap();
+    let said = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    assert!(said(&output.stdout).contains("1 passed"), "{output:?}");
+    assert!(!said(&output.stderr).contains("panicked"), "{output:?}");
 }
 
 #[test]

@@ -152,10 +152,12 @@ fn comparison(evidence: &Evidence) -> String {
 }
 
 fn sign(evidence: &Evidence) -> &'static str {
-    match evidence.measured.is_nan() {
-        true => "!<=",
-        false if evidence.holds() => "<=",
-        false => ">",
+    if evidence.holds() {
+        "<="
+    } else if evidence.measured.is_nan() {
+        "!<="
+    } else {
+        ">"
     }
 }
 
