@@ -12,7 +12,7 @@ use crate::{Error, Result, Scalar, evidence, hessenberg};
 /// eigenvalue of some A + E with ‖E‖ of about n·eps·‖A‖; how far that moves it depends on its own
 /// condition, and a k-fold one without k eigenvectors moves by about eps^(1/k). For a Hermitian
 /// matrix [`hermitian_eigenvalues`](crate::hermitian_eigenvalues) is faster and sorted; for a
-/// polynomial `roots` is both faster and more accurate than its companion matrix.
+/// polynomial [`roots`](crate::roots) is both faster and more accurate than its companion matrix.
 ///
 /// The values were checked before they were returned: Σλ = tr A, Σλ² = tr A², Σ|λ|² ≤ ‖A‖_F², and
 /// A − λI singular for one λ, each to 30·n·eps (LAPACK's threshold). Single precision is computed

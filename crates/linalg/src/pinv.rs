@@ -1,0 +1,198 @@
+//! The pseudo-inverse and what comes with it: rank, minimum-norm least squares, null space, range.
+
+use nalgebra::{ComplexField, DMatrix, DVector, zero};
+
+use crate::door::finite;
+use crate::kernels::{Kernels, SingularParts, Vectors};
+use crate::{Error, Result, Scalar, adjoint, product};
+
+/// The pseudo-inverse A⁺ = V_r·diag(1/σ)·U_rᴴ of an m × n matrix, kept as factors: decompose once,
+/// solve many.
+///
+/// r is the rank: the number of singular values above a cut-off, by default max(m, n)·eps·σ₁ with
+/// the eps of the matrix's own precision, as in SciPy's and MATLAB's `rank`. A singular value below
+/// that is what rounding A itself would leave of a zero. Whether the cut falls in a gap or in the
+/// middle of a slope is told by [`gap`](Self::gap): a matrix whose entries were measured to three
+/// digits needs [`with_cutoff`](Self::with_cutoff) at 1e-3, and no default can know that.
+///
+/// The wrong turn is (AᵀA)⁻¹Aᵀ: it squares the condition number, which loses all digits from 1e8
+/// on, and does not exist where A has linearly dependent columns.
+///
+/// Everything is computed in double and rounded to the matrix's precision at the end.
+///
+/// # Examples
+/// ```
+/// use linalg::{DMatrix, DVector, PseudoInverse};
+/// // x + y = 2 alone: the solutions are (1, 1) + t·(1, −1), and (1, 1) is the shortest.
+/// let inverse = PseudoInverse::new(&DMatrix::from_element(1, 2, 1.0))?;
+/// let x = inverse.solve(&DVector::from_element(1, 2.0))?;
+/// assert!((x - DVector::from_element(2, 1.0)).norm() < 1e-15);
+/// assert_eq!(inverse.rank(), 1);
+/// let null = inverse.null_space();
+/// assert_eq!(null.shape(), (2, 1));
+/// assert!((null[0] + null[1]).abs() < 1e-15);
+/// # Ok::<(), linalg::Error>(())
+/// ```
+///
+/// # References
+/// Penrose, "A generalized inverse for matrices", Proc. Cambridge Phil. Soc. 51, 1955; Golub and
+/// Van Loan, "Matrix Computations", 4th edition, section 5.5.
+#[derive(Debug, Clone)]
+pub struct PseudoInverse<T: Scalar> {
+    /// U_r, m × r. The factors stay in double precision.
+    u: DMatrix<T::Double>,
+    /// V_r, n × r.
+    v: DMatrix<T::Double>,
+    /// The other min(m, n) − r columns of V.
+    v_rest: DMatrix<T::Double>,
+    singular_values: DVector<f64>,
+    cutoff: f64,
+}
+
+impl<T: Scalar> PseudoInverse<T> {
+    /// Decomposes `a` and counts its rank with the default cut-off.
+    ///
+    /// # Errors
+    /// [`Error::Empty`], or [`Error::NotFinite`] with the entry's index.
+    pub fn new(a: &DMatrix<T>) -> Result<Self> {
+        #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
+        let size = a.nrows().max(a.ncols()) as f64;
+        Self::with_relative_cutoff(a, size * T::EPSILON)
+    }
+
+    /// The same, with singular values up to `relative`·σ₁ taken for zero.
+    ///
+    /// # Errors
+    /// As [`PseudoInverse::new`], and [`Error::OutOfRange`] for a `relative` outside [0, 1).
+    pub fn with_cutoff(a: &DMatrix<T>, relative: f64) -> Result<Self> {
+        if !(0.0..1.0).contains(&relative) {
+            let expected = "a fraction of the largest singular value in [0, 1)";
+            return Err(Error::OutOfRange { argument: "relative", value: relative, expected });
+        }
+        Self::with_relative_cutoff(a, relative)
+    }
+
+    fn with_relative_cutoff(a: &DMatrix<T>, relative: f64) -> Result<Self> {
+        finite("a", a)?;
+        let SingularParts { u, values, v } = T::Double::svd(&T::widen(a), Vectors::Yes)?;
+        let cutoff = relative * values[0];
+        let rank = values.iter().filter(|&&value| value > cutoff).count();
+        let v_rest = v.columns(rank, v.ncols() - rank).into_owned();
+        Ok(Self {
+            u: u.resize_horizontally(rank, zero()),
+            v: v.resize_horizontally(rank, zero()),
+            v_rest,
+            singular_values: values,
+            cutoff,
+        })
+    }
+
+    /// The rank r: how many singular values exceed the [`cutoff`](Self::cutoff).
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        self.u.ncols()
+    }
+
+    /// The singular value up to which all are taken for zero.
+    #[must_use]
+    pub fn cutoff(&self) -> f64 {
+        self.cutoff
+    }
+
+    /// All min(m, n) singular values, descending, those below the cut-off included.
+    #[must_use]
+    pub fn singular_values(&self) -> &DVector<f64> {
+        &self.singular_values
+    }
+
+    /// σ_r/σ_(r+1), how clearly the rank is what it is: below 1e3 another cut-off would see another
+    /// rank. Infinite where nothing was cut off, or zeros alone; 1 for rank 0.
+    #[must_use]
+    pub fn gap(&self) -> f64 {
+        let Some(&below) = self.singular_values.as_slice().get(self.rank()) else {
+            return f64::INFINITY;
+        };
+        match self.rank().checked_sub(1) {
+            _ if below == 0.0 => f64::INFINITY,
+            Some(last) => self.singular_values[last] / below,
+            None => 1.0,
+        }
+    }
+
+    /// σ₁/σ_r: the condition number of what was kept. A solution loses log₁₀ of it in digits.
+    /// 1 for rank 0.
+    #[must_use]
+    pub fn condition_number(&self) -> f64 {
+        match self.rank().checked_sub(1) {
+            Some(last) => self.singular_values[0] / self.singular_values[last],
+            None => 1.0,
+        }
+    }
+
+    /// A⁺ as a matrix, n × m. To apply it, [`solve`](Self::solve) is faster and as accurate.
+    #[must_use]
+    pub fn matrix(&self) -> DMatrix<T> {
+        let mut scaled = self.v.clone();
+        for (mut column, &value) in scaled.column_iter_mut().zip(self.singular_values.iter()) {
+            column.apply(|entry| *entry = entry.unscale(value));
+        }
+        T::narrow(fitting(product(&scaled, adjoint(&self.u))))
+    }
+
+    /// x = A⁺·b, of all x that minimise ‖A·x − b‖ the one with the smallest ‖x‖.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `b` has not m entries, [`Error::NotFinite`] with the index.
+    pub fn solve(&self, b: &DVector<T>) -> Result<DVector<T>> {
+        let b = DMatrix::from_column_slice(b.len(), 1, b.as_slice());
+        Ok(self.solve_many(&b)?.column(0).into_owned())
+    }
+
+    /// X = A⁺·B, one column per right-hand side.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `b` has not m rows, [`Error::NotFinite`] with the index,
+    /// [`Error::Empty`] for no column.
+    pub fn solve_many(&self, b: &DMatrix<T>) -> Result<DMatrix<T>> {
+        let m = self.u.nrows();
+        if b.nrows() != m {
+            return Err(Error::Shape {
+                argument: "b",
+                found_rows: b.nrows(),
+                found_columns: b.ncols(),
+                expected_rows: m,
+                expected_columns: b.ncols(),
+            });
+        }
+        finite("b", b)?;
+        let mut coefficients = product(adjoint(&self.u), T::widen(b).as_ref())?;
+        for (mut row, &value) in coefficients.row_iter_mut().zip(self.singular_values.iter()) {
+            row.apply(|entry| *entry = entry.unscale(value));
+        }
+        Ok(T::narrow(product(&self.v, &coefficients)?))
+    }
+
+    /// An orthonormal basis of the null space, n × (n − r): every x with A·x = 0, to rounding.
+    #[must_use]
+    pub fn null_space(&self) -> DMatrix<T> {
+        if self.v.ncols() + self.v_rest.ncols() == self.v.nrows() {
+            T::narrow(self.v_rest.clone())
+        } else {
+            T::narrow(T::Double::complement(&self.v))
+        }
+    }
+
+    /// An orthonormal basis of the range, m × r: every b for which A·x = b has a solution.
+    #[must_use]
+    pub fn range_basis(&self) -> DMatrix<T> {
+        T::narrow(self.u.clone())
+    }
+}
+
+/// A product whose shapes fit by construction.
+fn fitting<D: Scalar>(product: Result<DMatrix<D>>) -> DMatrix<D> {
+    match product {
+        Ok(product) => product,
+        Err(error) => unreachable!("factors of one matrix: {error}"),
+    }
+}
