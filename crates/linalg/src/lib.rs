@@ -4,6 +4,7 @@
 //! this crate's.
 
 mod error;
+pub mod krylov;
 mod lu;
 pub mod operator;
 mod product;
