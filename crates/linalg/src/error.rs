@@ -135,6 +135,9 @@ pub enum Error {
     /// An operator that was made without its adjoint, asked for it.
     #[error("the operator has no adjoint product, which LSQR and LSMR need; use GMRES or BiCGSTAB")]
     NoAdjoint,
+    /// An operator that cannot tell its diagonal, asked for it.
+    #[error("the operator cannot tell its diagonal, which the Jacobi preconditioner inverts")]
+    NoDiagonal,
     /// A zero on the diagonal, or none stored there, where the algorithm divides by it.
     #[error("{argument}[{index}, {index}] is zero or not stored, and {algorithm} divides by it")]
     ZeroDiagonal {

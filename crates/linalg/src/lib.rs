@@ -14,6 +14,7 @@ mod hermitian;
 mod hessenberg;
 mod jacobi;
 mod kernels;
+pub mod krylov;
 mod lu;
 pub mod operator;
 mod orthonormal;

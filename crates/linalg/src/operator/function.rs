@@ -5,9 +5,6 @@ use std::fmt;
 use super::{LinearOperator, check};
 use crate::{Error, Result, Scalar};
 
-/// What an [`FnOperator`] without an adjoint has in its place.
-pub type NoAdjoint<T> = fn(&[T], &mut [T]);
-
 /// An operator made of a closure that writes A·x, and one that writes Aᴴ·x where there is one.
 ///
 /// CG, GMRES and BiCGSTAB never ask for the adjoint; LSQR and LSMR need it.
@@ -57,7 +54,7 @@ impl<F> FnOperator<F, ()> {
         nrows: usize,
         ncols: usize,
         apply: F,
-    ) -> FnOperator<F, NoAdjoint<T>>
+    ) -> FnOperator<F, fn(&[T], &mut [T])>
     where
         F: Fn(&[T], &mut [T]),
     {
