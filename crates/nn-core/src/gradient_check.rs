@@ -50,8 +50,9 @@ pub struct BlockReport {
 /// Compares the gradient of `loss` at `network` and `x`, of every parameter and of the input, with
 /// central differences of step h = ∛eps·max(1, |θ|).
 ///
-/// Each quotient brings its own uncertainty, from a second one with half the step and from the
-/// second differences, so that a kink of a ReLU within the step is told from an error. What a
+/// Each quotient brings its own uncertainty, from a second one with half the step, from the second
+/// differences and from the rounding of the loss, so that a kink of a ReLU within the step is told
+/// from an error. What a
 /// smooth network in `f64` should show is 1e-7 or less; a derivative taken at a instead of z shows
 /// 1e-2 and more. Use `f64`: in `f32` only gross errors can be told. Four forward passes of the
 /// batch per parameter.
@@ -150,8 +151,10 @@ fn slope<T: Real>(theta: T, here: f64, mut loss: impl FnMut(T) -> Result<f64>) -
     let (wide, wide_bend) = quotients(step)?;
     let (value, bend) = quotients(step / 2.0)?;
     // Half the step leaves a quarter of a smooth function's error and half of its bend. A kink
-    // beside the point breaks the first rule, a kink at the point the second.
-    let uncertainty = (wide - value).abs() + (2.0 * bend - wide_bend).abs();
+    // beside the point breaks the first rule, a kink at the point the second. The rest is what a
+    // few roundings of the loss make of a difference.
+    let rounding = 8.0 * T::EPSILON * here.abs() / step;
+    let uncertainty = (wide - value).abs() + (2.0 * bend - wide_bend).abs() + rounding;
     Ok(Slope { value, uncertainty })
 }
 

@@ -1,5 +1,7 @@
 //! Gradients: the printed digits of a small network, difference quotients of random ones.
 
+use std::ops::Range;
+
 use linalg::{DMatrix, DMatrixView, DMatrixViewMut, Real};
 use nn_core::{
     Activation, Gradients, Identity, LeakyRelu, Loss, MeanSquaredError, Network, Relu, Sin,
@@ -241,8 +243,17 @@ struct Case {
 
 impl Case {
     fn any() -> impl Strategy<Value = Self> {
+        Self::with(0..5)
+    }
+
+    /// Without kinks.
+    fn smooth() -> impl Strategy<Value = Self> {
+        Self::with(0..3)
+    }
+
+    fn with(activation: Range<u8>) -> impl Strategy<Value = Self> {
         let sizes = prop::collection::vec(1_usize..6, 2..5);
-        let activations = prop::collection::vec(0_u8..5, 3);
+        let activations = prop::collection::vec(activation, 3);
         (any::<u64>(), sizes, activations, 1_usize..6).prop_map(
             |(seed, sizes, activations, samples)| Self { seed, sizes, activations, samples },
         )
@@ -257,10 +268,10 @@ impl Case {
             if index < last {
                 builder = match self.activations[index] {
                     0 => builder.activation(Tanh),
-                    1 => builder.activation(Relu),
-                    2 => builder.activation(LeakyRelu::new(0.2).unwrap()),
-                    3 => builder.activation(Identity),
-                    _ => builder.activation(Sin),
+                    1 => builder.activation(Sin),
+                    2 => builder.activation(Identity),
+                    3 => builder.activation(Relu),
+                    _ => builder.activation(LeakyRelu::new(0.2).unwrap()),
                 };
             }
         }
@@ -320,10 +331,9 @@ proptest! {
     }
 
     #[test]
-    fn the_input_gradient_is_the_adjoint_of_the_tangent(case in Case::any()) {
+    fn the_input_gradient_is_the_adjoint_of_the_tangent(case in Case::smooth()) {
         // ⟨J·v, u⟩ = ⟨v, Jᵀ·u⟩, with J·v by central differences in the direction v.
         let (network, x, u, _) = case.build::<f64>();
-        prop_assume!(case.activations.iter().all(|&activation| activation != 1 && activation != 2));
         let v = x.map(|x| (3.0 * x).cos());
         let mut trace = Trace::new();
         network.forward(&x, &mut trace).unwrap();
@@ -333,12 +343,11 @@ proptest! {
         let (up, down) = (network.predict(&(&x + &v * h)), network.predict(&(&x - &v * h)));
         let left = (up.unwrap() - down.unwrap()).dot(&u) / (2.0 * h);
         let scale = u.norm() * v.norm() * 10.0;
-        prop_assert!((left - right).abs() <= 1e-8 * scale.max(1.0), "{left} {right}");
+        prop_assert!((left - right).abs() <= 1e-9 * scale.max(1.0), "{left} {right}");
     }
 
     #[test]
-    fn single_precision_follows_double(case in Case::any()) {
-        prop_assume!(case.activations.iter().all(|&activation| activation != 1 && activation != 2));
+    fn single_precision_follows_double(case in Case::smooth()) {
         let (single, x, targets, _) = case.build::<f32>();
         let (double, xd, targets_d, _) = case.build::<f64>();
         let (mut s, mut d) = (Trace::new(), Trace::new());
@@ -349,7 +358,7 @@ proptest! {
         // The inputs differ by eps/2 each; a few products of at most 6 terms through 3 layers.
         let scale = d.gradient().amax().max(1.0);
         for (s, d) in s.gradient().iter().zip(d.gradient()) {
-            prop_assert!((f64::from(*s) - d).abs() <= 200.0 * f64::from(f32::EPSILON) * scale);
+            prop_assert!((f64::from(*s) - d).abs() <= 64.0 * f64::from(f32::EPSILON) * scale);
         }
     }
 }

@@ -1,0 +1,160 @@
+//! One affine layer, factored, with what it takes to bound the errors of its inverse.
+
+use linalg::{DMatrix, DMatrixView, Lu, Real, Threads, gemm, product};
+
+use crate::Result;
+
+/// z = W·h + b, ready to be undone.
+#[derive(Debug, Clone)]
+pub(crate) struct AffineInverse<'a, T: Real> {
+    weight: DMatrixView<'a, T>,
+    bias: &'a [T],
+    lu: Lu<T>,
+    /// |W⁻¹|, entry by entry.
+    magnitude: DMatrix<T>,
+    /// ∑ⱼ |wᵢⱼ| of each row.
+    row_sums: Vec<T>,
+    /// ‖W‖₁·‖W⁻¹‖₁.
+    condition: f64,
+    /// Times the largest entry of v, what |W⁻¹|·v lacks for want of the exact inverse.
+    inverse_slack: T,
+    /// Times the largest entry of a bound, what it lacks for want of the exact h.
+    input_slack: T,
+}
+
+impl<'a, T: Real> AffineInverse<'a, T> {
+    /// Factors the square matrix `weight`: 2/3·n³ multiply-adds, and as many again times five for
+    /// the inverse and its residual.
+    pub(crate) fn new(weight: DMatrixView<'a, T>, bias: &'a [T]) -> Result<Self> {
+        let n = weight.nrows();
+        let lu = Lu::new(weight.into_owned())?;
+        let inverse = lu.solve_many(&DMatrix::identity(n, n))?;
+        let mut residual = DMatrix::identity(n, n);
+        gemm(-T::one(), weight, &inverse, T::one(), residual.as_view_mut(), Threads::One)?;
+
+        let row_sums = absolute_row_sums(weight);
+        let (weight_norm, inverse_norm) = (largest(&row_sums), inf_norm(&inverse));
+        let gamma = gamma::<T>(n);
+        let off = inf_norm(&residual) + gamma * weight_norm * inverse_norm;
+        let condition = Real::to_f64(one_norm(weight)) * Real::to_f64(one_norm(inverse.as_view()));
+        let magnitude = inverse.abs();
+        let sums = DMatrix::from_column_slice(n, 1, &row_sums);
+        let amplified = largest(product(&magnitude, &sums)?.as_slice());
+        Ok(Self {
+            weight,
+            bias,
+            lu,
+            magnitude,
+            row_sums,
+            condition,
+            inverse_slack: geometric(off),
+            input_slack: geometric(gamma * amplified),
+        })
+    }
+
+    /// ‖W‖₁·‖W⁻¹‖₁.
+    pub(crate) fn condition(&self) -> f64 {
+        self.condition
+    }
+
+    /// h with W·h + b = z, for every column of `z`.
+    pub(crate) fn solve(&self, z: &DMatrix<T>) -> Result<DMatrix<T>> {
+        Ok(self.lu.solve_many(&self.shifted(z))?)
+    }
+
+    /// W⁻¹·d for every column of `d`.
+    pub(crate) fn solve_difference(&self, d: &DMatrix<T>) -> Result<DMatrix<T>> {
+        Ok(self.lu.solve_many(d)?)
+    }
+
+    /// A bound on |h − h₀| for the solution `h` of W·h + b = z, given one on |z − z₀|, where z₀ is
+    /// W·h₀ + b as the forward pass rounded it.
+    ///
+    /// With r = z − b: W·(h − h₀) = (W·h − r) + (z − z₀) + the roundings of r and of z₀, each bounded
+    /// entry by entry; |W⁻¹| carries the sum over.
+    pub(crate) fn bound(
+        &self,
+        z: &DMatrix<T>,
+        h: &DMatrix<T>,
+        error: &DMatrix<T>,
+    ) -> Result<DMatrix<T>> {
+        let gamma = gamma::<T>(z.nrows());
+        let two = T::one() + T::one();
+        let r = self.shifted(z);
+        let mut v = r.clone();
+        gemm(-T::one(), self.weight, h, T::one(), v.as_view_mut(), Threads::One)?;
+        for (column, mut entries) in v.column_iter_mut().enumerate() {
+            let size = h.column(column).amax();
+            for (row, entry) in entries.iter_mut().enumerate() {
+                let terms = self.row_sums[row] * size + r[(row, column)].abs();
+                *entry = entry.abs()
+                    + error[(row, column)]
+                    + gamma * (two * terms + self.bias[row].abs());
+            }
+            let slack = self.inverse_slack * entries.max();
+            entries.add_scalar_mut(slack);
+        }
+        let mut bound = product(&self.magnitude, &v)?;
+        for mut column in bound.column_iter_mut() {
+            let slack = self.input_slack * column.max();
+            column.add_scalar_mut(slack);
+        }
+        Ok(bound)
+    }
+
+    fn shifted(&self, z: &DMatrix<T>) -> DMatrix<T> {
+        let mut r = z.clone();
+        for mut column in r.column_iter_mut() {
+            for (entry, &b) in column.iter_mut().zip(self.bias) {
+                *entry -= b;
+            }
+        }
+        r
+    }
+}
+
+/// A bound on the relative error of a sum of `n` products, in any order, with as much again to
+/// spare for the arithmetic of the bounds themselves: (n + 2)·eps.
+fn gamma<T: Real>(n: usize) -> T {
+    <T as Real>::from_f64((n + 2) as f64 * T::EPSILON)
+}
+
+/// t + t² + t³ + …: infinite unless t < 1.
+fn geometric<T: Real>(t: T) -> T {
+    if t < T::one() { t / (T::one() - t) } else { <T as Real>::from_f64(f64::INFINITY) }
+}
+
+fn absolute_row_sums<T: Real>(matrix: DMatrixView<'_, T>) -> Vec<T> {
+    let mut sums = vec![T::zero(); matrix.nrows()];
+    for column in matrix.column_iter() {
+        for (sum, &entry) in sums.iter_mut().zip(column.iter()) {
+            *sum += entry.abs();
+        }
+    }
+    sums
+}
+
+fn inf_norm<T: Real>(matrix: &DMatrix<T>) -> T {
+    largest(&absolute_row_sums(matrix.as_view()))
+}
+
+fn one_norm<T: Real>(matrix: DMatrixView<'_, T>) -> T {
+    let sums: Vec<T> = matrix
+        .column_iter()
+        .map(|column| column.iter().fold(T::zero(), |s, &x| s + x.abs()))
+        .collect();
+    largest(&sums)
+}
+
+/// The largest of numbers that are not negative; a NaN counts as infinite.
+fn largest<T: Real>(values: &[T]) -> T {
+    values.iter().fold(T::zero(), |largest, &value| {
+        if value <= largest {
+            largest
+        } else if value > largest {
+            value
+        } else {
+            <T as Real>::from_f64(f64::INFINITY)
+        }
+    })
+}

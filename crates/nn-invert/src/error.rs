@@ -1,0 +1,140 @@
+//! What can be wrong with a request.
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a network or a target cannot be inverted, naming the layer.
+///
+/// An inversion that lost its digits is not an error: its [`Inversion`](crate::Inversion) says so.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An affine layer with more or fewer outputs than inputs.
+    #[error(
+        "layer {layer} ({name}) is rectangular, {outputs} x {inputs}: it has no exact inverse, and \
+         the pseudo-inverse is yet to come"
+    )]
+    Rectangular {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Its outputs.
+        outputs: usize,
+        /// Its inputs.
+        inputs: usize,
+    },
+    /// An affine layer that maps different inputs to one output.
+    #[error(
+        "layer {layer} ({name}) is singular to working precision: elimination stops at pivot \
+         {pivot} with reciprocal condition {rcond:.1e}"
+    )]
+    Singular {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Index of the smallest pivot.
+        pivot: usize,
+        /// Estimate of 1/(‖W‖₁ ‖W⁻¹‖₁).
+        rcond: f64,
+    },
+    /// An activation that takes values more than once.
+    #[error("layer {layer} ({name}) takes values more than once and has no exact inverse")]
+    NotOneToOne {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+    },
+    /// A layer that is neither affine nor pointwise.
+    #[error("layer {layer} ({name}) is neither affine nor pointwise; it has no exact inverse here")]
+    NoView {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+    },
+    /// A NaN or an infinity among a layer's parameters.
+    #[error(
+        "layer {layer} ({name}): {block}[{row}, {column}] is {value}, and every entry must be finite"
+    )]
+    Parameter {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// `weight` or `bias`.
+        block: &'static str,
+        /// Row of the first such entry, in column order.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// A target of the wrong length, or no target.
+    #[error(
+        "target is {found_rows} x {found_columns}, expected {rows} rows and at least one column"
+    )]
+    TargetShape {
+        /// Its rows.
+        found_rows: usize,
+        /// Its columns.
+        found_columns: usize,
+        /// The network's outputs.
+        rows: usize,
+    },
+    /// A NaN or an infinity in a target.
+    #[error("target[{index}, {sample}] is {value}, and every entry must be finite")]
+    TargetNotFinite {
+        /// Row of the first such entry, in column order.
+        index: usize,
+        /// Its column.
+        sample: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// A value that no input of an activation gives.
+    #[error(
+        "layer {layer} ({name}) cannot give {value} as its output {index} (target {sample}): its \
+         values lie strictly between {lower} and {upper}, exceeded by {excess:e}"
+    )]
+    OutOfRange {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Index of the value among the layer's outputs.
+        index: usize,
+        /// Which target, where there are several.
+        sample: usize,
+        /// The value.
+        value: f64,
+        /// Every value of the activation is greater.
+        lower: f64,
+        /// Every value of the activation is less.
+        upper: f64,
+        /// How far beyond the nearer bound; 0 on the bound itself.
+        excess: f64,
+    },
+    /// What `nn-core` refuses.
+    #[error(transparent)]
+    Network(#[from] nn_core::Error),
+    /// What `linalg` refuses.
+    #[error(transparent)]
+    Linalg(#[from] linalg::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_crates_below_pass_through() {
+        let below = linalg::Error::NotSquare { argument: "a", rows: 2, columns: 3 };
+        assert_eq!(Error::from(below.clone()).to_string(), below.to_string());
+        let below = nn_core::Error::NoForward;
+        assert_eq!(Error::from(below.clone()).to_string(), below.to_string());
+    }
+}
