@@ -67,7 +67,7 @@ impl<T: Real> RealFft<T> {
         let mut planner = FftPlanner::new();
         let twiddle = |k: usize| {
             let angle = -std::f64::consts::TAU * k as f64 / len as f64;
-            Complex::new(T::from_f64(angle.cos()), T::from_f64(angle.sin()))
+            Complex::new(real(angle.cos()), real(angle.sin()))
         };
         Ok(Self {
             len,
@@ -102,7 +102,8 @@ impl<T: Real> RealFft<T> {
         }
         if self.len.is_multiple_of(2) {
             // z_n = x_{2n} + i x_{2n+1}, so that Z holds the transforms of both halves.
-            let mut z: Vec<_> = x.chunks_exact(2).map(|pair| Complex::new(pair[0], pair[1])).collect();
+            let mut z: Vec<_> =
+                x.chunks_exact(2).map(|pair| Complex::new(pair[0], pair[1])).collect();
             self.forward.process(&mut z);
             z.push(z[0]);
             self.untangle(&mut z);
@@ -132,7 +133,7 @@ impl<T: Real> RealFft<T> {
         }
         let mut z = spectrum.to_vec();
         z[0].im = T::zero();
-        let scale = T::from_f64(1.0 / self.len as f64);
+        let scale = real(1.0 / self.len as f64);
         if self.len.is_multiple_of(2) {
             z[self.len / 2].im = T::zero();
             self.tangle(&mut z);
@@ -149,7 +150,7 @@ impl<T: Real> RealFft<T> {
     /// From Z_k = E_k + i O_k, E and O the transforms of the even and the odd samples, to
     /// X_k = E_k + w^k O_k with w = e^{−2πi/N}; k and N/2 − k at once.
     fn untangle(&self, z: &mut [Complex<T>]) {
-        let (half, scale) = (self.len / 2, T::from_f64(0.5));
+        let (half, scale) = (self.len / 2, real(0.5));
         for (k, &w) in self.twiddles.iter().enumerate() {
             let (a, b) = (z[k], z[half - k].conj());
             let even = (a + b).scale(scale);
@@ -180,6 +181,11 @@ impl<T: Real> fmt::Debug for RealFft<T> {
 
 fn times_i<T: Real>(z: Complex<T>) -> Complex<T> {
     Complex::new(-z.im, z.re)
+}
+
+/// `T::from_f64` would not say which: number traits have one that may fail.
+fn real<T: Real>(x: f64) -> T {
+    <T as Real>::from_f64(x)
 }
 
 #[cfg(test)]
@@ -247,7 +253,7 @@ mod tests {
         fn the_inverse_undoes_the_forward_transform(
             x in prop::collection::vec(-1.0..1.0, 1..200),
         ) {
-            let fft = RealFft::new(x.len()).unwrap();
+            let fft = RealFft::<f64>::new(x.len()).unwrap();
             let back = fft.inverse(&fft.forward(&x).unwrap()).unwrap();
             prop_assert_eq!(back.len(), x.len());
             for (a, b) in back.iter().zip(&x) {
@@ -280,7 +286,10 @@ mod tests {
     #[test]
     fn wrong_lengths_are_named() {
         let text = |error: Error| error.to_string();
-        assert_eq!(text(RealFft::<f64>::new(0).unwrap_err()), "len is 0, expected at least 1 sample");
+        assert_eq!(
+            text(RealFft::<f64>::new(0).unwrap_err()),
+            "len is 0, expected at least 1 sample"
+        );
         let fft = RealFft::new(4).unwrap();
         assert_eq!(text(fft.forward(&[1.0; 5]).unwrap_err()), "x has 5 samples, expected 4");
         assert_eq!(

@@ -80,6 +80,16 @@ impl Window {
         power / (first * first)
     }
 
+    /// The highest side lobe of a tone's line, as a share of its top.
+    #[must_use]
+    pub const fn highest_side_lobe(self) -> f64 {
+        match self {
+            Self::Rectangular => 0.217,
+            Self::Hann => 0.0267,
+            Self::BlackmanHarris => 2.5e-5,
+        }
+    }
+
     /// Bins from the top of a tone's line to its first zero, the number of terms. Two tones that
     /// are twice this apart do not overlap but for their side lobes.
     #[must_use]
@@ -131,6 +141,27 @@ mod tests {
         {
             assert!((window.coherent_gain() - gain).abs() < 1e-15, "{window:?}");
             assert!((window.noise_bandwidth_bins() - bandwidth).abs() < 5e-5, "{window:?}");
+        }
+    }
+
+    /// |Σ w_n e^{−2πi f n/N}| / Σ w_n, f in bins.
+    fn line(window: Window, f: f64) -> f64 {
+        let samples = window.samples(64);
+        let part = |wave: fn(f64) -> f64| -> f64 {
+            samples.iter().enumerate().map(|(n, w)| w * wave(TAU * f * n as f64 / 64.0)).sum()
+        };
+        part(f64::cos).hypot(part(f64::sin)) / samples.iter().sum::<f64>()
+    }
+
+    #[test]
+    fn beyond_the_main_lobe_nothing_is_higher_than_the_side_lobes() {
+        for window in ALL {
+            let edge = window.main_lobe_bins() as f64;
+            assert!(line(window, edge) < 1e-12, "{window:?}: the main lobe ends at a zero");
+            let beyond = (0..500).map(|i| line(window, edge + f64::from(i) * 0.02));
+            let highest = beyond.fold(0.0, f64::max);
+            // The table has two or three digits.
+            assert!((highest / window.highest_side_lobe() - 1.0).abs() < 0.02, "{highest}");
         }
     }
 
