@@ -1,0 +1,72 @@
+//! What can be wrong with a request, or with what a simulator returned.
+
+/// The result of this crate's fallible functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What is wrong, naming the argument, what it was and what was expected.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A vector or a batch without entries where one is needed.
+    #[error("{argument} is empty, and at least one entry is needed")]
+    Empty {
+        /// The argument's name.
+        argument: &'static str,
+    },
+    /// A NaN or an infinity among the entries of an argument.
+    #[error("{argument}[{index}] is {value}, and every entry must be finite")]
+    NotFinite {
+        /// The argument's name.
+        argument: &'static str,
+        /// Index of the first such entry.
+        index: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// An action that the policy cannot take.
+    #[error("the action is {action}, and the policy has actions 0 to {last}")]
+    NoSuchAction {
+        /// The action.
+        action: usize,
+        /// The last action there is.
+        last: usize,
+    },
+    /// A vector of the wrong length.
+    #[error("{argument} has {got} entries, expected {expected}")]
+    Length {
+        /// The argument's name.
+        argument: &'static str,
+        /// Its entries.
+        got: usize,
+        /// The entries it should have.
+        expected: usize,
+    },
+    /// A batch too small for its baseline.
+    #[error("the {baseline} baseline needs at least 2 samples, got {got}")]
+    TooFewSamples {
+        /// The baseline's name.
+        baseline: &'static str,
+        /// Samples in the batch.
+        got: usize,
+    },
+    /// A reward of NaN or infinity: the simulator failed, and nothing was made of it.
+    #[error("the reward of sample {sample} is {value} for the action {action}")]
+    RewardNotFinite {
+        /// Index of the sample in its batch.
+        sample: usize,
+        /// The action that failed, as `Debug` prints it, which keeps every digit of an `f64`.
+        action: String,
+        /// The reward.
+        value: f64,
+    },
+    /// A policy whose score is NaN or infinite.
+    #[error("the score of sample {sample} is {value} in parameter {parameter}")]
+    ScoreNotFinite {
+        /// Index of the sample in its batch.
+        sample: usize,
+        /// The parameter.
+        parameter: usize,
+        /// The entry of the score.
+        value: f64,
+    },
+}
