@@ -1,6 +1,7 @@
 //! Seeded workloads that the benchmarks share.
 
-use linalg::{Complex, DMatrix};
+use linalg::krylov::{self, Options, Stop};
+use linalg::{Complex, Csr, DMatrix, DVector, LinearOperator};
 
 /// `count` numbers uniform on [−1/2, 1/2): SplitMix64 (Steele, Lea & Flood 2014) of a counter, so
 /// that `benches/peers/linalg.py` makes the same ones.
@@ -41,4 +42,65 @@ pub fn hermitian(n: usize) -> DMatrix<Complex<f64>> {
 pub fn definite(n: usize) -> DMatrix<f64> {
     let a = matrix(1, n, n);
     &a * a.transpose() + DMatrix::identity(n, n)
+}
+
+/// Three sparse layers with leaky ReLU of slope 1/10 between them, and an output to invert.
+#[derive(Debug)]
+pub struct SparseProblem {
+    layers: [Csr<f64>; 3],
+    output: Vec<f64>,
+}
+
+/// Layers 2·I + S, S with ten normal entries a row of variance radius²/10, and what they make of a
+/// known input.
+///
+/// # Panics
+/// Never: the indices are in range.
+#[must_use]
+pub fn sparse_problem(n: usize, radius: f64) -> SparseProblem {
+    let layers = [0, 1, 2].map(|layer| sparse_layer(n, radius, layer));
+    let mut output: Vec<f64> = uniform(3, n).into_iter().map(|x| 2.0 * x).collect();
+    for (index, layer) in layers.iter().enumerate() {
+        let mut z = vec![0.0; n];
+        layer.apply(&output, &mut z).expect("square of size n");
+        if index < 2 {
+            z.iter_mut().for_each(|z| *z = if *z > 0.0 { *z } else { 0.1 * *z });
+        }
+        output = z;
+    }
+    SparseProblem { layers, output }
+}
+
+fn sparse_layer(n: usize, radius: f64, layer: u64) -> Csr<f64> {
+    let columns = uniform(10 + layer, 10 * n);
+    let (u1, u2) = (uniform(20 + layer, 10 * n), uniform(30 + layer, 10 * n));
+    let random = (0..10 * n).map(|k| {
+        let size = (-2.0 * (-(u1[k] + 0.5)).ln_1p()).sqrt() * radius / 10.0_f64.sqrt();
+        let column = ((columns[k] + 0.5) * n as f64) as usize;
+        (k / 10, column, size * (2.0 * std::f64::consts::PI * (u2[k] + 0.5)).cos())
+    });
+    let triplets: Vec<_> = random.chain((0..n).map(|i| (i, i, 2.0))).collect();
+    Csr::from_triplets(n, n, &triplets).expect("indices below n, finite values")
+}
+
+impl SparseProblem {
+    /// The input, layer by layer, each solved to 1e-9.
+    ///
+    /// # Errors
+    /// A layer on which the solver did not converge.
+    pub fn invert(&self) -> Result<DVector<f64>, Box<dyn std::error::Error>> {
+        let mut y = DVector::from_column_slice(&self.output);
+        for (index, layer) in self.layers.iter().rev().enumerate() {
+            let options = Options::default().tolerance(1e-9);
+            let solution = krylov::solve(layer, y.as_slice(), options)?;
+            if solution.stop != Stop::Converged {
+                return Err(format!("{:?}", solution.stop).into());
+            }
+            y = solution.x;
+            if index < 2 {
+                y.apply(|y| *y = if *y > 0.0 { *y } else { *y / 0.1 });
+            }
+        }
+        Ok(y)
+    }
 }
