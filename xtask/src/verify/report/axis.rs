@@ -85,12 +85,11 @@ impl Range {
         }
         if self.high - self.low > 0.7 {
             // Few powers of ten in sight: twice and five times one as well.
-            let powers = steps(self.low.floor(), 1.0, self.high);
-            return powers
-                .flat_map(|power| [(1.0, power), (2.0, power), (5.0, power)])
-                .map(|(digit, power)| Tick {
-                    fraction: self.place(power + f64::log10(digit)),
-                    label: label(digit * 10_f64.powf(power), power, power),
+            return steps(self.low.floor(), 1.0, self.high)
+                .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| (digit * 10_f64.powf(power), power)))
+                .map(|(value, power)| Tick {
+                    fraction: self.place(value.log10()),
+                    label: label(value, power, power),
                 })
                 .filter(|tick| (0.0..=1.0).contains(&tick.fraction))
                 .collect();
