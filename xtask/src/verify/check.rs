@@ -26,9 +26,10 @@ pub struct Check {
 /// What a check measured.
 #[derive(Debug, Clone)]
 pub struct Evidence {
-    /// The claim holds when this is at most `limit`; a NaN never is.
+    /// A magnitude. The claim holds when it is at most `limit`; a NaN never is, and a negative one is
+    /// an error.
     pub measured: f64,
-    /// The largest value that the claim allows.
+    /// The largest value that the claim allows: finite, and 0 for a claim of equality.
     pub limit: f64,
     /// Where the limit comes from: a bound, an exactness degree, printed digits of a reference.
     pub reason: &'static str,

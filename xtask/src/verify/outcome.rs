@@ -175,6 +175,12 @@ mod tests {
     }
 
     #[test]
+    fn a_nan_holds_nothing() {
+        assert!(!evidence((f64::NAN, 1.0, 2.0)).holds());
+        assert!(!evidence((0.0, 1.0, f64::NAN)).control_failed());
+    }
+
+    #[test]
     fn the_ratio_of_an_exact_claim_is_zero_or_infinite() {
         assert_eq!(evidence((0.0, 0.0, 1.0)).ratio().to_bits(), 0.0_f64.to_bits());
         assert!(evidence((1e-9, 0.0, 1.0)).ratio().is_infinite());

@@ -119,7 +119,7 @@ fn the_json_does_not_depend_on_the_number_of_threads() {
         }
         // The place of a panic on another thread is known only when that thread was the check's own.
         value["checks"][9]["problem"].take();
-        value.to_string()
+        value["checks"].to_string()
     };
     let one = document(7, 1);
     for jobs in [2, 3, 8, 64] {

@@ -20,7 +20,7 @@ pub struct Tick {
     pub label: String,
 }
 
-/// Below this a linear axis cannot tell two values apart; half of it is still a normal number.
+/// Values closer than this a linear axis cannot tell apart; a fifth of it is still a normal number.
 const TINY: f64 = 1e-300;
 
 impl Range {
@@ -35,11 +35,10 @@ impl Range {
         if low > high {
             return Self { scale, low: 0.0, high: 1.0 };
         }
-        // Halves, since the distance from -MAX to MAX is infinite.
-        let half = high / 2.0 - low / 2.0;
+        let span = high - low;
         let size = low.abs().max(high.abs());
-        let margin = if half > TINY.max(1e-9 * size) {
-            half / 12.0
+        let margin = if span > TINY.max(1e-9 * size) {
+            span / 25.0
         } else if scale == Scale::Log {
             0.5
         } else if size > TINY {
@@ -47,6 +46,7 @@ impl Range {
         } else {
             1.0
         };
+        // The span from -MAX to MAX is infinite, and so is its margin; the ends stay finite.
         let end = |x: f64| x.clamp(f64::MIN, f64::MAX);
         Self { scale, low: end(low - margin), high: end(high + margin) }
     }
@@ -57,6 +57,7 @@ impl Range {
         coordinate(value, self.scale).map(|x| self.place(x))
     }
 
+    /// In halves, which are finite where the span is not.
     fn place(&self, x: f64) -> f64 {
         (x / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)
     }
@@ -84,12 +85,11 @@ impl Range {
         }
         if self.high - self.low > 0.7 {
             // Few powers of ten in sight: twice and five times one as well.
-            let powers = steps(self.low.floor(), 1.0, self.high);
-            return powers
-                .flat_map(|power| [(1.0, power), (2.0, power), (5.0, power)])
-                .map(|(digit, power)| Tick {
-                    fraction: self.place(power + f64::log10(digit)),
-                    label: label(digit * 10_f64.powf(power), power, power),
+            return steps(self.low.floor(), 1.0, self.high)
+                .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| (digit * 10_f64.powf(power), power)))
+                .map(|(value, power)| Tick {
+                    fraction: self.place(value.log10()),
+                    label: label(value, power, power),
                 })
                 .filter(|tick| (0.0..=1.0).contains(&tick.fraction))
                 .collect();

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::axis::Range;
+use super::axis::{Range, Tick};
 use super::page::escape;
 use crate::verify::plot::{Mark, Plot, Series};
 
@@ -48,82 +48,70 @@ fn svg(plot: &Plot, title: &str) -> String {
     let values = |pick: fn(&(f64, f64)) -> f64| {
         plot.series.iter().flat_map(move |series| series.points.iter().map(pick))
     };
-    // A point missing one coordinate is not drawn, but its other one still counts here: harmless.
+    // A point that lacks one coordinate is not drawn, though its other one counts here: harmless.
     let horizontal = Range::around(values(|point| point.0), plot.x.scale);
     let vertical = Range::around(values(|point| point.1), plot.y.scale);
     let (x_ticks, y_ticks) = (horizontal.ticks(), vertical.ticks());
-    let labels = y_ticks.iter().map(|tick| width_of(&tick.label));
-    let left = labels.fold(3.0 * CHARACTER, f64::max) + 14.0;
+    let left = widest(&y_ticks).max(3.0 * CHARACTER) + 14.0;
     let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
     let x_of = |fraction: f64| left + fraction * (right - left);
     let y_of = |fraction: f64| bottom - fraction * (bottom - TOP);
+    let middle = f64::midpoint(left, right);
 
     let mut svg = format!(
         "<svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
          aria-label=\"{title}\">\n"
     );
     // As many labels as fit beside one another, with a character between them.
-    let widest = x_ticks.iter().map(|tick| width_of(&tick.label)).fold(0.0, f64::max) + CHARACTER;
     let mut free = f64::NEG_INFINITY;
     for tick in &x_ticks {
-        let (x, label) = (x_of(tick.fraction), &tick.label);
-        let _ = writeln!(svg, "<path class=\"grid\" d=\"M{x:.1} {TOP}V{bottom}\"/>");
+        let x = x_of(tick.fraction);
+        line(&mut svg, "grid", &format!("M{x:.1} {TOP}V{bottom}"));
         if x >= free {
-            let y = bottom + 17.0;
-            let _ =
-                writeln!(svg, "<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{label}</text>");
-            free = x + widest;
+            text(&mut svg, (x, bottom + 17.0), "text-anchor=\"middle\"", &tick.label);
+            free = x + widest(&x_ticks) + CHARACTER;
         }
     }
     for tick in &y_ticks {
-        let (y, label) = (y_of(tick.fraction), &tick.label);
-        let _ = writeln!(svg, "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right}\"/>");
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
-            left - 7.0,
-            y + 4.5
-        );
+        let y = y_of(tick.fraction);
+        line(&mut svg, "grid", &format!("M{left:.1} {y:.1}H{right}"));
+        text(&mut svg, (left - 7.0, y + 4.5), "text-anchor=\"end\"", &tick.label);
     }
-    let _ = writeln!(svg, "<path class=\"axes\" d=\"M{left:.1} {TOP}V{bottom}H{right}\"/>");
-    let _ = writeln!(
-        svg,
-        "<text class=\"label\" x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-        f64::midpoint(left, right),
-        HEIGHT - 8.0,
-        escape(plot.x.label)
-    );
-    let _ = writeln!(
-        svg,
-        "<text class=\"label\" x=\"{:.1}\" y=\"15\">{}</text>",
-        4.0,
-        escape(plot.y.label)
-    );
+    line(&mut svg, "axes", &format!("M{left:.1} {TOP}V{bottom}H{right}"));
+    let centered = "class=\"label\" text-anchor=\"middle\"";
+    text(&mut svg, (middle, HEIGHT - 8.0), centered, plot.x.label);
+    text(&mut svg, (4.0, 15.0), "class=\"label\"", plot.y.label);
     let mut empty = true;
     for (index, series) in plot.series.iter().enumerate() {
         let path = path(series, |(x, y)| {
             Some((x_of(horizontal.fraction(x)?), y_of(vertical.fraction(y)?)))
         });
         if !path.is_empty() {
-            let class = class(index, series.mark);
-            let _ = writeln!(svg, "<path class=\"{class}\" d=\"{path}\"/>");
+            line(&mut svg, &class(index, series.mark), &path);
             empty = false;
         }
     }
     if empty {
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">no point to show</text>",
-            f64::midpoint(left, right),
-            f64::midpoint(TOP, bottom)
-        );
+        let place = (middle, f64::midpoint(TOP, bottom));
+        text(&mut svg, place, "text-anchor=\"middle\"", "no point to show");
     }
     svg.push_str("</svg>\n");
     svg
 }
 
-fn width_of(label: &str) -> f64 {
-    label.chars().map(|_| CHARACTER).sum()
+fn line(svg: &mut String, class: &str, path: &str) {
+    let _ = writeln!(svg, "<path class=\"{class}\" d=\"{path}\"/>");
+}
+
+fn text(svg: &mut String, (x, y): (f64, f64), attributes: &str, text: &str) {
+    let text = escape(text);
+    let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" {attributes}>{text}</text>");
+}
+
+/// The width of the longest label.
+fn widest(ticks: &[Tick]) -> f64 {
+    let width = |tick: &Tick| tick.label.chars().map(|_| CHARACTER).sum();
+    ticks.iter().map(width).fold(0.0, f64::max)
 }
 
 fn class(index: usize, mark: Mark) -> String {
