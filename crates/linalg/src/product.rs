@@ -87,7 +87,10 @@ impl<T: nalgebra::Scalar> Operand<'_, T> {
     }
 
     /// The same numbers with rows and columns exchanged.
-    pub(crate) fn flipped(self) -> Self where T: Copy {
+    pub(crate) fn flipped(self) -> Self
+    where
+        T: Copy,
+    {
         Self { transposed: !self.transposed, ..self }
     }
 

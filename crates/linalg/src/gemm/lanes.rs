@@ -8,6 +8,12 @@ pub trait Lanes: Copy + Default + Send + Sync + 'static {
     /// As many numbers as one register holds.
     type Vector<S: Simd>: Copy;
 
+    /// Numbers in a vector.
+    #[inline(always)]
+    fn lanes<S: Simd>() -> usize {
+        size_of::<Self::Vector<S>>() / size_of::<Self>()
+    }
+
     /// The whole vectors of a slice, and the numbers left over.
     fn split<S: Simd>(x: &[Self]) -> (&[Self::Vector<S>], &[Self]);
     /// The whole vectors of a slice to be written, and the numbers left over.
@@ -101,18 +107,58 @@ macro_rules! lanes {
 }
 
 lanes!(
-    f32, f32s, as_simd_f32s, as_mut_simd_f32s, partial_load_f32s, partial_store_f32s, splat_f32s,
-    mul_f32s, add_f32s, mul_add_e_f32s, mul_add_e_f32s, reduce_sum_f32s
+    f32,
+    f32s,
+    as_simd_f32s,
+    as_mut_simd_f32s,
+    partial_load_f32s,
+    partial_store_f32s,
+    splat_f32s,
+    mul_f32s,
+    add_f32s,
+    mul_add_e_f32s,
+    mul_add_e_f32s,
+    reduce_sum_f32s
 );
 lanes!(
-    f64, f64s, as_simd_f64s, as_mut_simd_f64s, partial_load_f64s, partial_store_f64s, splat_f64s,
-    mul_f64s, add_f64s, mul_add_e_f64s, mul_add_e_f64s, reduce_sum_f64s
+    f64,
+    f64s,
+    as_simd_f64s,
+    as_mut_simd_f64s,
+    partial_load_f64s,
+    partial_store_f64s,
+    splat_f64s,
+    mul_f64s,
+    add_f64s,
+    mul_add_e_f64s,
+    mul_add_e_f64s,
+    reduce_sum_f64s
 );
 lanes!(
-    Complex<f32>, c32s, as_simd_c32s, as_mut_simd_c32s, partial_load_c32s, partial_store_c32s,
-    splat_c32s, mul_e_c32s, add_c32s, mul_add_e_c32s, conj_mul_add_e_c32s, reduce_sum_c32s
+    Complex<f32>,
+    c32s,
+    as_simd_c32s,
+    as_mut_simd_c32s,
+    partial_load_c32s,
+    partial_store_c32s,
+    splat_c32s,
+    mul_e_c32s,
+    add_c32s,
+    mul_add_e_c32s,
+    conj_mul_add_e_c32s,
+    reduce_sum_c32s
 );
 lanes!(
-    Complex<f64>, c64s, as_simd_c64s, as_mut_simd_c64s, partial_load_c64s, partial_store_c64s,
-    splat_c64s, mul_e_c64s, add_c64s, mul_add_e_c64s, conj_mul_add_e_c64s, reduce_sum_c64s
+    Complex<f64>,
+    c64s,
+    as_simd_c64s,
+    as_mut_simd_c64s,
+    partial_load_c64s,
+    partial_store_c64s,
+    splat_c64s,
+    mul_e_c64s,
+    add_c64s,
+    mul_add_e_c64s,
+    conj_mul_add_e_c64s,
+    reduce_sum_c64s
 );
