@@ -8,6 +8,12 @@ pub trait Lanes: Copy + Default + Send + Sync + 'static {
     /// As many numbers as one register holds.
     type Vector<S: Simd>: Copy;
 
+    /// Numbers in a vector.
+    #[inline(always)]
+    fn lanes<S: Simd>() -> usize {
+        size_of::<Self::Vector<S>>() / size_of::<Self>()
+    }
+
     /// The whole vectors of a slice, and the numbers left over.
     fn split<S: Simd>(x: &[Self]) -> (&[Self::Vector<S>], &[Self]);
     /// The whole vectors of a slice to be written, and the numbers left over.

@@ -1,64 +1,145 @@
 //! Blocks of a factor, copied in the order in which the kernel reads them.
 //!
-//! A panel holds `width` rows; for each column k in turn its `width` real parts lie side by side,
-//! then, for complex numbers, the `width` imaginary parts. The last panel is filled up with zeros.
+//! A panel holds a fixed number of rows; for each column k in turn its real parts lie side by side,
+//! then, for complex numbers, its imaginary parts. The last panel may be narrower, and is filled up
+//! with zeros.
 
 use super::Entry;
-use super::kernel::Part;
+use super::part::Part;
 use crate::product::Operand;
+use std::ops::Range;
 
-/// Rows that are copied together where the factor's columns do not lie along the panel.
+/// Rows and columns that are copied together where the factor's columns do not lie along the panel:
+/// a cache line or half of one.
 const STRIP: usize = 8;
 
-/// Copies rows `rows` and columns `columns` of `source` into panels of `width` rows.
+/// The rows of a factor's panels.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Panels {
+    /// Rows of all panels but the last.
+    pub(super) width: usize,
+    /// The last panel has as few multiples of this as hold its rows.
+    pub(super) unit: usize,
+}
+
+impl Panels {
+    /// Rows of the last panel where `rows` are left for it.
+    pub(super) fn last_width(self, rows: usize) -> usize {
+        rows.min(self.width).next_multiple_of(self.unit)
+    }
+
+    /// Rows of all panels together.
+    pub(super) fn total(self, rows: usize) -> usize {
+        let last = rows % self.width;
+        rows - last + self.last_width(last)
+    }
+}
+
+/// Copies rows `rows` and columns `columns` of `source` into panels, which fill `target` exactly.
 #[inline(always)]
 pub(super) fn pack<T: Entry>(
     source: &Operand<'_, T>,
-    rows: std::ops::Range<usize>,
-    columns: std::ops::Range<usize>,
-    width: usize,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    panels: Panels,
     target: &mut [T::Part],
 ) {
-    let step = width * T::PARTS;
-    let panel = step * columns.len();
     let sign = if source.is_conjugated() { T::Part::ZERO - T::Part::ONE } else { T::Part::ONE };
+    let step = panels.width * T::PARTS;
+    let last = rows.len() % panels.width;
+    let last_start = rows.end - last;
+    let last_width = panels.last_width(last);
+    let (target, last_target) = target.split_at_mut((rows.len() - last) * columns.len() * T::PARTS);
     if source.is_transposed() {
-        // A row of the factor lies contiguous: a strip of rows at a time, so that whole cache
-        // lines are written.
-        let panels = target.chunks_exact_mut(panel.max(1));
-        for (first, panel) in (rows.start..rows.end).step_by(width).zip(panels) {
-            let filled = width.min(rows.end - first);
-            for offset in (0..width).step_by(STRIP) {
-                let strip = STRIP.min(width - offset);
-                let held = filled.saturating_sub(offset).min(strip);
-                if held == STRIP {
-                    let lines: [&[T]; STRIP] = std::array::from_fn(|row| {
-                        &source.stored_column(first + offset + row)[columns.clone()]
-                    });
-                    for (k, target) in panel.chunks_exact_mut(step).enumerate() {
-                        for row in 0..STRIP {
-                            lines[row][k].unpack(sign, target, offset + row, width);
-                        }
-                    }
-                } else {
-                    for row in 0..strip {
-                        let line = (row < held)
-                            .then(|| &source.stored_column(first + offset + row)[columns.clone()]);
-                        for (k, target) in panel.chunks_exact_mut(step).enumerate() {
-                            let entry = line.map_or_else(T::default, |line| line[k]);
-                            entry.unpack(sign, target, offset + row, width);
-                        }
-                    }
+        let starts = (rows.start..last_start).step_by(panels.width);
+        for (start, panel) in starts.zip(target.chunks_exact_mut(step * columns.len())) {
+            let rows = start..start + panels.width;
+            turn(source, rows, &columns, panels.width, sign, panel);
+        }
+        if last > 0 {
+            turn(source, last_start..rows.end, &columns, last_width, sign, last_target);
+        }
+    } else {
+        for (k, column) in columns.clone().enumerate() {
+            let entries = source.stored_column(column)[rows.clone()].chunks_exact(panels.width);
+            let rest = entries.remainder();
+            for (entries, panel) in entries.zip(target.chunks_exact_mut(step * columns.len())) {
+                T::unpack_all(entries, sign, &mut panel[k * step..][..step]);
+            }
+            if last > 0 {
+                let step = last_width * T::PARTS;
+                let target = &mut last_target[k * step..][..step];
+                for (position, &entry) in rest.iter().enumerate() {
+                    entry.unpack(sign, target, position, last_width);
+                }
+                for part in target.chunks_exact_mut(last_width) {
+                    part[last..].fill(T::Part::ZERO);
                 }
             }
         }
-    } else {
-        for (k, column) in columns.enumerate() {
-            let entries = &source.stored_column(column)[rows.clone()];
-            let targets = target.chunks_exact_mut(panel);
-            for (entries, target) in entries.chunks(width).zip(targets) {
-                T::unpack_all(entries, sign, &mut target[k * step..(k + 1) * step], width);
+    }
+}
+
+/// Fills one panel from a matrix in which the panel's rows lie contiguous.
+#[inline(always)]
+fn turn<T: Entry>(
+    source: &Operand<'_, T>,
+    rows: Range<usize>,
+    columns: &Range<usize>,
+    width: usize,
+    sign: T::Part,
+    panel: &mut [T::Part],
+) {
+    let mut offset = 0;
+    while offset + STRIP <= rows.len() {
+        turn_strip::<T, STRIP>(source, rows.start, offset, columns, width, sign, panel);
+        offset += STRIP;
+    }
+    while offset < rows.len() {
+        turn_strip::<T, 1>(source, rows.start, offset, columns, width, sign, panel);
+        offset += 1;
+    }
+    if rows.len() < width {
+        for part in panel.chunks_exact_mut(width) {
+            part[rows.len()..].fill(T::Part::ZERO);
+        }
+    }
+}
+
+/// Copies N rows to places `offset..offset + N` of a panel.
+#[inline(always)]
+fn turn_strip<T: Entry, const N: usize>(
+    source: &Operand<'_, T>,
+    first: usize,
+    offset: usize,
+    columns: &Range<usize>,
+    width: usize,
+    sign: T::Part,
+    panel: &mut [T::Part],
+) {
+    let lines: [&[T]; N] = std::array::from_fn(|row| {
+        &source.stored_column(first + offset + row)[columns.start..][..columns.len()]
+    });
+    let step = width * T::PARTS;
+    let squares = columns.len() / STRIP;
+    let (target, rest) = panel.split_at_mut(step * squares * STRIP);
+    for (square, target) in target.chunks_exact_mut(STRIP * step).enumerate() {
+        // A square at a time: whole vectors are read, turned in registers, and written.
+        let square: [[T; STRIP]; N] = std::array::from_fn(|row| {
+            let mut entries = [T::default(); STRIP];
+            entries.copy_from_slice(&lines[row][square * STRIP..][..STRIP]);
+            entries
+        });
+        for k in 0..STRIP {
+            let target = &mut target[k * step..][..step];
+            for row in 0..N {
+                square[row][k].unpack(sign, target, offset + row, width);
             }
+        }
+    }
+    for (k, target) in (squares * STRIP..columns.len()).zip(rest.chunks_exact_mut(step)) {
+        for row in 0..N {
+            lines[row][k].unpack(sign, target, offset + row, width);
         }
     }
 }

@@ -1,0 +1,111 @@
+//! A product in blocks that fit the caches.
+
+use super::kernel::Scale;
+use super::lanes::Lanes;
+use super::pack::{self, Panels};
+use super::part::Buffer;
+use super::{Entry, Job};
+use crate::DMatrixViewMut;
+use pulp::Simd;
+use std::ops::Range;
+use std::slice::Chunks;
+
+/// Columns of A and rows of B in one block: a panel of B stays in the first-level cache.
+const DEPTH: usize = 512;
+/// Bytes in a block of A, for the second-level cache.
+const A_BYTES: usize = 786_432;
+/// Columns of B in one block, for the third-level cache.
+const WIDTH: usize = 2048;
+/// The whole product on one thread, in tiles of V vectors by N columns.
+#[inline(always)]
+pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
+    simd: S,
+    job: &Job<'_, T>,
+    c: &mut DMatrixViewMut<'_, T>,
+) {
+    let (m, n) = c.shape();
+    let k = job.a.columns();
+    let lanes = T::Part::lanes::<S>();
+    let a_panels = Panels { width: V * lanes, unit: lanes };
+    let b_panels = Panels { width: N, unit: N };
+    let depth = even_block(k, DEPTH, 1);
+    let height = even_block(m, A_BYTES / (DEPTH * size_of::<T>()), a_panels.width);
+    let width = even_block(n, WIDTH, N);
+    let a_length = height * depth * T::PARTS;
+    let b_length = width * depth * T::PARTS;
+    let across = job.b.flipped();
+    let mut buffer = Buffer::<T::Part>::take();
+    let (a_block, b_block) = buffer.numbers(a_length + b_length).split_at_mut(a_length);
+    for column in (0..n).step_by(width) {
+        let columns = column..n.min(column + width);
+        for inner in (0..k).step_by(depth) {
+            let inners = inner..k.min(inner + depth);
+            let parts = inners.len() * T::PARTS;
+            let mut scale = job.scale();
+            if inner > 0 {
+                scale.beta = T::ONE;
+            }
+            let b = &mut b_block[..b_panels.total(columns.len()) * parts];
+            pack::pack(&across, columns.clone(), inners.clone(), b_panels, b);
+            for row in (0..m).step_by(height) {
+                let rows = row..m.min(row + height);
+                if is_above(job.lower, &rows, &columns) {
+                    continue;
+                }
+                let a = &mut a_block[..a_panels.total(rows.len()) * parts];
+                pack::pack(&job.a, rows.clone(), inners.clone(), a_panels, a);
+                let starts = columns.clone().step_by(N);
+                for (first, b) in starts.zip(b.chunks_exact(N * parts)) {
+                    let columns = first..columns.end.min(first + N);
+                    let a = a.chunks(a_panels.width * parts);
+                    strip::<S, T, V, N>(simd, scale, job.lower, a, b, &rows, columns, c);
+                }
+            }
+        }
+    }
+}
+
+/// All tiles of one block of A with N columns of B.
+#[inline(always)]
+fn strip<S: Simd, T: Entry, const V: usize, const N: usize>(
+    simd: S,
+    scale: Scale<T>,
+    lower: Option<isize>,
+    a: Chunks<'_, T::Part>,
+    b: &[T::Part],
+    rows: &Range<usize>,
+    columns: Range<usize>,
+    c: &mut DMatrixViewMut<'_, T>,
+) {
+    let lanes = T::Part::lanes::<S>();
+    let mut block = c.view_mut((rows.start, columns.start), (rows.len(), columns.len()));
+    let mut slices = block.column_iter_mut();
+    let mut slices: [&mut [T]; N] = std::array::from_fn(|_| {
+        slices.next().map_or_else(Default::default, |column| column.data.into_slice_mut())
+    });
+    let slices = &mut slices[..columns.len()];
+    for (a, row) in a.zip((0..rows.len()).step_by(V * lanes)) {
+        let height = (V * lanes).min(rows.len() - row);
+        let tile = rows.start + row..rows.start + row + height;
+        if is_above(lower, &tile, &columns) {
+            continue;
+        }
+        match height.div_ceil(lanes) {
+            1 => T::tile::<S, 1, N>(simd, scale, a, b, slices, row),
+            2 => T::tile::<S, 2, N>(simd, scale, a, b, slices, row),
+            _ => T::tile::<S, V, N>(simd, scale, a, b, slices, row),
+        }
+    }
+}
+
+/// Whether a block lies wholly above the triangle that is wanted.
+fn is_above(lower: Option<isize>, rows: &Range<usize>, columns: &Range<usize>) -> bool {
+    lower.is_some_and(|offset| rows.end.saturating_add_signed(offset) <= columns.start)
+}
+
+/// The size of `total / pieces`, rounded up to a multiple of `unit`, where as few pieces as
+/// possible are at most `limit` long.
+fn even_block(total: usize, limit: usize, unit: usize) -> usize {
+    let pieces = total.div_ceil(limit).max(1);
+    total.div_ceil(pieces).next_multiple_of(unit).max(unit)
+}
