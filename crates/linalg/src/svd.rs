@@ -109,8 +109,13 @@ fn ratio(descending: &DVector<f64>) -> f64 {
     if smallest == 0.0 { f64::INFINITY } else { largest / smallest }
 }
 
-/// Up to this size the QR iteration here is faster than faer.
-const QR_UP_TO: usize = 32;
+/// Up to which size the QR iteration here is faster than faer, measured.
+fn qr_up_to(vectors: Vectors) -> usize {
+    match vectors {
+        Vectors::Yes => 28,
+        Vectors::No => 128,
+    }
+}
 
 /// Scale, then faer (after the QR iteration for small sizes, before it for others), then faer on
 /// the adjoint, then Jacobi: the first that passes its check.
@@ -121,7 +126,7 @@ pub(crate) fn ladder<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Result<Sin
     let scaled = scale.matrix(a);
     let a = scaled.as_ref();
     let mut rungs: [Rung<D>; 4] = [D::faer_svd, bidiagonal::svd, faer_of_adjoint, jacobi::svd];
-    if m.max(n) <= QR_UP_TO {
+    if m.max(n) <= qr_up_to(vectors) {
         rungs.swap(0, 1);
     }
     for rung in rungs {
