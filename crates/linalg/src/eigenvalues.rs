@@ -44,9 +44,6 @@ pub fn eigenvalues<T: Scalar>(a: &DMatrix<T>) -> Result<DVector<Complex<f64>>> {
     Ok(values)
 }
 
-/// Up to this size the QR iteration here is faster than faer's.
-const OWN_UP_TO: usize = 24;
-
 /// Scale; the two QR algorithms, the faster one first; the first that passes its check.
 pub(crate) fn ladder<D: Kernels>(a: &DMatrix<D>) -> Result<DVector<Complex<f64>>> {
     type Rung<D> = fn(&DMatrix<D>) -> Option<DVector<Complex<f64>>>;
@@ -56,7 +53,7 @@ pub(crate) fn ladder<D: Kernels>(a: &DMatrix<D>) -> Result<DVector<Complex<f64>>
     let a = scaled.as_ref();
     let mut rungs: [Rung<D>; 3] =
         [D::faer_eigenvalues, hessenberg::eigenvalues, |a| hessenberg::eigenvalues(&a.transpose())];
-    if n <= OWN_UP_TO {
+    if n <= D::HESSENBERG_UP_TO {
         rungs.swap(0, 1);
     }
     for rung in rungs {

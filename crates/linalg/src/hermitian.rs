@@ -101,8 +101,13 @@ fn acceptable<T: Scalar>(a: &DMatrix<T>) -> Result<()> {
     Ok(())
 }
 
-/// Up to this size the QL iteration here is faster than faer.
-const QL_UP_TO: usize = 24;
+/// Up to which size the QL iteration here is faster than faer, measured.
+fn ql_up_to(vectors: Vectors) -> usize {
+    match vectors {
+        Vectors::Yes => 32,
+        Vectors::No => 128,
+    }
+}
 
 /// Scale; QL first for small sizes, faer first for others, then the other one, then Jacobi.
 pub(crate) fn ladder<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Result<HermitianParts<D>> {
@@ -112,7 +117,7 @@ pub(crate) fn ladder<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Result<Her
     let scaled = scale.matrix(a);
     let a = scaled.as_ref();
     let mut rungs: [Rung<D>; 3] = [D::faer_hermitian, tridiagonal_ql, jacobi::hermitian];
-    if n <= QL_UP_TO {
+    if n <= ql_up_to(vectors) {
         rungs.swap(0, 1);
     }
     for rung in rungs {

@@ -42,6 +42,9 @@ pub struct HermitianParts<D> {
 /// A double-precision scalar and its decompositions.
 #[expect(unnameable_types, reason = "reached through the sealed `Scalar`, of no use outside")]
 pub trait Kernels: Scalar<RealField = f64> {
+    /// Up to which size the QR iteration of `hessenberg` is faster than faer's, measured.
+    const HESSENBERG_UP_TO: usize;
+
     /// Singular values and vectors, by the ladder of `svd`.
     fn svd(a: &DMatrix<Self>, vectors: Vectors) -> Result<SingularParts<Self>>;
     /// Eigenvalues and vectors of a Hermitian matrix, by the ladder of `hermitian`.
@@ -64,8 +67,10 @@ pub trait Kernels: Scalar<RealField = f64> {
 }
 
 macro_rules! kernels {
-    ($type:ty, $faer_eigenvalues:ident, $hessenberg:path, $from_parts:expr) => {
+    ($type:ty, $up_to:literal, $faer_eigenvalues:ident, $hessenberg:path, $from_parts:expr) => {
         impl Kernels for $type {
+            const HESSENBERG_UP_TO: usize = $up_to;
+
             fn svd(a: &DMatrix<Self>, vectors: Vectors) -> Result<SingularParts<Self>> {
                 svd::ladder(a, vectors)
             }
@@ -114,5 +119,5 @@ macro_rules! kernels {
     };
 }
 
-kernels!(f64, eigenvalues_real, hessenberg::real, |re, _| re);
-kernels!(Complex<f64>, eigenvalues_complex, hessenberg::complex, Self::new);
+kernels!(f64, 128, eigenvalues_real, hessenberg::real, |re, _| re);
+kernels!(Complex<f64>, 48, eigenvalues_complex, hessenberg::complex, Self::new);

@@ -3,6 +3,7 @@
 //! The vocabulary is nalgebra's dynamic matrices and vectors, re-exported here; the algorithms are
 //! this crate's.
 
+mod bidiagonal;
 mod door;
 mod eigenvalues;
 mod error;

@@ -198,20 +198,23 @@ const LANES: usize = 4;
 type Lanes = ([f64; LANES], [f64; LANES]);
 
 /// Aberth's iteration from one start, for roots near 1 in size: Newton's method on each root, with
-/// the others divided out implicitly. `None` where a root does not reach 4·degree·eps.
+/// the others divided out implicitly.
+///
+/// A point stops at a backward error of √degree·eps, where the evaluation is mostly rounding, or
+/// once it does not move any more and has 4·degree·eps. `None` where one does neither.
 fn iterate(polynomial: &Polynomial, angle: f64) -> Option<Roots> {
     let degree = polynomial.degree();
     let start = polynomial.start(angle);
     let mut points: Vec<[f64; 2]> = start.iter().map(|z| [z.re, z.im]).collect();
     let mut backward_errors = vec![f64::INFINITY; degree];
     let mut conditions = vec![f64::INFINITY; degree];
-    let noise = float(degree) * f64::EPSILON;
+    let (aim, promised) = (float(degree).sqrt() * f64::EPSILON, 4.0 * float(degree) * f64::EPSILON);
     let mut active: Vec<usize> = (0..degree).collect();
     let mut sweeps = 0;
     while !active.is_empty() && sweeps < SWEEPS {
         sweeps += 1;
         // Within the unit circle first: these are evaluated in z, the others in 1/z.
-        let inside = |i: &usize| points[*i][0].hypot(points[*i][1]) <= 1.0;
+        let inside = |i: &usize| points[*i][0].powi(2) + points[*i][1].powi(2) <= 1.0;
         let (near, far): (Vec<usize>, Vec<usize>) = active.iter().partition(|i| inside(i));
         active.clear();
         for (group, is_near) in [(near, true), (far, false)] {
@@ -229,18 +232,15 @@ fn iterate(polynomial: &Polynomial, angle: f64) -> Option<Roots> {
                     step_far(&polynomial.rising, &z, &repulsion)
                 };
                 for (&i, step) in chunk.iter().zip(steps) {
-                    backward_errors[i] = step.backward_error;
-                    conditions[i] = step.condition;
-                    // Half of what is promised, so that rounding cannot break the promise.
-                    if step.backward_error <= 0.5 * noise {
-                        continue;
-                    }
                     let [x, y] = points[i];
-                    let moved = [x - step.change.re, y - step.change.im];
                     let still = size(step.change) <= f64::EPSILON * x.abs().max(y.abs());
-                    if still && step.backward_error <= 4.0 * noise {
+                    let enough = if still { promised } else { aim };
+                    if step.value.l1_norm() <= enough * step.scale {
+                        backward_errors[i] = modulus(step.value) / step.scale;
+                        conditions[i] = step.scale / modulus(step.slope);
                         continue;
                     }
+                    let moved = [x - step.change.re, y - step.change.im];
                     // A derivative that vanishes sends the point to infinity; a nudge instead.
                     let is_finite = moved[0].is_finite() && moved[1].is_finite();
                     points[i] = if is_finite { moved } else { [1.01 * x - 0.01 * y, y + 0.01 * x] };
@@ -250,17 +250,20 @@ fn iterate(polynomial: &Polynomial, angle: f64) -> Option<Roots> {
         }
         active.sort_unstable();
     }
-    let converged = backward_errors.iter().all(|&error| error <= 4.0 * noise);
     let values = points.iter().map(|&[re, im]| Complex::new(re, im)).collect();
-    converged.then_some(Roots { values, backward_errors, conditions, sweeps })
+    active.is_empty().then_some(Roots { values, backward_errors, conditions, sweeps })
 }
 
 /// What the evaluation at a point says.
 struct Step {
     /// To be subtracted from the point.
     change: Complex<f64>,
-    backward_error: f64,
-    condition: f64,
+    /// p(z), divided by zⁿ where |z| > 1.
+    value: Complex<f64>,
+    /// ∑|cₖ|·|z|ᵏ, divided alike.
+    scale: f64,
+    /// z·p′(z), divided alike.
+    slope: Complex<f64>,
 }
 
 /// ∑ 1/(z − zⱼ) over the other points.
@@ -304,11 +307,7 @@ fn step_near(falling: &[[f64; 3]], z: &Lanes, repulsion: &Lanes) -> [Step; LANES
     std::array::from_fn(|i| {
         let (z, s) = (lane(z, i), lane(repulsion, i));
         let (p, d) = (lane(&p, i), lane(&d, i));
-        Step {
-            change: divide(p, d - p * s),
-            backward_error: p.re.hypot(p.im) / sum[i],
-            condition: sum[i] / modulus(z * d),
-        }
+        Step { change: divide(p, d - p * s), value: p, scale: sum[i], slope: z * d }
     })
 }
 
@@ -324,11 +323,7 @@ fn step_far(rising: &[[f64; 3]], z: &Lanes, repulsion: &Lanes) -> [Step; LANES] 
         let (u, s) = (inverse[i], lane(repulsion, i));
         let (q, d) = (lane(&q, i), lane(&d, i));
         let slope = q * degree - u * d;
-        Step {
-            change: divide(q, u * slope - q * s),
-            backward_error: modulus(q) / sum[i],
-            condition: sum[i] / modulus(slope),
-        }
+        Step { change: divide(q, u * slope - q * s), value: q, scale: sum[i], slope }
     })
 }
 

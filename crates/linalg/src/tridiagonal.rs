@@ -161,7 +161,8 @@ pub(crate) fn implicit_ql(d: &mut [f64], e: &mut [f64], z: &mut [f64], rows: usi
                 }
                 let r = squared.sqrt();
                 e[i + 1] = r;
-                (s, c) = (f / r, g / r);
+                let inverse = 1.0 / r;
+                (s, c) = (f * inverse, g * inverse);
                 g = d[i + 1] - p;
                 let t = (d[i] - g) * s + 2.0 * c * b;
                 p = s * t;

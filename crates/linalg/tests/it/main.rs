@@ -1,3 +1,4 @@
 //! Tests through the public interface alone.
 
 mod battery;
+mod nasty;
