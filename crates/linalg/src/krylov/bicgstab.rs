@@ -2,7 +2,7 @@
 
 use super::run::Run;
 use super::vector::{
-    divide, dot, dot_and_square, largest, modulus, real, subtract, subtract_and_dot,
+    add, divide, dot, dot_and_square, largest, modulus, real, subtract, subtract_and_dot,
 };
 use super::{Method, Options, Solution, Stop};
 use crate::{LinearOperator, Result, Scalar};
@@ -40,9 +40,9 @@ pub fn bicgstab<T: Scalar>(
     b: &[T],
     options: Options<'_, T>,
 ) -> Result<Solution<T>> {
-    let mut run = Run::new_square(a, b, options)?;
+    let mut run = Run::new_square(Method::Bicgstab, a, b, options)?;
     let stop = iterate(&mut run)?;
-    run.finish(stop, Method::Bicgstab)
+    run.finish(stop)
 }
 
 pub(super) fn iterate<T: Scalar>(run: &mut Run<'_, T>) -> Result<Stop> {
@@ -64,12 +64,23 @@ pub(super) fn iterate<T: Scalar>(run: &mut Run<'_, T>) -> Result<Stop> {
         reason = loop {
             let p_hat = run.precondition(&p, &mut p_space)?;
             run.apply(p_hat, &mut v)?;
-            let alpha = rho / dot(&shadow, &v);
+            let against = dot(&shadow, &v);
+            if !against.is_finite() {
+                run.advance(f64::NAN);
+                return Ok(Stop::NotFinite);
+            }
+            let alpha = rho / against;
             let s_square = real(subtract(&mut s, &r, alpha, &v));
-            // ⟨shadow, v⟩ = 0 up to rounding: a step this long carries no digits. Not so for NaN,
-            // which `advance` has to see.
-            if s_square > r_square / T::EPSILON || alpha.is_zero() {
+            // ⟨shadow, v⟩ is zero up to rounding: a step this long carries no digits.
+            if against == T::zero() || s_square > r_square / T::EPSILON {
                 break Stop::Breakdown;
+            }
+            if run.relative(s_square.sqrt()) <= run.options.tolerance {
+                // The half step claims to do; the second product can be saved.
+                run.advance(run.relative(s_square.sqrt()));
+                let p_hat = if p_space.is_empty() { &p } else { &p_space };
+                add(&mut run.x, alpha, p_hat);
+                break Stop::Stagnated;
             }
             let s_hat = run.precondition(&s, &mut s_space)?;
             run.apply(s_hat, &mut t)?;

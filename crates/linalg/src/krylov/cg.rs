@@ -40,9 +40,9 @@ pub fn cg<T: Scalar>(
     b: &[T],
     options: Options<'_, T>,
 ) -> Result<Solution<T>> {
-    let mut run = Run::new_square(a, b, options)?;
+    let mut run = Run::new_square(Method::Cg, a, b, options)?;
     let stop = iterate(&mut run)?;
-    run.finish(stop, Method::Cg)
+    run.finish(stop)
 }
 
 fn iterate<T: Scalar>(run: &mut Run<'_, T>) -> Result<Stop> {

@@ -42,9 +42,9 @@ pub fn gmres<T: Scalar>(
     b: &[T],
     options: Options<'_, T>,
 ) -> Result<Solution<T>> {
-    let mut run = Run::new_square(a, b, options)?;
+    let mut run = Run::new_square(Method::Gmres, a, b, options)?;
     let stop = iterate(&mut run)?;
-    run.finish(stop, Method::Gmres)
+    run.finish(stop)
 }
 
 fn iterate<T: Scalar>(run: &mut Run<'_, T>) -> Result<Stop> {

@@ -40,9 +40,9 @@ pub fn lsmr<T: Scalar>(
     b: &[T],
     options: Options<'_, T>,
 ) -> Result<Solution<T>> {
-    let mut run = Run::new(a, b, options)?;
+    let mut run = Run::new(Method::Lsmr, a, b, options)?;
     let stop = iterate(&mut run)?;
-    run.finish(stop, Method::Lsmr)
+    run.finish(stop)
 }
 
 pub(super) fn iterate<T: Scalar>(run: &mut Run<'_, T>) -> Result<Stop> {

@@ -40,9 +40,9 @@ pub fn lsqr<T: Scalar>(
     b: &[T],
     options: Options<'_, T>,
 ) -> Result<Solution<T>> {
-    let mut run = Run::new(a, b, options)?;
+    let mut run = Run::new(Method::Lsqr, a, b, options)?;
     let stop = iterate(&mut run)?;
-    run.finish(stop, Method::Lsqr)
+    run.finish(stop)
 }
 
 fn iterate<T: Scalar>(run: &mut Run<'_, T>) -> Result<Stop> {

@@ -31,8 +31,11 @@ mod gmres;
 mod lsmr;
 mod lsqr;
 mod preconditioner;
+mod relaxation;
 mod run;
 mod solve;
+#[cfg(test)]
+mod tests;
 mod vector;
 
 pub use bicgstab::bicgstab;
@@ -175,7 +178,8 @@ pub struct Solution<T: Scalar> {
     /// ‖b − A·x‖₂/‖b‖₂, computed from this x; 0 for b = 0.
     pub relative_residual: f64,
     /// From LSQR and LSMR: ‖Aᴴ·r‖₂/(‖A‖·‖r‖₂) with r = b − A·x computed from this x, and ‖A‖ a
-    /// lower bound of the spectral norm. 0 at a least-squares solution.
+    /// lower bound of the spectral norm. 0 at a least-squares solution, at most 1. With a
+    /// preconditioner M, that of A·M.
     pub normal_residual: Option<f64>,
     /// Iterations.
     pub iterations: usize,
@@ -217,6 +221,8 @@ pub enum Stop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Method {
+    /// Gauss–Seidel sweeps.
+    GaussSeidel,
     /// Conjugate gradients.
     Cg,
     /// Generalised minimal residuals, restarted.

@@ -12,6 +12,9 @@ use crate::{DVector, Error, LinearOperator, Result, Scalar};
 pub(super) struct Run<'a, T: Scalar> {
     pub(super) a: &'a dyn LinearOperator<T>,
     pub(super) options: Options<'a, T>,
+    /// The method at work, and the one that found `best`.
+    pub(super) method: Method,
+    best_method: Method,
     original: &'a [T],
     /// b and x are solved for in units of `scale`, a power of two, so that squares of residuals
     /// neither overflow nor underflow.
@@ -42,6 +45,7 @@ pub(super) struct Run<'a, T: Scalar> {
 impl<'a, T: Scalar> Run<'a, T> {
     /// Checks everything that can be checked before the first product.
     pub(super) fn new(
+        method: Method,
         a: &'a dyn LinearOperator<T>,
         b: &'a [T],
         options: Options<'a, T>,
@@ -66,11 +70,15 @@ impl<'a, T: Scalar> Run<'a, T> {
         let scaled = |x: &T| x.unscale(nalgebra::convert(scale));
         let b_scaled: Vec<T> = b.iter().map(scaled).collect();
         // b = 0 has the solution 0, wherever the search would start.
-        let start = options.start.filter(|_| largest > 0.0);
-        let x = start.map_or_else(|| vec![T::zero(); ncols], |x| x.iter().map(scaled).collect());
+        let options = Options { start: options.start.filter(|_| largest > 0.0), ..options };
+        let x = options
+            .start
+            .map_or_else(|| vec![T::zero(); ncols], |x| x.iter().map(scaled).collect());
         Ok(Self {
             a,
             options,
+            method,
+            best_method: method,
             original: b,
             b_norm: norm(&b_scaled),
             b: b_scaled,
@@ -93,6 +101,7 @@ impl<'a, T: Scalar> Run<'a, T> {
 
     /// The same for a method that needs a square matrix.
     pub(super) fn new_square(
+        method: Method,
         a: &'a dyn LinearOperator<T>,
         b: &'a [T],
         options: Options<'a, T>,
@@ -100,7 +109,7 @@ impl<'a, T: Scalar> Run<'a, T> {
         if a.nrows() != a.ncols() {
             return Err(Error::NotSquare { argument: "a", rows: a.nrows(), columns: a.ncols() });
         }
-        Self::new(a, b, options)
+        Self::new(method, a, b, options)
     }
 
     /// y ← A·x.
@@ -113,6 +122,13 @@ impl<'a, T: Scalar> Run<'a, T> {
     pub(super) fn apply_adjoint(&mut self, x: &[T], y: &mut [T]) -> Result<()> {
         self.applications += 1;
         self.a.apply_adjoint(x, y)
+    }
+
+    /// One sweep over x ([`LinearOperator::relax`]), which counts as a product.
+    pub(super) fn relax(&mut self, inverse_diagonal: &[T]) -> Result<Option<f64>> {
+        let met = self.a.relax(inverse_diagonal, &self.b, &mut self.x)?;
+        self.applications += usize::from(met.is_some());
+        Ok(met)
     }
 
     /// M·x in `space`, or x itself without a preconditioner.
@@ -129,10 +145,14 @@ impl<'a, T: Scalar> Run<'a, T> {
 
     /// r ← b − A·x, and ‖r‖ relative to ‖b‖.
     pub(super) fn residual(&mut self, r: &mut [T]) -> Result<f64> {
-        self.applications += 1;
-        self.a.apply(&self.x, r)?;
-        for (r, &b) in r.iter_mut().zip(&self.b) {
-            *r = b - *r;
+        if self.iterations == 0 && self.options.start.is_none() {
+            r.copy_from_slice(&self.b);
+        } else {
+            self.applications += 1;
+            self.a.apply(&self.x, r)?;
+            for (r, &b) in r.iter_mut().zip(&self.b) {
+                *r = b - *r;
+            }
         }
         self.current = self.relative(norm(r));
         self.computed = true;
@@ -179,8 +199,7 @@ impl<'a, T: Scalar> Run<'a, T> {
     /// change. [`Stop::Converged`] is a claim.
     pub(super) fn advance(&mut self, residual: f64) -> Option<Stop> {
         if residual > self.current && self.current < self.best_residual {
-            self.best.clone_from(&self.x);
-            self.best_residual = self.current;
+            self.keep();
         }
         self.count(residual, residual)
     }
@@ -220,31 +239,55 @@ impl<'a, T: Scalar> Run<'a, T> {
         }
     }
 
-    /// Makes the best iterate the current one.
-    pub(super) fn take_best(&mut self) {
-        if self.best_residual < self.current {
-            std::mem::swap(&mut self.x, &mut self.best);
-            self.current = self.best_residual;
-            self.computed = false;
-        }
-        self.best_residual = f64::INFINITY;
+    /// Remembers x as the best so far.
+    fn keep(&mut self) {
+        self.best.clone_from(&self.x);
+        self.best_residual = self.current;
+        self.best_method = self.method;
     }
 
-    /// Forgets what the last method had reached, so that another can go on from the best iterate.
-    pub(super) fn hand_over(&mut self) {
-        self.take_best();
+    /// Whether an iterate that was left behind is better than the current one.
+    fn left_better(&self) -> bool {
+        self.best_residual < self.current
+    }
+
+    /// Lets `method` go on: from the best iterate if that has gained three digits, and else
+    /// from the start again, since a poor iterate is worse to start from than none. The best one
+    /// is kept.
+    pub(super) fn hand_over(&mut self, method: Method) {
+        if self.current < self.best_residual {
+            self.keep();
+        }
+        let gained = self.history.first().is_some_and(|first| self.best_residual <= 1e-3 * first);
+        match self.options.start {
+            _ if gained => self.x.clone_from(&self.best),
+            None => self.x.fill(T::zero()),
+            Some(start) => {
+                for (x, start) in self.x.iter_mut().zip(start) {
+                    *x = start.unscale(nalgebra::convert(self.scale));
+                }
+            }
+        }
+        self.lowest = f64::INFINITY;
         self.milestone = (self.iterations, f64::INFINITY);
         self.restarted_at = None;
+        self.method = method;
     }
 
     /// The best iterate in the units of the question, with its residual computed afresh.
-    pub(super) fn finish(mut self, stop: Stop, method: Method) -> Result<Solution<T>> {
-        self.take_best();
+    pub(super) fn finish(mut self, stop: Stop) -> Result<Solution<T>> {
+        // At a least-squares solution the residual no longer tells which iterate is better.
+        if self.left_better() && stop != Stop::LeastSquares {
+            std::mem::swap(&mut self.x, &mut self.best);
+            self.current = self.best_residual;
+            self.method = self.best_method;
+            self.computed = false;
+        }
         let scaled = self.x.iter().map(|x| x.scale(nalgebra::convert(self.scale)));
         let x = DVector::from_iterator(self.x.len(), scaled);
         let mut residual_norm = self.current * self.b_norm * self.scale;
         let mut normal_residual = None;
-        let least_squares = matches!(method, Method::Lsqr | Method::Lsmr);
+        let least_squares = matches!(self.method, Method::Lsqr | Method::Lsmr);
         if least_squares || !self.computed || self.scale != 1.0 {
             let mut r = vec![T::zero(); self.original.len()];
             self.apply(x.as_slice(), &mut r)?;
@@ -272,19 +315,25 @@ impl<'a, T: Scalar> Run<'a, T> {
             normal_residual,
             iterations: self.iterations,
             applications: self.applications,
-            method,
+            method: self.method,
             history: self.history,
         })
     }
 
-    /// ‖Aᴴ·r‖/(‖A‖·‖r‖).
+    /// ‖Aᴴ·r‖/(‖A‖·‖r‖), with A·M for A where there is a preconditioner.
     fn normal_residual(&mut self, r: &[T], r_norm: f64) -> Result<f64> {
         if r_norm == 0.0 {
             return Ok(0.0);
         }
         let mut v = vec![T::zero(); self.x.len()];
         self.apply_adjoint(r, &mut v)?;
+        if let Some(m) = self.options.preconditioner {
+            let space = v.clone();
+            m.apply_adjoint(&space, &mut v)?;
+        }
         let v_norm = norm(&v);
+        // The bound is raised by what this product shows of A, so that the ratio is at most 1.
+        self.operator_norm = self.operator_norm.max(v_norm / r_norm);
         Ok(if v_norm == 0.0 { 0.0 } else { v_norm / r_norm / self.operator_norm })
     }
 }

@@ -78,6 +78,20 @@ pub trait LinearOperator<T: Scalar> {
     fn diagonal(&self) -> Option<DVector<T>> {
         None
     }
+
+    /// One Gauss–Seidel sweep for A·x = b, where the operator can visit its rows one by one: for
+    /// i = 0, 1, …, xᵢ ← xᵢ + rᵢ/aᵢᵢ with rᵢ = bᵢ − Σⱼ aᵢⱼ·xⱼ, the new x₀ … xᵢ₋₁ in the sum.
+    /// `inverse_diagonal` holds 1/aᵢᵢ.
+    ///
+    /// Returns √(Σ |rᵢ|²) of the residuals as they were met; `None`, with x as it was, from an
+    /// operator that cannot do it.
+    ///
+    /// # Errors
+    /// [`Error::NotSquare`], and [`Error::Shape`] for an argument of the wrong length.
+    fn relax(&self, inverse_diagonal: &[T], b: &[T], x: &mut [T]) -> Result<Option<f64>> {
+        let _ = (inverse_diagonal, b, x);
+        Ok(None)
+    }
 }
 
 impl<T: Scalar> LinearOperator<T> for DMatrix<T> {
@@ -133,6 +147,9 @@ macro_rules! forward {
             }
             fn diagonal(&self) -> Option<DVector<T>> {
                 (**self).diagonal()
+            }
+            fn relax(&self, inverse_diagonal: &[T], b: &[T], x: &mut [T]) -> Result<Option<f64>> {
+                (**self).relax(inverse_diagonal, b, x)
             }
         }
     )*};

@@ -156,6 +156,26 @@ impl<T: Scalar> Compressed<T> {
         }
     }
 
+    /// `x_line` ← `x_line` + `inverse_line`·r with r = `b_line` − Σ a·`x_position`, line by line;
+    /// √(Σ |r|²).
+    pub(super) fn relax(&self, inverse: &[T], b: &[T], x: &mut [T]) -> f64 {
+        let mut start = 0;
+        let mut square = T::zero();
+        for (line, ((&end, &inverse), &b)) in
+            self.starts[1..].iter().zip(inverse).zip(b).enumerate()
+        {
+            let mut r = b;
+            let entries = self.positions[start..end].iter().zip(&self.values[start..end]);
+            for (&position, &value) in entries {
+                r -= value * x[position as usize];
+            }
+            square += r.conjugate() * r;
+            x[line] += inverse * r;
+            start = end;
+        }
+        T::real_to_f64(square.real()).sqrt()
+    }
+
     /// [`Self::gather`] for several columns, four at a time, so that each entry is read once for
     /// four products. The same bits as one at a time.
     pub(super) fn gather_block(&self, x: &DMatrixView<'_, T>, y: &mut DMatrixViewMut<'_, T>) {

@@ -1,9 +1,9 @@
 //! Sparse matrices by rows.
 
 use super::compressed::{Compressed, check_triplets, conjugate, plain};
-use crate::operator::{check, check_block};
+use crate::operator::{check, check_block, check_length};
 use crate::{
-    DMatrix, DMatrixView, DMatrixViewMut, DVector, LinearOperator, Result, Scalar, Threads,
+    DMatrix, DMatrixView, DMatrixViewMut, DVector, Error, LinearOperator, Result, Scalar, Threads,
 };
 
 /// A sparse matrix held row by row (CSR).
@@ -138,13 +138,24 @@ impl<T: Scalar> LinearOperator<T> for Csr<T> {
         let length = self.nrows().min(self.ncols());
         Some(DVector::from_fn(length, |i, _| self.rows.get(i, i)))
     }
+
+    fn relax(&self, inverse_diagonal: &[T], b: &[T], x: &mut [T]) -> Result<Option<f64>> {
+        if self.nrows() != self.ncols() {
+            let (rows, columns) = (self.nrows(), self.ncols());
+            return Err(Error::NotSquare { argument: "self", rows, columns });
+        }
+        check_length("inverse_diagonal", self.nrows(), inverse_diagonal.len())?;
+        check_length("b", self.nrows(), b.len())?;
+        check_length("x", self.nrows(), x.len())?;
+        Ok(Some(self.rows.relax(inverse_diagonal, b, x)))
+    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::Complex;
     use crate::operator::tests::{obeys, random, random_complex};
+    use crate::{Complex, Lu};
     use proptest::prelude::*;
     use rand::rngs::Xoshiro256PlusPlus;
     use rand::{RngExt, SeedableRng};
@@ -219,6 +230,29 @@ pub(crate) mod tests {
                 assert_eq!(y, block.column(j), "column {j} of {columns}");
             }
         }
+    }
+
+    #[test]
+    fn a_sweep_is_forward_substitution_of_the_correction() {
+        // x' = x + (D + L)⁻¹·(b − A·x), with D + L the lower triangle.
+        let mut dense = random(9, 9, 1);
+        dense.iter_mut().step_by(4).for_each(|entry| *entry = 0.0);
+        (0..9).for_each(|i| dense[(i, i)] = 3.0 + i as f64);
+        let a = Csr::from_dense(&dense).unwrap();
+        let (x, b) = (random(9, 1, 2), random(9, 1, 3));
+        let inverse = a.diagonal().unwrap().map(|d| 1.0 / d);
+        let mut swept = x.clone();
+        let met = a.relax(inverse.as_slice(), b.as_slice(), swept.as_mut_slice()).unwrap().unwrap();
+        let correction =
+            Lu::new(dense.lower_triangle()).unwrap().solve_many(&(b - &dense * &x)).unwrap();
+        let off = (&swept - &x - &correction).amax();
+        assert!(off <= 40.0 * f64::EPSILON, "off by {off:e}");
+        let expected = correction.component_mul(&DMatrix::from_fn(9, 1, |i, _| dense[(i, i)]));
+        assert!((met - expected.norm()).abs() <= 1e-13, "{met} and {}", expected.norm());
+        let error = a.relax(&[1.0], &[0.0; 9], swept.as_mut_slice()).unwrap_err();
+        assert_eq!(error.to_string(), "inverse_diagonal is 1 x 1, expected 9 x 1");
+        let wide = Csr::from_dense(&random(2, 3, 1)).unwrap();
+        assert!(matches!(wide.relax(&[], &[], &mut []), Err(Error::NotSquare { .. })));
     }
 
     #[test]

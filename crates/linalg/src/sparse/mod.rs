@@ -2,7 +2,7 @@
 
 mod compressed;
 mod csc;
-mod csr;
+pub(crate) mod csr;
 
 pub use csc::Csc;
 pub use csr::Csr;
