@@ -36,7 +36,7 @@ pub struct BlockReport {
     /// The layer's description and the matrix's name, as in `dense 2 -> 8 weight`.
     pub name: String,
     /// The largest disagreement beyond the quotient's own uncertainty, relative to the largest
-    /// entry of the block's gradient (of the whole gradient, where the block's is zero).
+    /// entry of the whole gradient.
     pub error: f64,
     /// Row of that entry.
     pub row: usize,
@@ -46,9 +46,9 @@ pub struct BlockReport {
     pub analytic: f64,
     /// Its derivative by differences.
     pub numeric: f64,
-    /// The largest uncertainty of a quotient, relative as `error` is, kinks left out.
+    /// The largest uncertainty of a quotient, relative to the same, kinks left out.
     pub uncertainty: f64,
-    /// Entries whose quotient is uncertain to more than 1/1000: the loss has a kink within the step,
+    /// Entries whose quotient is uncertain to more than 1/1000 of it: the loss has a kink within the step,
     /// as ReLU makes them. Nothing is said about these.
     pub kinks: usize,
 }
@@ -93,7 +93,7 @@ pub fn gradient_check<T: Real>(
     let analytic: Vec<f64> = trace.gradient().iter().map(|&g| Real::to_f64(g)).collect();
     let to_input = trace.input_gradient().map(|dx| dx.into_owned()).unwrap_or_default();
     let to_input: Vec<f64> = to_input.iter().map(|&g| Real::to_f64(g)).collect();
-    let overall = size(&analytic).max(size(&to_input));
+    let scale = size(&analytic).max(size(&to_input));
 
     let mut blocks = Vec::new();
     let mut moved = network.clone();
@@ -113,7 +113,7 @@ pub fn gradient_check<T: Real>(
                 .collect::<Result<Vec<Slope>>>()?;
             let name = format!("{} {}", layer.describe(), block.name);
             let analytic = &analytic[start..start + block.len()];
-            let report = compare(&slopes, analytic, block.rows, overall);
+            let report = compare(&slopes, analytic, block.rows, scale);
             blocks.push(BlockReport { layer: Some(index), name, ..report });
             start += block.len();
         }
@@ -130,7 +130,7 @@ pub fn gradient_check<T: Real>(
             slope
         })
         .collect::<Result<Vec<Slope>>>()?;
-    blocks.push(compare(&slopes, &to_input, x.nrows(), overall));
+    blocks.push(compare(&slopes, &to_input, x.nrows(), scale));
     Ok(GradientReport { blocks })
 }
 
@@ -163,7 +163,7 @@ fn slope<T: Real>(theta: T, here: f64, mut loss: impl FnMut(T) -> Result<f64>) -
     Ok(Slope { value, uncertainty })
 }
 
-fn compare(slopes: &[Slope], analytic: &[f64], rows: usize, overall: f64) -> BlockReport {
+fn compare(slopes: &[Slope], analytic: &[f64], rows: usize, scale: f64) -> BlockReport {
     let mut report = BlockReport {
         layer: None,
         name: "input".to_owned(),
@@ -175,15 +175,6 @@ fn compare(slopes: &[Slope], analytic: &[f64], rows: usize, overall: f64) -> Blo
         uncertainty: 0.0,
         kinks: 0,
     };
-    let numeric = slopes.iter().map(|slope| slope.value.abs()).fold(0.0, f64::max);
-    let scale = match size(analytic).max(numeric) {
-        0.0 => overall,
-        scale => scale,
-    };
-    if scale == 0.0 {
-        // Nothing depends on anything, and both ways of looking say so.
-        return report;
-    }
     for (at, (slope, &analytic)) in slopes.iter().zip(analytic).enumerate() {
         if slope.uncertainty > 1e-3 * scale {
             report.kinks += 1;

@@ -141,10 +141,10 @@ impl<A: Activation<f64>> Activation<f64> for SlopeAtA<A> {
     }
 }
 
-/// The limit for a gradient against difference quotients, relative to a block's largest entry.
-const DIFFERENCES: f64 = 1e-6;
+/// The limit for a gradient against difference quotients, relative to its largest entry.
+const DIFFERENCES: f64 = 1e-7;
 const WHY_DIFFERENCES: &str = "a step h of 6e-6 leaves 8 eps/h = 3e-10 of the loss as rounding, and less as truncation: \
-     1e-6 of a block whose largest entry is 1/3000 of the loss";
+     1e-7 of a gradient whose largest entry is 1/300 of the loss";
 
 /// The largest error of a gradient that difference quotients show or would not have shown.
 fn disagreement(
