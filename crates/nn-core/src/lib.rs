@@ -1,5 +1,119 @@
-//! Neural networks one can see through.
-#![deny(missing_docs)]
+//! Neural networks one can see through: batches as matrices, gradients that are checked.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use linalg::DMatrix;
+//! use nn_core::{Adam, Batch, MeanSquaredError, Network, Tanh, Trainer};
+//! use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+//!
+//! // Exclusive or: four samples in the columns.
+//! let x = DMatrix::from_row_slice(2, 4, &[-1.0, -1.0, 1.0, 1.0, -1.0, 1.0, -1.0, 1.0]);
+//! let targets = DMatrix::from_row_slice(1, 4, &[-0.8, 0.8, 0.8, -0.8]);
+//! let loss = MeanSquaredError::new(&targets)?;
+//!
+//! let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+//! let mut network = Network::<f64>::builder(2).dense(8).activation(Tanh).dense(1).build(&mut rng)?;
+//! let mut trainer = Trainer::new(Adam::new(0.05)?, Batch::Full, 1);
+//! let history = trainer.train(&mut network, &x, &loss, 500, |_| ControlFlow::Continue(()))?;
+//!
+//! assert!(history.losses[499] < 1e-4);
+//! assert!((network.predict(&x)? - targets).amax() < 0.02);
+//! # Ok::<(), nn_core::Error>(())
+//! ```
+//!
+//! A batch is a matrix with a sample in each column, features x samples. Everything is generic over
+//! [`Real`](linalg::Real), `f32` or `f64`. The same seed gives the same bits. Sizes are checked when
+//! a network is built, and a misfit names both layers. A [`Layer`], an [`Activation`], a [`Loss`] or
+//! an [`Optimizer`] of the caller's own goes through the same trait as those of this crate, and
+//! [`gradient_check`] holds it to difference quotients.
+//!
+//! # "I can backpropagate one sample; how do I do all observations at once?"
+//!
+//! Put the observations into the columns of X and do the same, with matrices. A dense layer
+//! Z = W·X + b followed by A = f(Z) has the backward pass
+//!
+//! ```text
+//! dZ = dA ∘ f′(Z)      dW = dZ·Xᵀ      db = row sums of dZ      dX = Wᵀ·dZ
+//! ```
+//!
+//! where every d· is the derivative of the loss by that matrix and has its shape. The product dZ·Xᵀ
+//! is the sum over the samples of each one's own outer product δₙ·xₙᵀ; with 1/N in the loss it is the
+//! mean of the per-sample gradients, nothing else ([`Network::sample_gradients`]).
+//!
+//! **The wrong turn**: to average the output errors of all samples into one number (or one vector) and
+//! to propagate that. The errors of two samples are different variables, each with inputs of its own;
+//! averaged first, they cancel. The smallest example is y = w·x at w = 0, with the samples 1 and −1
+//! and the targets 1 and −1: the loss falls towards w = 1, but the average error is 0 and w never
+//! moves.
+//! ```
+//! use linalg::DMatrix;
+//! use nn_core::{Gradients, MeanSquaredError, Network, Trace};
+//!
+//! let network =
+//!     Network::builder(1).dense_from(DMatrix::zeros(1, 1), vec![0.0]).build_given()?;
+//! let x = DMatrix::from_row_slice(1, 2, &[1.0, -1.0]);
+//! let mut trace = Trace::new();
+//! network.loss_and_gradient(&x, &MeanSquaredError::new(&x)?, &mut trace)?;
+//! assert_eq!(trace.gradient()[0], -2.0); // dL/dw
+//!
+//! let averaged = DMatrix::from_row_slice(1, 2, &[0.0, 0.0]); // the mean of −1 and 1
+//! network.forward(&x, &mut trace)?;
+//! network.backward(&averaged, Gradients::Parameters, &mut trace)?;
+//! assert_eq!(trace.gradient()[0], 0.0);
+//! # Ok::<(), nn_core::Error>(())
+//! ```
+//! On the digits (`cargo xtask verify nn-core/digits`) the averaged error misreads more than half of
+//! the images that the gradient reads.
+//!
+//! Offline, mini-batch and online training differ in the number of columns alone: [`Batch`].
+//!
+//! # "Why isn't dSoft equal to 1? What is the chain rule of a two-layer net with softmax?"
+//!
+//! Because `dSoft` is the derivative of the LOSS by the scores, not of anything by itself. The seed of
+//! the chain is dL/dL = 1; one link further back stands
+//!
+//! ```text
+//! L = −1/N ∑ₙ ln pₗₙ,  P = softmax(S)          dS  = (P − onehot)/N          classes x N
+//! S = W₂·A + b₂                                dW₂ = dS·Aᵀ, db₂ = row sums of dS, dA = W₂ᵀ·dS
+//! A = f(Z)                                     dZ  = dA ∘ f′(Z)
+//! Z = W₁·X + b₁                                dW₁ = dZ·Xᵀ, db₁ = row sums of dZ
+//! ```
+//!
+//! **The wrong turns**: dSoft = 1, which leaves the labels out of the gradient; and "the derivative of
+//! softmax", which is a K x K matrix diag(p) − ppᵀ for each sample. Times the derivative −1/pₗ of
+//! the logarithm it collapses to p − onehot, which is why loss and softmax are one step here,
+//! [`SoftmaxCrossEntropy`]: taken apart, they give 0/0 once a probability underflows. With samples in
+//! rows instead of columns every product is transposed: dW₂ = Aᵀ·dS.
+//!
+//! # "Is the activation's derivative taken at z or at a?"
+//!
+//! At z, always: f′ is the slope where f was evaluated. Where textbooks write it with a = f(z), they
+//! have rewritten f′(z): for tanh, f′(z) = 1 − a², because tanh′ = 1 − tanh². That is another formula
+//! for the same number, not f′ at another place; tanh′(1) = 0.41997, while tanh′(tanh 1) = 0.58782.
+//!
+//! [`Activation::slope_from_value`] says which functions can be had from a. [`Sin`] cannot: cos z is
+//! ±√(1 − a²), and a has lost the sign.
+//! ```
+//! use nn_core::{Activation, Sin, Tanh};
+//! let z: f64 = 2.5;
+//! assert!((Sin.slope(z) + 0.80114).abs() < 1e-5);
+//! assert!((Sin.slope(Sin.value(z)) - 0.82620).abs() < 1e-5); // at a: wrong, in sign too
+//! assert_eq!(Sin.slope_from_value(Sin.value(z)), None);
+//! assert!((Tanh.slope_from_value(Tanh.value(z)).unwrap() - Tanh.slope(z)).abs() < 1e-15);
+//! ```
+//! A [`Trace`] therefore keeps the input of every layer (z) and its output (a).
+//!
+//! # "My loss is a simulator, it has no formula"
+//!
+//! [`Network::backward`] takes dL/dP from whoever made it.
+//!
+//! # What is here, and what is not yet
+//!
+//! Dense layers; tanh, ReLU, leaky ReLU, sin and the identity; mean squared error and softmax
+//! cross-entropy; gradient descent with momentum and Adam; labelled images from CSV. Convolution,
+//! recurrent layers, infogain loss, L-BFGS, Jacobian and Hessian products, files that PyTorch reads and
+//! work on several threads are to come; the traits and the one parameter vector are made for them.
 
 mod activation;
 mod builder;

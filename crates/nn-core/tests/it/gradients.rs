@@ -185,7 +185,7 @@ fn the_gradient_check_finds_what_is_wrong() {
     let (network, x, targets) = reference();
     let loss = MeanSquaredError::new(&targets).unwrap();
     let right = gradient_check(&network, &x, &loss).unwrap();
-    assert!(right.worst() < 1e-9, "{right:?}");
+    assert!(right.worst() + right.uncertainty() < 1e-8, "{right:?}");
     assert_eq!(right.blocks.iter().map(|block| block.kinks).sum::<usize>(), 0);
     let names: Vec<&str> = right.blocks.iter().map(|block| block.name.as_str()).collect();
     let expected = [
