@@ -62,7 +62,7 @@ pub struct GradientEstimate {
 /// let reward = |&arm: &usize| [1.0, 2.0, 0.5][arm];
 /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
 /// let estimate = score_function(&policy, reward, 20_000, Baseline::LeaveOneOut, &mut rng)?;
-/// // By enumeration: π_a (r_a − J) = (−0.161, 0.281, −0.120).
+/// // By enumeration: πₐ (rₐ − J) = (−0.161, 0.281, −0.120).
 /// for (k, exact) in [-0.160967130718, 0.281159454968, -0.120192324250].into_iter().enumerate() {
 ///     assert!((estimate.gradient[k] - exact).abs() < 5.0 * estimate.std_error[k]);
 /// }
@@ -207,7 +207,7 @@ mod tests {
         Categorical::from_logits(&[0.0, 0.5, -1.0]).unwrap()
     }
 
-    /// J and `π_a` (`r_a` − J).
+    /// J and πₐ (rₐ − J).
     fn exact(policy: &Categorical) -> (f64, DVector<f64>) {
         let pi = DVector::from_column_slice(policy.probabilities());
         let value = pi.dot(&DVector::from_column_slice(&REWARDS));
