@@ -175,7 +175,8 @@ impl Azimuths {
                 unit: unit.name,
             });
         }
-        // The last column decides between the two: it is nearer to one full turn or to one step less.
+        // The last column decides between the two: it is nearer to one full turn or to one step
+        // less.
         let open_end = first + turn * rings::real(n - 1) / rings::real(n);
         let repeated = (phi[n - 1] - first - turn).abs() < (phi[n - 1] - open_end).abs();
         let seam = if repeated { Seam::Repeated } else { Seam::Open };

@@ -314,8 +314,9 @@ mod tests {
 
     #[test]
     fn nodes_and_weights_are_right_to_rounding() {
-        // θ, sin θ, cos θ and weight by mpmath 1.4 with 45 digits (Newton's method from Bessel zeros
-        // on the three-term recurrence). The cases cover both series and the seam between them.
+        // θ, sin θ, cos θ and weight by mpmath 1.4 with 45 digits (Newton's method from Bessel
+        // zeros on the three-term recurrence). The cases cover both series and the seam between
+        // them.
         #[rustfmt::skip]
         let reference = [
             (100, 0, 2.392851379957687255e-2, 2.392623039171211100e-2, 9.997137267734412337e-1, 7.346344905056717304e-4),

@@ -67,8 +67,8 @@ impl RingRule {
 /// Clenshaw-Curtis, Fejér's rules, trapezoid and midpoint: all integrate the trigonometric
 /// interpolant term by term.
 ///
-/// A p that is smooth on the sphere has an even 2π-periodic mean over φ, hence a cosine series in θ;
-/// p sin θ has a sine series. With the moments μₖ of the series' terms under the measure, the
+/// A p that is smooth on the sphere has an even 2π-periodic mean over φ, hence a cosine series in
+/// θ; p sin θ has a sine series. With the moments μₖ of the series' terms under the measure, the
 /// weights are wᵢ = Σₖ μₖ (2/n) cos kθᵢ (J. Waldvogel, "Fast construction of the Fejér and
 /// Clenshaw-Curtis quadrature rules", BIT 46 (2006)); summed here as they stand, in O(n²).
 fn equispaced(rings: Vec<Ring>, kind: RingKind, measure: Kind) -> RingRule {

@@ -7,8 +7,8 @@ use crate::{Error, Policy, Result};
 /// The softmax policy: action a with probability πₐ = exp(θₐ)/Σ exp(θ); the parameters are the
 /// logits θ.
 ///
-/// The score of action a is eₐ − π: taking an action, and being glad of it, raises its own logit and
-/// lowers all others. It is computed without cancellation where one action is nearly certain.
+/// The score of action a is eₐ − π: taking an action, and being glad of it, raises its own logit
+/// and lowers all others. It is computed without cancellation where one action is nearly certain.
 ///
 /// # Examples
 /// ```

@@ -61,8 +61,8 @@ fn gauss_nodes_jacobi(_: &Context) -> Result<Evidence, BoxError> {
     })
 }
 
-/// The eigenvalues, largest first, of the symmetric tridiagonal matrix with this off-diagonal and zeros
-/// on the diagonal.
+/// The eigenvalues, largest first, of the symmetric tridiagonal matrix with this off-diagonal and
+/// zeros on the diagonal.
 fn eigenvalues(couplings: &[f64]) -> Vec<f64> {
     let n = couplings.len() + 1;
     let jacobi =
@@ -72,8 +72,8 @@ fn eigenvalues(couplings: &[f64]) -> Vec<f64> {
     values
 }
 
-/// The von Mises-Fisher policy: a direction x with density C exp(η·x) per solid angle, C = κ/(4π sinh κ)
-/// and κ = |η|; the parameters are η.
+/// The von Mises-Fisher policy: a direction x with density C exp(η·x) per solid angle, C = κ/(4π
+/// sinh κ) and κ = |η|; the parameters are η.
 struct VonMisesFisher {
     eta: DVector<f64>,
 }
@@ -99,7 +99,8 @@ impl Policy for VonMisesFisher {
 
     fn sample(&self, rng: &mut dyn Rng) -> Direction {
         let kappa = self.kappa();
-        // The component along η has density proportional to exp(κ t) on [−1, 1]; the rest is uniform.
+        // The component along η has density proportional to exp(κ t) on [−1, 1]; the rest is
+        // uniform.
         let u: f64 = rng.random();
         let t = 1.0 + (u + (1.0 - u) * (-2.0 * kappa).exp()).ln() / kappa;
         let across = (1.0 - t * t).max(0.0).sqrt();

@@ -59,8 +59,8 @@ impl Zonal {
     }
 }
 
-/// Smooth on the sphere and resolved by 200 rings; digits from mpmath 1.4. None is odd: a rule that is
-/// symmetric about the center has no error on odd functions, however bad it is.
+/// Smooth on the sphere and resolved by 200 rings; digits from mpmath 1.4. None is odd: a rule that
+/// is symmetric about the center has no error on odd functions, however bad it is.
 const SMOOTH: [Zonal; 8] = [
     Zonal::positive("1", |_| 1.0, 4.0 * PI),
     Zonal::positive("t^20", |t| t.powi(20), 0.59839860068377014066),
@@ -122,7 +122,8 @@ fn product_rule_exact(context: &Context) -> Result<Evidence, BoxError> {
     })
 }
 
-/// The largest error over the monomials of at most this degree, in powers of coordinates along `axes`.
+/// The largest error over the monomials of at most this degree, in powers of coordinates along
+/// `axes`.
 fn monomial_error(nodes: &[(Direction, f64)], axes: &[Direction; 3], degree: usize) -> f64 {
     // powers[axis][power][node]
     let powers: Vec<Vec<Vec<f64>>> = axes
@@ -377,7 +378,8 @@ fn trapezoid_flat(samples: &[f64], rings: usize, columns: usize) -> f64 {
     steps * sum
 }
 
-/// Nodes and weights of the trapezoidal rule with sin θ, for `columns` azimuths without a repeated one.
+/// Nodes and weights of the trapezoidal rule with sin θ, for `columns` azimuths without a repeated
+/// one.
 fn trapezoid_nodes(rings: usize, columns: usize) -> Result<Vec<(Direction, f64)>, BoxError> {
     let (step, turn) = (PI / (rings - 1) as f64, 2.0 * PI / columns as f64);
     let mut nodes = Vec::with_capacity(rings * columns);
