@@ -175,7 +175,8 @@ impl Azimuths {
                 unit: unit.name,
             });
         }
-        // The last column decides between the two: it is nearer to one full turn or to one step less.
+        // The last column decides between the two: it is nearer to one full turn or to one step
+        // less.
         let open_end = first + turn * rings::real(n - 1) / rings::real(n);
         let repeated = (phi[n - 1] - first - turn).abs() < (phi[n - 1] - open_end).abs();
         let seam = if repeated { Seam::Repeated } else { Seam::Open };
@@ -308,8 +309,11 @@ mod tests {
         let theta: Vec<f64> =
             linspace(0.0, PI, 200).iter().map(|x| (x * 1e6).round() / 1e6).collect();
         assert_eq!(Colatitudes::from_radians(&theta).unwrap().kind(), RingKind::Vertices);
-        let single: Vec<f64> =
-            linspace(-PI, PI, 400).iter().map(|&x| f64::from(x as f32)).collect();
+        // 24 bits, as an axis that went through `f32` has.
+        let single: Vec<f64> = linspace(-PI, PI, 400)
+            .iter()
+            .map(|x| (x * 2f64.powi(22)).round() / 2f64.powi(22))
+            .collect();
         assert_eq!(Azimuths::from_radians(&single).unwrap().seam(), Seam::Repeated);
     }
 

@@ -17,9 +17,9 @@ pub struct Integral<M: Measure> {
     /// (the coarser values taken from the interpolant, so that any number of rings will do), over
     /// Gauss rings the two finest Legendre terms, and over azimuth the largest of the four finest
     /// harmonics that a p with a two-, three- or fourfold symmetry can show. Where p is resolved it
-    /// is far above the true error, which falls much faster than this; where it is a sizable part of
-    /// `value`, p is not resolved and no weights will help: take more samples. It says nothing of the
-    /// error of the samples themselves.
+    /// is far above the true error, which falls much faster than this; where it is a sizable part
+    /// of `value`, p is not resolved and no weights will help: take more samples. It says nothing
+    /// of the error of the samples themselves.
     pub error_estimate: f64,
     /// How many samples were summed.
     pub samples: usize,

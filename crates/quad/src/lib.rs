@@ -1,4 +1,84 @@
-//! To come.
+//! Integrals over the sphere: spectral weights for the grid one already has, rules with few samples
+//! where one may choose, and with every integral what was integrated and how far it can be trusted.
+//!
+//! ```
+//! use quad::{Azimuths, Colatitudes, SolidAngle, SphereRule};
+//! use std::f64::consts::PI;
+//!
+//! // linspace(0, pi, 200) and linspace(0, 2*pi, 400), as they come from MATLAB or NumPy
+//! let theta: Vec<f64> = (0..200).map(|i| PI * f64::from(i) / 199.0).collect();
+//! let phi: Vec<f64> = (0..400).map(|j| 2.0 * PI * f64::from(j) / 399.0).collect();
+//! let (rings, columns) = (Colatitudes::from_radians(&theta)?, Azimuths::from_radians(&phi)?);
+//! let rule = SphereRule::on_grid(SolidAngle, &rings, &columns)?;
+//!
+//! // Rayleigh's phase function p = 3/(16π) (1 + cos²θ): its total is 1.
+//! let p: Vec<f64> = rule.directions().map(|x| 3.0 / (16.0 * PI) * (1.0 + x.z().powi(2))).collect();
+//! let total = rule.integrate_samples(&p)?;
+//! assert!((total.value - 1.0).abs() <= total.error_estimate);
+//! assert!(total.error_estimate < 1e-12);
+//! # Ok::<(), quad::Error>(())
+//! ```
+//!
+//! θ is the colatitude (0 at the north pole, π at the south pole), φ the azimuth, both in radians
+//! unless a name says degrees. Everything is `f64`.
+//!
+//! # "I have p(θ, φ) on a grid, each sample is expensive, p changes every time step. How do I integrate it?"
+//!
+//! *Say which integral it is.* ∫∫ p sin θ dθ dφ ([`SolidAngle`]), ∫∫ p dθ dφ ([`Flat`]), and the
+//! first one with sin θ already multiplied into the samples ([`JacobianIncluded`]) are three
+//! numbers, and the grid does not tell which is meant. Every rule is made for one of them and
+//! carries it in its type.
+//!
+//! *Make the weights once.* A rule is fixed by its axes and its measure, so an integral is one pass
+//! over the samples, and [`SphereRule::integrate_snapshots`] does a matrix of time steps. No
+//! interpolation and no adaptive integrator is needed in between: the integral of an interpolant is
+//! a weighted sum of the samples.
+//!
+//! *Use weights that fit the function.* A p that is smooth on the sphere has a cosine series in θ
+//! and a Fourier series in φ; [`SphereRule::on_grid`] integrates both to the last resolved term. On
+//! a 200 x 400 `linspace` grid, the worst of smooth integrands in general orientation:
+//!
+//! | weights, on the same 80,000 samples | relative error |
+//! |---|---|
+//! | trapezoid with sin θ | 2e-5, for p = 1 already |
+//! | cubic spline, then an adaptive integrator | 1e-10 to 4e-5, for 8,000 times the work |
+//! | these | 1e-14 |
+//!
+//! *Take fewer samples if you may.* [`SphereRule::of_degree`] needs (L + 1)(L/2 + 1) of them for
+//! degree L: 512 for exp(10 u·x) to rounding, where the grid spends 80,000.
+//!
+//! *Look at the error estimate.* [`Integral::error_estimate`] comes from the same samples. When it
+//! is a sizable part of the value, p is not resolved, and no weights will help: at a jump or a kink
+//! all of them are as good as the trapezoid. It does not see the error of p itself: if p comes from
+//! a discretisation of its own, refine that with the rule held fixed, and compare.
+//!
+//! ## Wrong turns
+//!
+//! - *Forgetting sin θ, or applying it twice.* For p = 1 the one gives 2π² and the other π², where
+//!   4π is right.
+//! - *A mean over all 400 columns.* `linspace(0, 2*pi, 400)` ends where it began; counting that
+//!   column twice costs 2.5e-3, a hundred times the trapezoid's error. [`Azimuths`] sees it and
+//!   halves both.
+//! - *A spline because it must be better than the trapezoid.* Without a Jacobian ([`Flat`]) and for
+//!   p smooth on the sphere the trapezoid is exact to rounding already, and a spline that is not
+//!   periodic in φ loses up to 1e-2 to a lobe on the seam. Where a spline does beat it, that is a
+//!   sign that the samples contain sin θ.
+//! - *Testing with an odd function.* Every rule that is symmetric about the center is exact on it.
+//! - *Gauss-Legendre weights from an eigenvalue solver.* At n = 1000 the small ones are wrong by
+//!   10⁷ eps; [`GaussLegendre`] has them to 2.5 eps at any n, with θ and sin θ.
+//!
+//! # Which constructor?
+//!
+//! | you have | use |
+//! |---|---|
+//! | samples on equispaced rings (with poles, or cell centers) or Gauss-Legendre rings, equispaced columns | [`SphereRule::on_grid`] |
+//! | a free choice of samples, a smooth p | [`SphereRule::of_degree`] |
+//! | one dimension | [`GaussLegendre`] |
+//!
+//! Not here yet: Lebedev rules and spherical designs, symmetry (evaluate a quarter of the sphere),
+//! automatic integration to a tolerance, narrow lobes and known kinks, scattered points and missing
+//! samples, spherical harmonics, parts of the sphere, and axes that are none of the above, which
+//! are refused.
 
 mod axes;
 mod direction;

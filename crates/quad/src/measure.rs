@@ -20,7 +20,8 @@ mod sealed {
 
 pub(crate) use sealed::Kind;
 
-/// What is integrated: [`SolidAngle`], [`JacobianIncluded`] or [`Flat`], always named, never assumed.
+/// What is integrated: [`SolidAngle`], [`JacobianIncluded`] or [`Flat`], always named, never
+/// assumed.
 ///
 /// "Integrate p(θ, φ) over the sphere" is one of three integrals, and samples do not tell which.
 /// Every rule is made for one of them, and rule and result carry it in their type, so an integral

@@ -67,9 +67,9 @@ impl RingRule {
 /// Clenshaw-Curtis, Fejér's rules, trapezoid and midpoint: all integrate the trigonometric
 /// interpolant term by term.
 ///
-/// A p that is smooth on the sphere has an even 2π-periodic mean over φ, hence a cosine series in θ;
-/// p sin θ has a sine series. With the moments μ_k of the series' terms under the measure, the
-/// weights are wᵢ = Σ_k μ_k (2/n) cos kθᵢ (J. Waldvogel, "Fast construction of the Fejér and
+/// A p that is smooth on the sphere has an even 2π-periodic mean over φ, hence a cosine series in
+/// θ; p sin θ has a sine series. With the moments μₖ of the series' terms under the measure, the
+/// weights are wᵢ = Σₖ μₖ (2/n) cos kθᵢ (J. Waldvogel, "Fast construction of the Fejér and
 /// Clenshaw-Curtis quadrature rules", BIT 46 (2006)); summed here as they stand, in O(n²).
 fn equispaced(rings: Vec<Ring>, kind: RingKind, measure: Kind) -> RingRule {
     let circle = Circle::of(kind, rings.len());
@@ -83,7 +83,7 @@ fn equispaced(rings: Vec<Ring>, kind: RingKind, measure: Kind) -> RingRule {
     };
     let moment = |k: usize| match measure {
         // ∫ cos kθ sin θ dθ, ∫ sin kθ dθ and ∫ cos kθ dθ over [0, π].
-        Kind::SolidAngle if k % 2 == 0 => 2.0 / (1.0 - real(k) * real(k)),
+        Kind::SolidAngle if k.is_multiple_of(2) => 2.0 / (1.0 - real(k) * real(k)),
         Kind::JacobianIncluded if k % 2 == 1 => 2.0 / real(k),
         Kind::Flat if k == 0 => PI,
         Kind::SolidAngle | Kind::JacobianIncluded | Kind::Flat => 0.0,
@@ -125,7 +125,7 @@ fn equispaced(rings: Vec<Ring>, kind: RingKind, measure: Kind) -> RingRule {
 /// Gauss-Legendre rings, with the weights of the measure.
 fn gauss(rings: Vec<Ring>, gauss_weights: &[f64], measure: Kind) -> RingRule {
     let n = rings.len();
-    // ∫ P_k(cos θ) dθ = π ((k − 1)!!/k!!)² for even k, and 0 for odd k.
+    // ∫ Pₖ(cos θ) dθ = π ((k − 1)!!/k!!)² for even k, and 0 for odd k.
     let mut flat_moments = vec![0.0; n];
     let mut moment = PI;
     for k in (0..n).step_by(2) {
@@ -220,7 +220,7 @@ mod tests {
     const KINDS: [RingKind; 3] = [RingKind::Vertices, RingKind::Cells, RingKind::Gauss];
     const MEASURES: [Kind; 3] = [Kind::SolidAngle, Kind::JacobianIncluded, Kind::Flat];
 
-    /// ∫ P_k(cos θ) against sin θ dθ, and against dθ.
+    /// ∫ Pₖ(cos θ) against sin θ dθ, and against dθ.
     fn moment(k: usize, measure: Kind) -> f64 {
         match (measure, k) {
             (Kind::Flat, k) if k % 2 == 1 => 0.0,

@@ -77,8 +77,8 @@ impl<M: Measure> SphereRule<M> {
     /// It has ⌊degree/2⌋ + 1 rings and degree + 1 columns. The rings are Gauss-Legendre's for
     /// [`SolidAngle`](crate::SolidAngle) and [`JacobianIncluded`](crate::JacobianIncluded) (where
     /// the integrand is p sin θ with p a polynomial), and the Gauss-Chebyshev rings, which are the
-    /// centers of equal cells, for [`Flat`](crate::Flat). A lobe of the form exp(κ u·x) needs degree
-    /// 5.3 √κ for six digits and 6.8 √κ for ten.
+    /// centers of equal cells, for [`Flat`](crate::Flat). A lobe of the form exp(κ u·x) needs
+    /// degree 5.3 √κ for six digits and 6.8 √κ for ten.
     ///
     /// # Errors
     /// [`Error::Count`] for a degree above [`Self::MAX_DEGREE`].
@@ -102,10 +102,11 @@ impl<M: Measure> SphereRule<M> {
     ///
     /// Equispaced rings get the weights that integrate the trigonometric interpolant in θ:
     /// Clenshaw-Curtis (with poles) or Fejér (cell centers) for [`SolidAngle`](crate::SolidAngle),
-    /// Fejér's over sin θ for [`JacobianIncluded`](crate::JacobianIncluded), and plain equal weights
-    /// for [`Flat`](crate::Flat), which are already exact to rounding there. A repeated column shares
-    /// its weight with the first. On a p that is smooth on the sphere and resolved by the grid, all of
-    /// them are exact to rounding; on kinks and jumps no weights are better than the trapezoid's.
+    /// Fejér's over sin θ for [`JacobianIncluded`](crate::JacobianIncluded), and plain equal
+    /// weights for [`Flat`](crate::Flat), which are already exact to rounding there. A repeated
+    /// column shares its weight with the first. On a p that is smooth on the sphere and resolved by
+    /// the grid, all of them are exact to rounding; on kinks and jumps no weights are better than
+    /// the trapezoid's.
     ///
     /// # Errors
     /// [`Error::Count`] for more rings than a Gauss-Legendre rule can have.
@@ -139,8 +140,8 @@ impl<M: Measure> SphereRule<M> {
         self.layout.rings * self.layout.columns
     }
 
-    /// The degree to which the rule is exact: every spherical polynomial of at most this degree, times
-    /// sin θ where the measure is [`JacobianIncluded`](crate::JacobianIncluded).
+    /// The degree to which the rule is exact: every spherical polynomial of at most this degree,
+    /// times sin θ where the measure is [`JacobianIncluded`](crate::JacobianIncluded).
     #[must_use]
     pub fn degree(&self) -> usize {
         self.degree
@@ -205,8 +206,8 @@ impl<M: Measure> SphereRule<M> {
     /// The integral from samples at the rule's nodes, sample i + `rings` · j from ring i, column j.
     ///
     /// # Errors
-    /// [`Error::SampleCount`]; [`Error::SampleNotFinite`] with the index of the first NaN or infinity;
-    /// [`Error::Overflow`].
+    /// [`Error::SampleCount`]; [`Error::SampleNotFinite`] with the index of the first NaN or
+    /// infinity; [`Error::Overflow`].
     pub fn integrate_samples(&self, samples: &[f64]) -> Result<Integral<M>> {
         self.check_count(samples.len())?;
         self.sum(samples, 0)
@@ -272,8 +273,8 @@ impl<M: Measure> SphereRule<M> {
             .sum()
     }
 
-    /// What half as many columns would have got wrong: the largest of the four finest harmonics that
-    /// the columns can tell apart, or `magnitude`, everything, where there are none.
+    /// What half as many columns would have got wrong: the largest of the four finest harmonics
+    /// that the columns can tell apart, or `magnitude`, everything, where there are none.
     fn column_tail(&self, over_theta: &[f64], magnitude: f64) -> f64 {
         let distinct = self.layout.seam.distinct(self.columns.len());
         let finest = distinct / 2;

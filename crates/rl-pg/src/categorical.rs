@@ -4,11 +4,11 @@ use rand::{Rng, RngExt};
 
 use crate::{Error, Policy, Result};
 
-/// The softmax policy: action a with probability `π_a` = exp(θ_a)/Σ_b exp(θ_b); the parameters are the
+/// The softmax policy: action a with probability πₐ = exp(θₐ)/Σ exp(θ); the parameters are the
 /// logits θ.
 ///
-/// The score of action a is e_a − π: taking an action, and being glad of it, raises its own logit and
-/// lowers all others. It is computed without cancellation where one action is nearly certain.
+/// The score of action a is eₐ − π: taking an action, and being glad of it, raises its own logit
+/// and lowers all others. It is computed without cancellation where one action is nearly certain.
 ///
 /// # Examples
 /// ```
@@ -50,13 +50,13 @@ impl Categorical {
         Ok(Self { log_probabilities, probabilities })
     }
 
-    /// `π_a` for every action; they sum to 1.
+    /// πₐ for every action; they sum to 1.
     #[must_use]
     pub fn probabilities(&self) -> &[f64] {
         &self.probabilities
     }
 
-    /// The entropy −Σ `π_a` log `π_a` in nats, from 0 (certain) to log n (uniform).
+    /// The entropy −Σ πₐ log πₐ in nats, from 0 (certain) to log n (uniform).
     #[must_use]
     pub fn entropy(&self) -> f64 {
         let terms = self.probabilities.iter().zip(&self.log_probabilities);
@@ -104,7 +104,7 @@ impl Policy for Categorical {
         for (entry, probability) in score.iter_mut().zip(&self.probabilities) {
             *entry = -probability;
         }
-        // 1 − π_a without cancellation.
+        // 1 − πₐ without cancellation.
         score[action] = -self.log_probabilities[action].exp_m1();
         Ok(())
     }

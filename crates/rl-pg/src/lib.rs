@@ -1,4 +1,70 @@
-//! To come.
+//! Policy gradients: how to move a distribution over actions towards better rewards when the reward
+//! is a black box, and how sure to be of the direction.
+//!
+//! ```
+//! use linalg::DVector;
+//! use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+//! use rl_pg::{Baseline, Categorical, score_function};
+//!
+//! let reward = |&arm: &usize| [1.0, 2.0, 0.5][arm]; // the simulator: only values, no slopes
+//! let mut logits = DVector::from_column_slice(&[0.0, 0.5, -1.0]);
+//! let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
+//! for _ in 0..200 {
+//!     let policy = Categorical::from_logits(logits.as_slice())?;
+//!     let estimate = score_function(&policy, reward, 32, Baseline::LeaveOneOut, &mut rng)?;
+//!     logits += estimate.gradient; // uphill, with a step of 1
+//! }
+//! let policy = Categorical::from_logits(logits.as_slice())?;
+//! assert!(policy.probabilities()[1] > 0.95); // it began at 0.55
+//! # Ok::<(), rl_pg::Error>(())
+//! ```
+//!
+//! # "How does the gradient of log-policy move the distribution to better scores?"
+//!
+//! What is to be raised is J(θ) = Σₐ π(a; θ) r(a), the expected reward. Its gradient is Σₐ ∇π(a; θ)
+//! r(a): for each action the slope of its probability times its reward. That sum runs over all
+//! actions, and a simulator shows only those that are tried. Writing ∇π = π ∇log π turns it into an
+//! expectation,
+//!
+//! ```text
+//! ∇J = E[r(a) ∇log π(a; θ)],   a ~ π(·; θ),
+//! ```
+//!
+//! so the mean of r ∇log π over sampled actions estimates it without bias ([`score_function`]).
+//! ∇log π(a), the *score*, is the direction that makes a more likely. A sample pulls θ along its
+//! score as hard as its reward is high, and since the scores average to zero, what is left of all
+//! the pulls is towards actions that pay more than the mean. For softmax logits: ∂J/∂θₐ = πₐ (rₐ −
+//! J), up for arms above the mean, down for those below.
+//!
+//! The reward's own slope never enters, and neither does the simulator's: how a state follows from
+//! an action does not depend on θ, so it drops out of ∇ log of the whole trajectory's probability.
+//! That is the point of the method.
+//!
+//! ## Wrong turns
+//!
+//! - *Rewards times ∇π.* The draw has already brought the factor π; this counts it twice, and rare
+//!   good actions are never found.
+//! - *"Set the gradient to zero."* J is known only through samples, so one climbs. And a zero is
+//!   not an optimum: with logits (0, 0, 20) for rewards (1, 2, ½) the policy is all but certain of
+//!   the worst arm, and the gradient is 5e-9.
+//! - *The sign.* This is ascent on a reward. For a loss, subtract.
+//! - *"The integral is approximated by an expectation."* It is the expectation; the sample mean
+//!   approximates it, and [`GradientEstimate::std_error`] says how well.
+//! - *No baseline.* In the example above subtracting the mean reward divides the variance by seven.
+//! - *The batch mean as an unbiased baseline.* It holds each sample's own reward, and the
+//!   estimate's expectation is (1 − 1/N) times the gradient. [`Baseline::LeaveOneOut`] costs the
+//!   same and has no bias. Dividing by the batch's standard deviation changes the expectation too,
+//!   and not by a common factor.
+//! - *A NaN reward replaced by 0.* It teaches that failing is average. Here it is an error that
+//!   names the action.
+//!
+//! # What is here, and what is to come
+//!
+//! [`Categorical`] is the policy that is shipped; [`Policy`] makes any distribution of yours one.
+//! To come: Gaussian and other continuous policies, networks from `nn-core` as policies with an
+//! estimated gradient handed to their backpropagation, antithetic, SPSA and finite-difference
+//! estimators behind the same [`GradientEstimate`], episodes of many steps, the robot that hits a
+//! ball, and simulators in other processes.
 
 mod categorical;
 mod error;

@@ -9,7 +9,8 @@ use crate::Result;
 /// A distribution π(a; θ) over actions with parameters θ that can be moved.
 ///
 /// Implement it for a policy of your own; [`Categorical`](crate::Categorical) is this crate's. The
-/// one thing that is easily wrong is the score, and a finite difference of `log_probability` shows it.
+/// one thing that is easily wrong is the score, and a finite difference of `log_probability` shows
+/// it.
 ///
 /// # Examples
 /// A coin that shows heads with probability 1/(1 + e^−θ).

@@ -16,11 +16,12 @@ pub enum Baseline {
     None,
     /// This number, a guess of the mean reward made before the batch. Unbiased.
     Constant(f64),
-    /// The mean reward of the batch. It holds a share of each sample's own reward, so the estimate's
-    /// expectation is (1 − 1/N) times the gradient: right in direction, too short by 1/N.
+    /// The mean reward of the batch. It holds a share of each sample's own reward, so the
+    /// estimate's expectation is (1 − 1/N) times the gradient: right in direction, too short by
+    /// 1/N.
     BatchMean,
-    /// For each sample the mean reward of the others. Unbiased: exactly N/(N − 1) times the estimate
-    /// with [`Self::BatchMean`]. The one to start with.
+    /// For each sample the mean reward of the others. Unbiased: exactly N/(N − 1) times the
+    /// estimate with [`Self::BatchMean`]. The one to start with.
     LeaveOneOut,
 }
 
@@ -32,9 +33,9 @@ pub enum Baseline {
 pub struct GradientEstimate {
     /// ∇J, an entry per parameter.
     pub gradient: DVector<f64>,
-    /// The standard error of each entry of `gradient`, from the spread of the samples' terms; infinite
-    /// for a single sample. Under [`Baseline::BatchMean`] and [`Baseline::LeaveOneOut`] the terms share
-    /// a mean, which this neglects, at a relative cost of order 1/N.
+    /// The standard error of each entry of `gradient`, from the spread of the samples' terms;
+    /// infinite for a single sample. Under [`Baseline::BatchMean`] and [`Baseline::LeaveOneOut`]
+    /// the terms share a mean, which this neglects, at a relative cost of order 1/N.
     pub std_error: DVector<f64>,
     /// J, the mean reward.
     pub value: f64,
@@ -44,15 +45,15 @@ pub struct GradientEstimate {
     pub samples: usize,
 }
 
-/// Estimates ∇J from `samples` actions drawn from the policy and their rewards:
-/// ∇J ≈ (1/N) Σᵢ (rᵢ − bᵢ) ∇ log π(aᵢ; θ).
+/// Estimates ∇J from `samples` actions drawn from the policy and their rewards: ∇J ≈ (1/N) Σᵢ (rᵢ −
+/// bᵢ) ∇ log π(aᵢ; θ).
 ///
-/// `reward` is the black box, a simulator say; of it only values are needed, once per action, and it
-/// may be noisy. N is `samples`, bᵢ the `baseline`.
+/// `reward` is the black box, a simulator say; of it only values are needed, once per action, and
+/// it may be noisy. N is `samples`, bᵢ the `baseline`.
 ///
 /// # Errors
-/// [`Error::RewardNotFinite`] at the first reward that is NaN or infinite, with sample and action, and
-/// `reward` is not called again; those of [`score_function_batch`].
+/// [`Error::RewardNotFinite`] at the first reward that is NaN or infinite, with sample and action,
+/// and `reward` is not called again; those of [`score_function_batch`].
 ///
 /// # Examples
 /// ```
@@ -62,7 +63,7 @@ pub struct GradientEstimate {
 /// let reward = |&arm: &usize| [1.0, 2.0, 0.5][arm];
 /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
 /// let estimate = score_function(&policy, reward, 20_000, Baseline::LeaveOneOut, &mut rng)?;
-/// // By enumeration: π_a (r_a − J) = (−0.161, 0.281, −0.120).
+/// // By enumeration: πₐ (rₐ − J) = (−0.161, 0.281, −0.120).
 /// for (k, exact) in [-0.160967130718, 0.281159454968, -0.120192324250].into_iter().enumerate() {
 ///     assert!((estimate.gradient[k] - exact).abs() < 5.0 * estimate.std_error[k]);
 /// }
@@ -70,9 +71,9 @@ pub struct GradientEstimate {
 /// ```
 ///
 /// # References
-/// R. J. Williams, "Simple statistical gradient-following algorithms for connectionist reinforcement
-/// learning", Machine Learning 8 (1992), theorem 1. Leave-one-out: W. Kool, H. van Hoof and M. Welling,
-/// "Buy 4 REINFORCE samples, get a baseline for free!", ICLR workshop (2019).
+/// R. J. Williams, "Simple statistical gradient-following algorithms for connectionist
+/// reinforcement learning", Machine Learning 8 (1992), theorem 1. Leave-one-out: W. Kool, H. van
+/// Hoof and M. Welling, "Buy 4 REINFORCE samples, get a baseline for free!", ICLR workshop (2019).
 pub fn score_function<P: Policy>(
     policy: &P,
     mut reward: impl FnMut(&P::Action) -> f64,
@@ -95,16 +96,18 @@ pub fn score_function<P: Policy>(
     score_function_batch(policy, &actions, &rewards, baseline)
 }
 
-/// The estimate of [`score_function`] from actions that were drawn from this policy, and their rewards.
+/// The estimate of [`score_function`] from actions that were drawn from this policy, and their
+/// rewards.
 ///
-/// For a simulator that runs elsewhere: draw with [`Policy::sample`], send the actions out, bring the
-/// rewards back in the same order. Rewards that are all equal give a gradient and standard errors of
-/// zero (up to rounding) under the two batch baselines.
+/// For a simulator that runs elsewhere: draw with [`Policy::sample`], send the actions out, bring
+/// the rewards back in the same order. Rewards that are all equal give a gradient and standard
+/// errors of zero (up to rounding) under the two batch baselines.
 ///
 /// # Errors
-/// [`Error::Empty`] for a batch without samples; [`Error::Length`] for rewards of another number than
-/// actions; [`Error::TooFewSamples`] for a batch baseline on one sample; [`Error::RewardNotFinite`],
-/// [`Error::ScoreNotFinite`]; [`Error::NotFinite`] for the baseline; and those of [`Policy::score`].
+/// [`Error::Empty`] for a batch without samples; [`Error::Length`] for rewards of another number
+/// than actions; [`Error::TooFewSamples`] for a batch baseline on one sample;
+/// [`Error::RewardNotFinite`], [`Error::ScoreNotFinite`]; [`Error::NotFinite`] for the baseline;
+/// and those of [`Policy::score`].
 pub fn score_function_batch<P: Policy>(
     policy: &P,
     actions: &[P::Action],
@@ -207,7 +210,7 @@ mod tests {
         Categorical::from_logits(&[0.0, 0.5, -1.0]).unwrap()
     }
 
-    /// J and `π_a` (`r_a` − J).
+    /// J and πₐ (rₐ − J).
     fn exact(policy: &Categorical) -> (f64, DVector<f64>) {
         let pi = DVector::from_column_slice(policy.probabilities());
         let value = pi.dot(&DVector::from_column_slice(&REWARDS));

@@ -1,5 +1,7 @@
 //! What a user of `quad` sees, against closed forms.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 mod grid;
 mod polynomials;
 mod refusals;
