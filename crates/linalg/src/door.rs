@@ -17,8 +17,13 @@ pub(crate) fn finite<T: Scalar>(argument: &'static str, a: &DMatrix<T>) -> Resul
     }
     for (column, entries) in a.column_iter().enumerate() {
         // 0·x is NaN exactly where x is not finite, so that one sum asks for the whole column.
-        let probe: f64 = entries.iter().map(|&entry| 0.0 * re(entry) + 0.0 * im(entry)).sum();
-        if probe.is_nan()
+        let mut probes = [0.0; 8];
+        for entries in entries.as_slice().chunks(8) {
+            for (probe, &entry) in probes.iter_mut().zip(entries) {
+                *probe += 0.0 * re(entry) + 0.0 * im(entry);
+            }
+        }
+        if probes.iter().sum::<f64>().is_nan()
             && let Some(row) = entries.iter().position(|entry| !entry.is_finite())
         {
             let value =
@@ -33,6 +38,38 @@ pub(crate) fn finite<T: Scalar>(argument: &'static str, a: &DMatrix<T>) -> Resul
 pub(crate) fn square<T: Scalar>(argument: &'static str, a: &DMatrix<T>) -> Result<()> {
     let (rows, columns) = a.shape();
     if rows == columns { Ok(()) } else { Err(Error::NotSquare { argument, rows, columns }) }
+}
+
+/// Refuses a matrix that differs from its adjoint by more than rounding: √eps of the largest entry.
+pub(crate) fn hermitian<T: Scalar>(argument: &'static str, a: &DMatrix<T>) -> Result<()> {
+    let n = a.nrows();
+    let entries = a.as_slice();
+    let mut worst = (0.0, 0, 0);
+    // Tile by tile, since one of the two triangles is read across its columns.
+    for (first_column, first_row) in tiles(n) {
+        for j in first_column..n.min(first_column + TILE) {
+            for i in first_row.max(j)..n.min(first_row + TILE) {
+                let difference = size(entries[i + j * n] - entries[j + i * n].conjugate());
+                if difference > worst.0 {
+                    worst = (difference, i, j);
+                }
+            }
+        }
+    }
+    if worst.0 > T::EPSILON.sqrt() * largest(a) {
+        let (difference, row, column) = worst;
+        return Err(Error::NotHermitian { argument, row, column, difference });
+    }
+    Ok(())
+}
+
+/// Rows and columns of a tile: two of them stay in the first-level cache.
+const TILE: usize = 32;
+
+/// The first column and row of each tile of the lower triangle.
+fn tiles(n: usize) -> impl Iterator<Item = (usize, usize)> {
+    let starts = move |first: usize| (first..n).step_by(TILE);
+    starts(0).flat_map(move |column| starts(column).map(move |row| (column, row)))
 }
 
 /// A power of two that brings entries near 1, so that their squares neither over- nor underflow.
@@ -98,6 +135,12 @@ fn exponent_of(x: f64) -> i32 {
     let biased = |x: f64| i32::try_from((x.to_bits() >> 52) & 0x7ff).unwrap_or(0);
     // Subnormal numbers have no exponent of their own until they are scaled up.
     if biased(x) == 0 { biased(x * 2.0_f64.powi(64)) - 1023 - 64 } else { biased(x) - 1023 }
+}
+
+/// The power of two p with p ≤ x < 2p, for finite x > 0, as a product of two factors of which
+/// neither they nor their reciprocals leave the range of the precision that x has; 1 for x = 0.
+pub(crate) fn power_of_two_near(x: f64) -> (f64, f64) {
+    if x > 0.0 { power_of_two(exponent_of(x)) } else { (1.0, 1.0) }
 }
 
 /// 2^`exponent` as a product of two factors that are each in range, |`exponent`| ≤ 1100.

@@ -5,9 +5,8 @@ use nalgebra::{DMatrix, DVector};
 use crate::door::{Scale, finite, largest, representable, square};
 use crate::kernels::{HermitianParts, Kernels, Vectors};
 use crate::orthonormal::{apply_reflectors, axpy, dot, reflector};
-use crate::precision::size;
 use crate::tridiagonal::{implicit_ql, sorted};
-use crate::{Error, Result, Scalar, evidence, jacobi};
+use crate::{Error, Result, Scalar, door, evidence, jacobi};
 
 /// The decomposition A = V·diag(λ)·Vᴴ of a Hermitian n × n matrix.
 ///
@@ -85,20 +84,7 @@ pub fn hermitian_eigenvalues<T: Scalar>(a: &DMatrix<T>) -> Result<DVector<f64>> 
 fn acceptable<T: Scalar>(a: &DMatrix<T>) -> Result<()> {
     finite("a", a)?;
     square("a", a)?;
-    let mut worst = (0.0, 0, 0);
-    for j in 0..a.ncols() {
-        for i in j..a.nrows() {
-            let difference = size(a[(i, j)] - a[(j, i)].conjugate());
-            if difference > worst.0 {
-                worst = (difference, i, j);
-            }
-        }
-    }
-    if worst.0 > T::EPSILON.sqrt() * largest(a) {
-        let (difference, row, column) = worst;
-        return Err(Error::NotHermitian { argument: "a", row, column, difference });
-    }
-    Ok(())
+    door::hermitian("a", a)
 }
 
 /// Up to which size the QL iteration here is faster than faer, measured.

@@ -64,6 +64,10 @@
 //! for singular values and eigenvalues; without it the fallbacks do the same work more slowly,
 //! and the crate builds in a third of the time.
 
+mod bidiagonal;
+mod cholesky;
+mod columns;
+mod condition;
 mod door;
 mod eigenvalues;
 mod error;
@@ -82,12 +86,16 @@ mod orthonormal;
 mod pinv;
 mod precision;
 mod product;
+mod qr;
+mod reflectors;
 mod roots;
 mod scalar;
 mod sparse;
 mod svd;
+mod triangular;
 mod tridiagonal;
 
+pub use cholesky::Cholesky;
 pub use eigenvalues::eigenvalues;
 pub use error::{Error, Result};
 pub use hermitian::{HermitianEigen, hermitian_eigenvalues};
@@ -96,6 +104,7 @@ pub use nalgebra::{self, Complex, DMatrix, DMatrixView, DMatrixViewMut, DVector}
 pub use operator::LinearOperator;
 pub use pinv::PseudoInverse;
 pub use product::{Operand, Threads, adjoint, gemm, product, transpose};
+pub use qr::{LeastSquares, Qr};
 pub use roots::{Roots, roots};
 pub use scalar::{Real, Scalar};
 pub use sparse::{Csc, Csr};

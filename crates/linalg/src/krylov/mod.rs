@@ -36,7 +36,7 @@ mod run;
 mod solve;
 #[cfg(test)]
 mod tests;
-mod vector;
+pub(crate) mod vector;
 
 pub use bicgstab::bicgstab;
 pub use cg::cg;

@@ -1,0 +1,205 @@
+//! Triangular systems with many right-hand sides, by halves: all but the last few rows are matrix
+//! products.
+
+use crate::columns::{add, add_combination, dot, scale};
+use crate::gemm::Job;
+use crate::precision::re;
+use crate::product::{Operand, adjoint};
+use crate::{DMatrixView, DMatrixViewMut, Scalar, Threads};
+use pulp::{Arch, Simd, WithSimd};
+
+/// Systems up to this size are solved column by column.
+const SMALL: usize = 16;
+/// So are those with fewer right-hand sides, where a product would spend its time on packing.
+const FEW: usize = 4;
+/// Rows that are divided at a time, so that the columns of a small divisor stay in the cache.
+const STRIP: usize = 256;
+
+/// A triangular matrix: which triangle of the stored one, and whether its adjoint is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Triangle {
+    /// L.
+    Lower,
+    /// Lᴴ, from L.
+    LowerAdjoint,
+    /// R.
+    Upper,
+    /// Rᴴ, from R.
+    UpperAdjoint,
+}
+
+impl Triangle {
+    /// Whether the first unknown is found first.
+    fn forward(self) -> bool {
+        matches!(self, Self::Lower | Self::UpperAdjoint)
+    }
+
+}
+
+/// c ← c − a·b.
+pub(crate) fn subtract_product<'a, T: Scalar>(
+    a: impl Into<Operand<'a, T>>,
+    b: impl Into<Operand<'a, T>>,
+    c: DMatrixViewMut<'_, T>,
+    threads: Threads,
+) {
+    if !c.is_empty() {
+        let (a, b) = (a.into(), b.into());
+        T::multiply(&Job { alpha: -T::one(), a, b, beta: T::one(), lower: None }, c, threads);
+    }
+}
+
+/// b ← t⁻¹·b, where t is the `triangle` of the square matrix `t`, whose diagonal is real and
+/// without zeros.
+pub(crate) fn solve<T: Scalar>(
+    triangle: Triangle,
+    t: DMatrixView<'_, T>,
+    b: &mut DMatrixViewMut<'_, T>,
+    threads: Threads,
+) {
+    let n = t.nrows();
+    if n <= SMALL || b.ncols() < FEW {
+        return Arch::new().dispatch(Small { triangle, t, b });
+    }
+    let half = (n / 2).next_multiple_of(SMALL);
+    let (first, second) = (..half, half..);
+    let (mut b1, mut b2) = b.rows_range_pair_mut(first, second.clone());
+    let t1 = t.view_range(first, first);
+    let t2 = t.view_range(second.clone(), second.clone());
+    let beside: Operand<'_, T> = match triangle {
+        Triangle::Lower => t.view_range(second, first).into(),
+        Triangle::LowerAdjoint => adjoint(t.view_range(second, first)),
+        Triangle::Upper => t.view_range(first, second).into(),
+        Triangle::UpperAdjoint => adjoint(t.view_range(first, second)),
+    };
+    if triangle.forward() {
+        solve(triangle, t1, &mut b1, threads);
+        subtract_product(beside, b1.as_view(), b2.as_view_mut(), threads);
+        solve(triangle, t2, &mut b2, threads);
+    } else {
+        solve(triangle, t2, &mut b2, threads);
+        subtract_product(beside, b2.as_view(), b1.as_view_mut(), threads);
+        solve(triangle, t1, &mut b1, threads);
+    }
+}
+
+/// [`solve`], one right-hand side after the other, along the columns of t.
+struct Small<'a, 'b, 'c, T: Scalar> {
+    triangle: Triangle,
+    t: DMatrixView<'a, T>,
+    b: &'b mut DMatrixViewMut<'c, T>,
+}
+
+impl<T: Scalar> WithSimd for Small<'_, '_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { triangle, t, b } = self;
+        let n = t.nrows();
+        for column in b.column_iter_mut() {
+            let x = column.data.into_slice_mut();
+            for step in 0..n {
+                let j = if triangle.forward() { step } else { n - 1 - step };
+                let entries = t.column(j).data.into_slice();
+                let (head, rest) = x.split_at_mut(j);
+                let Some((pivot, tail)) = rest.split_first_mut() else { continue };
+                match triangle {
+                    Triangle::Lower => {
+                        *pivot = pivot.unscale(entries[j].real());
+                        add(simd, -*pivot, &entries[j + 1..], tail);
+                    }
+                    Triangle::LowerAdjoint => {
+                        *pivot -= dot(simd, &entries[j + 1..], tail);
+                        *pivot = pivot.unscale(entries[j].real());
+                    }
+                    Triangle::Upper => {
+                        *pivot = pivot.unscale(entries[j].real());
+                        add(simd, -*pivot, &entries[..j], head);
+                    }
+                    Triangle::UpperAdjoint => {
+                        *pivot -= dot(simd, &entries[..j], head);
+                        *pivot = pivot.unscale(entries[j].real());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// b ← b·l⁻ᴴ for a lower triangular l with a real positive diagonal.
+pub(crate) fn divide_by_adjoint<T: Scalar>(
+    b: &mut DMatrixViewMut<'_, T>,
+    l: DMatrixView<'_, T>,
+    threads: Threads,
+) {
+    let n = l.nrows();
+    if n <= SMALL {
+        return Arch::new().dispatch(SmallDivision { b, l });
+    }
+    let half = (n / 2).next_multiple_of(SMALL);
+    let (first, second) = (..half, half..);
+    let (mut b1, mut b2) = b.columns_range_pair_mut(first, second.clone());
+    divide_by_adjoint(&mut b1, l.view_range(first, first), threads);
+    let beside = adjoint(l.view_range(second.clone(), first));
+    subtract_product(b1.as_view(), beside, b2.as_view_mut(), threads);
+    divide_by_adjoint(&mut b2, l.view_range(second.clone(), second), threads);
+}
+
+/// [`divide_by_adjoint`], one column of b after the other.
+struct SmallDivision<'a, 'b, 'c, T: Scalar> {
+    b: &'b mut DMatrixViewMut<'c, T>,
+    l: DMatrixView<'a, T>,
+}
+
+impl<T: Scalar> WithSimd for SmallDivision<'_, '_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { b, l } = self;
+        let (rows, n) = b.shape();
+        for start in (0..rows).step_by(STRIP) {
+            let height = STRIP.min(rows - start);
+            let mut strip = b.rows_mut(start, height);
+            let mut columns: [&mut [T]; SMALL] = take_columns(&mut strip);
+            for j in 0..n {
+                let (known, rest) = columns.split_at_mut(j);
+                eliminate(simd, known, |k| -l[(j, k)].conjugate(), &mut *rest[0]);
+                scale(simd, nalgebra::convert(re(l[(j, j)]).recip()), &mut *rest[0]);
+            }
+        }
+    }
+}
+
+/// The columns of a view as slices; empty ones where it has fewer.
+#[inline(always)]
+pub(crate) fn take_columns<'a, T: Scalar, const N: usize>(
+    view: &'a mut DMatrixViewMut<'_, T>,
+) -> [&'a mut [T]; N] {
+    let mut columns = view.column_iter_mut();
+    std::array::from_fn(|_| {
+        columns.next().map_or_else(Default::default, |column| column.data.into_slice_mut())
+    })
+}
+
+/// y ← y + Σₖ factor(k)·xₖ over the given columns, four at a time.
+#[inline(always)]
+pub(crate) fn eliminate<S: Simd, T: Scalar>(
+    simd: S,
+    columns: &[&mut [T]],
+    factor: impl Fn(usize) -> T,
+    y: &mut [T],
+) {
+    let length = y.len();
+    let from = |column: &&mut [T]| column.len() - length;
+    let (fours, rest) = columns.as_chunks::<4>();
+    for (group, four) in fours.iter().enumerate() {
+        let factors = std::array::from_fn(|k| factor(4 * group + k));
+        let four = four.each_ref().map(|column| &column[from(column)..]);
+        add_combination(simd, factors, four, y);
+    }
+    for (k, column) in rest.iter().enumerate() {
+        add(simd, factor(4 * fours.len() + k), &column[from(column)..], y);
+    }
+}
