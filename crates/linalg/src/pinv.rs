@@ -24,7 +24,7 @@ use crate::{Error, Result, Scalar, adjoint, product};
 /// ```
 /// use linalg::{DMatrix, DVector, PseudoInverse};
 /// // x + y = 2 alone: the solutions are (1, 1) + t·(1, −1), and (1, 1) is the shortest.
-/// let inverse = PseudoInverse::new(&DMatrix::from_element(1, 2, 1.0))?;
+/// let inverse = PseudoInverse::new(&DMatrix::from_element(1, 2, 1.0_f64))?;
 /// let x = inverse.solve(&DVector::from_element(1, 2.0))?;
 /// assert!((x - DVector::from_element(2, 1.0)).norm() < 1e-15);
 /// assert_eq!(inverse.rank(), 1);
