@@ -65,3 +65,54 @@ pub(crate) fn ladder<D: Kernels>(a: &DMatrix<D>) -> Result<DVector<Complex<f64>>
     }
     Err(Error::NoConvergence { algorithm: "eigenvalues", rows: n, columns: n })
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::rngs::Xoshiro256PlusPlus;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+    use crate::kernels::Vectors;
+
+    #[test]
+    fn both_qr_iterations_pass_the_check_on_small_integers() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        for _ in 0..1500 {
+            let n = rng.random_range(1..=12);
+            let mut part = || f64::from(rng.random_range(-1..=1));
+            let a = DMatrix::from_fn(n, n, |_, _| Complex::new(part(), part()));
+            let real = a.map(|z| z.re);
+            let values = hessenberg::eigenvalues(&real).unwrap();
+            assert!(evidence::eigenvalues(&real, &values), "{real}");
+            let values = hessenberg::eigenvalues(&a).unwrap();
+            assert!(evidence::eigenvalues(&a, &values), "{a}");
+            // Each value, by the smallest singular value of A − λI.
+            for value in values.iter() {
+                let shifted = &a - DMatrix::from_diagonal_element(n, n, *value);
+                let smallest = Kernels::svd(&shifted, Vectors::No).unwrap().values[n - 1];
+                assert!(smallest <= 30.0 * n as f64 * f64::EPSILON * a.norm(), "{value} of {a}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_check_refuses_an_unfinished_iteration() {
+        // The diagonal of a cyclic permutation has its trace, and the trace of its square.
+        let cyclic = DMatrix::from_fn(6, 6, |i: usize, j| f64::from(u8::from((j + 1) % 6 == i)));
+        assert!(!evidence::eigenvalues(&cyclic, &DVector::zeros(6)));
+        let right = hessenberg::eigenvalues(&cyclic).unwrap();
+        assert!(evidence::eigenvalues(&cyclic, &right));
+        for (index, mutate) in [
+            (|v: &mut DVector<Complex<f64>>| v[0] *= 1.0 + 1e-12) as fn(&mut _),
+            |v| v[3] = Complex::new(f64::NAN, f64::NAN),
+            |v| v[1] = v[0],
+        ]
+        .iter()
+        .enumerate()
+        {
+            let mut wrong = right.clone();
+            mutate(&mut wrong);
+            assert!(!evidence::eigenvalues(&cyclic, &wrong), "mutant {index}");
+        }
+    }
+}

@@ -139,7 +139,7 @@ impl<D: Kernels> PivotedQr<D> {
     }
 }
 
-/// y ← H₀·H₁⋯·y, where the tail of H_j stands in column j of `packed` from row j + `offset` + 1.
+/// y ← H₀·H₁⋯·y, where the tail of Hⱼ stands in column j of `packed` from row j + `offset` + 1.
 pub(crate) fn apply_reflectors<D: Kernels>(
     packed: &DMatrix<D>,
     taus: &[D],

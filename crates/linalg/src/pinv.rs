@@ -6,7 +6,7 @@ use crate::door::finite;
 use crate::kernels::{Kernels, SingularParts, Vectors};
 use crate::{Error, Result, Scalar, adjoint, product};
 
-/// The pseudo-inverse A⁺ = V_r·diag(1/σ)·U_rᴴ of an m × n matrix, kept as factors: decompose once,
+/// The pseudo-inverse A⁺ = Vᵣ·diag(1/σ)·Uᵣᴴ of an m × n matrix, kept as factors: decompose once,
 /// solve many.
 ///
 /// r is the rank: the number of singular values above a cut-off, by default max(m, n)·eps·σ₁ with
@@ -24,7 +24,7 @@ use crate::{Error, Result, Scalar, adjoint, product};
 /// ```
 /// use linalg::{DMatrix, DVector, PseudoInverse};
 /// // x + y = 2 alone: the solutions are (1, 1) + t·(1, −1), and (1, 1) is the shortest.
-/// let inverse = PseudoInverse::new(&DMatrix::from_element(1, 2, 1.0))?;
+/// let inverse = PseudoInverse::new(&DMatrix::from_element(1, 2, 1.0_f64))?;
 /// let x = inverse.solve(&DVector::from_element(1, 2.0))?;
 /// assert!((x - DVector::from_element(2, 1.0)).norm() < 1e-15);
 /// assert_eq!(inverse.rank(), 1);
@@ -39,9 +39,9 @@ use crate::{Error, Result, Scalar, adjoint, product};
 /// Van Loan, "Matrix Computations", 4th edition, section 5.5.
 #[derive(Debug, Clone)]
 pub struct PseudoInverse<T: Scalar> {
-    /// U_r, m × r. The factors stay in double precision.
+    /// Uᵣ, m × r. The factors stay in double precision.
     u: DMatrix<T::Double>,
-    /// V_r, n × r.
+    /// Vᵣ, n × r.
     v: DMatrix<T::Double>,
     /// The other min(m, n) − r columns of V.
     v_rest: DMatrix<T::Double>,
@@ -105,7 +105,7 @@ impl<T: Scalar> PseudoInverse<T> {
         &self.singular_values
     }
 
-    /// σ_r/σ_(r+1), how clearly the rank is what it is: below 1e3 another cut-off would see another
+    /// σᵣ/σᵣ₊₁, how clearly the rank is what it is: below 1e3 another cut-off would see another
     /// rank. Infinite where nothing was cut off, or zeros alone; 1 for rank 0.
     #[must_use]
     pub fn gap(&self) -> f64 {
@@ -119,7 +119,7 @@ impl<T: Scalar> PseudoInverse<T> {
         }
     }
 
-    /// σ₁/σ_r: the condition number of what was kept. A solution loses log₁₀ of it in digits.
+    /// σ₁/σᵣ: the condition number of what was kept. A solution loses log₁₀ of it in digits.
     /// 1 for rank 0.
     #[must_use]
     pub fn condition_number(&self) -> f64 {

@@ -112,9 +112,9 @@ fn solve(coefficients: &[Complex<f64>]) -> Result<Roots> {
 
 /// Coefficients with neither end zero, in both orders, with their moduli.
 struct Polynomial {
-    /// (Re, Im, modulus), the highest power first: for |z| ≤ 1.
+    /// (Re, Im, modulus), the highest power first: for Horner's rule in z.
     falling: Vec<[f64; 3]>,
-    /// The constant first: the reversed polynomial, in 1/z, for |z| > 1.
+    /// The constant first: the reversed polynomial, in 1/z, for large |z|.
     rising: Vec<[f64; 3]>,
 }
 
@@ -209,12 +209,13 @@ fn iterate(polynomial: &Polynomial, angle: f64) -> Option<Roots> {
     let mut backward_errors = vec![f64::INFINITY; degree];
     let mut conditions = vec![f64::INFINITY; degree];
     let (aim, promised) = (float(degree).sqrt() * f64::EPSILON, 4.0 * float(degree) * f64::EPSILON);
+    // Up to |z|ⁿ = 2^300 nothing overflows in z; farther out the reversed polynomial in 1/z is used.
+    let horizon = (2.0 * 300.0 / float(degree)).exp2();
     let mut active: Vec<usize> = (0..degree).collect();
     let mut sweeps = 0;
     while !active.is_empty() && sweeps < SWEEPS {
         sweeps += 1;
-        // Within the unit circle first: these are evaluated in z, the others in 1/z.
-        let inside = |i: &usize| points[*i][0].powi(2) + points[*i][1].powi(2) <= 1.0;
+        let inside = |i: &usize| points[*i][0].powi(2) + points[*i][1].powi(2) <= horizon;
         let (near, far): (Vec<usize>, Vec<usize>) = active.iter().partition(|i| inside(i));
         active.clear();
         for (group, is_near) in [(near, true), (far, false)] {
@@ -258,7 +259,7 @@ fn iterate(polynomial: &Polynomial, angle: f64) -> Option<Roots> {
 struct Step {
     /// To be subtracted from the point.
     change: Complex<f64>,
-    /// p(z), divided by zⁿ where |z| > 1.
+    /// p(z), divided by zⁿ where |z| is large.
     value: Complex<f64>,
     /// ∑|cₖ|·|z|ᵏ, divided alike.
     scale: f64,
@@ -301,7 +302,7 @@ fn evaluate(falling: &[[f64; 3]], z: &Lanes) -> (Lanes, Lanes, [f64; LANES]) {
     (p, d, sum)
 }
 
-/// Aberth's step p/(p′ − p·S) for |z| ≤ 1, S being the repulsion.
+/// Aberth's step p/(p′ − p·S), S being the repulsion.
 fn step_near(falling: &[[f64; 3]], z: &Lanes, repulsion: &Lanes) -> [Step; LANES] {
     let (p, d, sum) = evaluate(falling, z);
     std::array::from_fn(|i| {
@@ -311,7 +312,7 @@ fn step_near(falling: &[[f64; 3]], z: &Lanes, repulsion: &Lanes) -> [Step; LANES
     })
 }
 
-/// The same for |z| > 1 by the reversed polynomial q(u) = uⁿ·p(1/u) at u = 1/z, in which nothing
+/// The same for large |z| by the reversed polynomial q(u) = uⁿ·p(1/u) at u = 1/z, in which nothing
 /// overflows: p/p′ = q/(u·(n·q − u·q′)).
 fn step_far(rising: &[[f64; 3]], z: &Lanes, repulsion: &Lanes) -> [Step; LANES] {
     let degree = float(rising.len() - 1);

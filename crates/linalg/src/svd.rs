@@ -53,7 +53,7 @@ impl<T: Scalar> Svd<T> {
         Ok(Self { u: T::narrow(u), singular_values: values, v: T::narrow(v) })
     }
 
-    /// The condition number in the 2-norm, σ₁/σ_k; infinite for a matrix without full rank in
+    /// The condition number in the 2-norm, σ₁/σₖ; infinite for a matrix without full rank in
     /// floating point. See [`condition_number`].
     #[must_use]
     pub fn condition_number(&self) -> f64 {
@@ -82,10 +82,10 @@ pub fn singular_values<T: Scalar>(a: &DMatrix<T>) -> Result<DVector<f64>> {
     Ok(values)
 }
 
-/// The condition number in the 2-norm, σ₁/σ_k: how many times larger the relative error of a
+/// The condition number in the 2-norm, σ₁/σₖ: how many times larger the relative error of a
 /// solution of A·x = b can be than that of b.
 ///
-/// log₁₀ of it is the number of digits lost. It is exact to about eps·σ₁/σ_k relatively, so that a
+/// log₁₀ of it is the number of digits lost. It is exact to about eps·σ₁/σₖ relatively, so that a
 /// value near or above 1/eps says "singular to working precision" and no more; a matrix of zeros
 /// has an infinite one.
 ///
@@ -143,4 +143,93 @@ pub(crate) fn ladder<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Result<Sin
 fn faer_of_adjoint<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Option<SingularParts<D>> {
     let SingularParts { u, values, v } = D::faer_svd(&a.adjoint(), vectors)?;
     Some(SingularParts { u: v, values, v: u })
+}
+
+#[cfg(test)]
+mod tests {
+    use nalgebra::Complex;
+    use rand::rngs::Xoshiro256PlusPlus;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+
+    /// Small integers: many of these are singular, and their singular values coincide.
+    fn integers(index: u64) -> DMatrix<Complex<f64>> {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(index);
+        let (m, n) = (rng.random_range(1..=9), rng.random_range(1..=9));
+        let reach = rng.random_range(1..=2);
+        DMatrix::from_fn(m, n, |_, _| {
+            let mut part = || f64::from(rng.random_range(-reach..=reach));
+            Complex::new(part(), part())
+        })
+    }
+
+    /// The largest of residual and departures from orthonormality, over max(m, n)·eps·‖A‖.
+    fn ratio<D: Kernels>(a: &DMatrix<D>, parts: &SingularParts<D>) -> f64 {
+        let SingularParts { u, values, v } = parts;
+        let sigma = DMatrix::from_diagonal(&values.map(D::from_real));
+        let identity = DMatrix::<D>::identity(values.len(), values.len());
+        let residual = (a - u * sigma * v.adjoint()).norm() / a.norm().max(1e-300);
+        let departure = (u.ad_mul(u) - &identity).norm().max((v.ad_mul(v) - identity).norm());
+        residual.max(departure) / (a.nrows().max(a.ncols()) as f64 * f64::EPSILON)
+    }
+
+    fn examine<D: Kernels>(a: &DMatrix<D>) {
+        for (name, rung) in [
+            ("QR", bidiagonal::svd as fn(&DMatrix<D>, Vectors) -> Option<SingularParts<D>>),
+            ("Jacobi", jacobi::svd),
+        ] {
+            let parts = rung(a, Vectors::Yes).unwrap_or_else(|| panic!("{name} gave up on {a}"));
+            assert!(evidence::singular(a, &parts), "{name} fails its check on {a}");
+            let ratio = ratio(a, &parts);
+            assert!(ratio < 30.0, "{name}: {ratio} on {a}");
+            let alone = rung(a, Vectors::No).unwrap();
+            assert!(evidence::singular(a, &alone), "{name}, values alone, on {a}");
+        }
+    }
+
+    #[test]
+    fn each_rung_of_the_ladder_is_right_on_its_own() {
+        for index in 0..1500 {
+            let a = integers(index);
+            examine(&a.map(|z| z.re));
+            examine(&a);
+        }
+        // Larger than any dispatch sends them, graded, with zeros on the bidiagonal.
+        for n in [33, 60] {
+            let graded = |i: usize, j: usize| 0.56_f64.powf((i + j) as f64);
+            examine(&DMatrix::from_fn(n, n, |i, j| graded(i, j) * ((7 * i + 3 * j) % 5) as f64));
+            examine(&DMatrix::from_fn(n, n, |i, j| if i + 1 == j { 1.0 } else { 0.0 }));
+            examine(&DMatrix::from_fn(n, n, |i, j| f64::from(u8::from(j == i || j == i + 1))));
+        }
+        examine(&DMatrix::from_row_slice(
+            3,
+            3,
+            &[1.0, 1e-150, 0.0, 0.0, 0.0, 1e-170, 0.0, 0.0, 1.0],
+        ));
+    }
+
+    #[test]
+    fn the_check_refuses_what_libraries_have_returned() {
+        // nalgebra 0.35 is off by 4 % on this one.
+        let a = DMatrix::from_row_slice(3, 3, &[1.0, 2.0, 2.0, 2.0, -1.0, -1.0, 2.0, 1.0, -1.0]);
+        let right = jacobi::svd(&a, Vectors::Yes).unwrap();
+        assert!(evidence::singular(&a, &right));
+        // A value that is off, one that is missing, NaN, a wrong sign, a vector of another pair,
+        // vectors that are not orthonormal, values out of order.
+        let mutants: [fn(&mut SingularParts<f64>); 7] = [
+            |p| p.values[0] *= 1.0 + 1e-11,
+            |p| p.values[1] = 0.0,
+            |p| p.values[0] = f64::NAN,
+            |p| p.u.column_mut(0).neg_mut(),
+            |p| p.v.swap_columns(0, 1),
+            |p| p.u.column_mut(1).scale_mut(1.0 + 1e-11),
+            |p| p.values.swap_rows(1, 2),
+        ];
+        for (index, mutate) in mutants.iter().enumerate() {
+            let mut wrong = right.clone();
+            mutate(&mut wrong);
+            assert!(!evidence::singular(&a, &wrong), "mutant {index}");
+        }
+    }
 }

@@ -114,8 +114,7 @@ impl Tally {
     fn examine(&mut self, a: &DMatrix<f64>, kind: &str) {
         // Norms overflow in the extreme matrices, so that ratios are taken of a scaled copy.
         let largest = a.amax();
-        let unit =
-            if largest > 0.0 { 2.0_f64.powi(-largest.log2().floor() as i32 / 2) } else { 1.0 };
+        let unit = if largest > 0.0 { (-largest.log2() / 2.0).floor().exp2() } else { 1.0 };
         let down = |x: f64| x * unit * unit;
         let scaled = a.map(down);
         let size = a.nrows().max(a.ncols()) as f64;
@@ -155,7 +154,7 @@ impl Tally {
     }
 }
 
-/// ‖QᵀQ − I‖_F.
+/// The Frobenius norm of `QᵀQ` − I.
 fn departure(q: &DMatrix<f64>) -> f64 {
     (q.tr_mul(q) - DMatrix::identity(q.ncols(), q.ncols())).norm()
 }

@@ -43,7 +43,8 @@ entry!(
 );
 entry!(Complex<f64>, re, im, Complex::new(re, im), self, self);
 
-/// Kind `kind` of size m × n: scaled so that squares of the entries leave the range in kinds 9, 10.
+/// Kind `kind` of size m × n: zero, identity, diagonal, triangular, a zero column, half of them
+/// zero, random, two ill-conditioned ones, and two whose squares leave the range.
 fn nasty<T: Entry>(kind: usize, m: usize, n: usize, rng: &mut Xoshiro256PlusPlus) -> DMatrix<T> {
     let k = m.min(n);
     let mut random = DMatrix::from_fn(m, n, |_, _| {
@@ -57,17 +58,14 @@ fn nasty<T: Entry>(kind: usize, m: usize, n: usize, rng: &mut Xoshiro256PlusPlus
         reflection(m, rng) * sigma * reflection(n, rng)
     };
     let tiny = T::MIN_POSITIVE / T::EPSILON;
+    let keep = |random: &DMatrix<Complex<f64>>, kept: fn(usize, usize) -> bool| {
+        DMatrix::from_fn(m, n, |i, j| if kept(i, j) { random[(i, j)] } else { Complex::ZERO })
+    };
     match kind {
         0 => random.fill(Complex::ZERO),
         1 => random = DMatrix::identity(m, n),
-        2 => {
-            random =
-                DMatrix::from_fn(m, n, |i, j| if i == j { random[(i, j)] } else { Complex::ZERO })
-        }
-        3 => {
-            random =
-                DMatrix::from_fn(m, n, |i, j| if i <= j { random[(i, j)] } else { Complex::ZERO })
-        }
+        2 => random = keep(&random, |i, j| i == j),
+        3 => random = keep(&random, |i, j| i <= j),
         4 => random.column_mut(0).fill(Complex::ZERO),
         5 => random.columns_mut(n / 2, n - n / 2).fill(Complex::ZERO),
         6 => {}
@@ -175,7 +173,7 @@ fn hermitian_eigenvalues_of_nasty_matrices_pass_lapacks_threshold() {
     hermitian_ratios::<Complex<f64>>(8);
 }
 
-/// σ_min(A − λI) is the backward error of λ, for each of them.
+/// The smallest singular value of A − λI is the backward error of λ, for each of them.
 fn eigenvalue_ratios<T: Entry>(seed: u64) {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     for kind in 0..KINDS {
