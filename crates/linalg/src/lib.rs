@@ -3,11 +3,13 @@
 //! The vocabulary is nalgebra's dynamic matrices and vectors, re-exported here; the algorithms are
 //! this crate's.
 
+pub mod differences;
 mod error;
 pub mod krylov;
 mod lu;
 pub mod operator;
 mod product;
+pub mod residual;
 mod scalar;
 mod sparse;
 
