@@ -174,6 +174,7 @@ fn check_finite(argument: &'static str, x: &[f64]) -> Result<()> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "what is exact is compared exactly")]
 mod tests {
     use super::*;
     use proptest::prelude::*;
