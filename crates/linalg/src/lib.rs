@@ -70,6 +70,7 @@ mod columns;
 mod condition;
 mod door;
 mod eigenvalues;
+pub mod differences;
 mod error;
 mod evidence;
 #[cfg(feature = "faer")]
@@ -89,6 +90,7 @@ mod product;
 mod qr;
 mod reflectors;
 mod roots;
+pub mod residual;
 mod scalar;
 mod sparse;
 mod svd;

@@ -187,11 +187,9 @@ impl<'a, T: Scalar> Run<'a, T> {
         if self.iterations >= self.options.iterations {
             return Some(Stop::IterationLimit);
         }
-        let before = self.restarted_at.replace(measure);
-        match before {
-            Some(before) if !(measure <= factor * before) => Some(otherwise),
-            _ => None,
-        }
+        let before = self.restarted_at.replace(measure).unwrap_or(f64::INFINITY);
+        let fell = measure <= factor * before;
+        (!fell).then_some(otherwise)
     }
 
     /// Counts an iteration that will change the relative residual to `residual`. To be called
@@ -288,7 +286,8 @@ impl<'a, T: Scalar> Run<'a, T> {
         let mut residual_norm = self.current * self.b_norm * self.scale;
         let mut normal_residual = None;
         let least_squares = matches!(self.method, Method::Lsqr | Method::Lsmr);
-        if least_squares || !self.computed || self.scale != 1.0 {
+        let plain = self.scale.to_bits() == 1.0_f64.to_bits();
+        if least_squares || !self.computed || !plain {
             let mut r = vec![T::zero(); self.original.len()];
             self.apply(x.as_slice(), &mut r)?;
             for (r, &b) in r.iter_mut().zip(self.original) {

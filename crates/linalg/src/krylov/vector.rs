@@ -157,6 +157,7 @@ fn total<T: Scalar>(sums: [T; LANES]) -> T {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "what is exact is compared exactly")]
 mod tests {
     use super::*;
     use crate::Complex;

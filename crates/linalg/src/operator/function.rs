@@ -50,6 +50,7 @@ impl<F, G> FnOperator<F, G> {
 
 impl<F> FnOperator<F, ()> {
     /// The same without an adjoint: asking for it is [`Error::NoAdjoint`].
+    #[expect(clippy::type_complexity, reason = "a name for it would be one more thing to know")]
     pub fn without_adjoint<T: Scalar>(
         nrows: usize,
         ncols: usize,
