@@ -196,6 +196,7 @@ fn number<T: Real>(field: &[u8], line: u64, column: usize) -> Result<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "numbers that come out exact")]
 mod tests {
     use rand::SeedableRng;
     use rand::rngs::Xoshiro256PlusPlus;

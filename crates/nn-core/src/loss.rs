@@ -125,6 +125,7 @@ pub(crate) fn check_request<T: Real>(
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "numbers that come out exact")]
 mod tests {
     use super::*;
 

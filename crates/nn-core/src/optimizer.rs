@@ -170,6 +170,7 @@ fn fraction(argument: &'static str, value: f64) -> Result<()> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "numbers that come out exact")]
 mod tests {
     use super::*;
 

@@ -141,6 +141,7 @@ fn cross_entropy<T: Real>(logits: &[T], label: usize, gradient: &mut [T]) -> T {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "numbers that come out exact")]
 mod tests {
     use super::*;
 
