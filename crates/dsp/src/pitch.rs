@@ -105,8 +105,7 @@ pub struct Pitch {
     /// The share of the lines' amplitudes (their square roots, so that weak ones count) that lies
     /// in the series: 1 where every line is a partial.
     pub explained: f64,
-    /// The share of the series, up to its highest partial, that was found, the n-th counting
-    /// 1/√n: 1 where none is missing.
+    /// The share of the series, up to its highest partial, that was found: 1 where none is missing.
     pub complete: f64,
 }
 
@@ -175,16 +174,16 @@ pub fn pitch(spectrum: &Spectrum, options: &PitchOptions) -> Result<Pitch> {
     let resolution = spectrum.bin_width_hz();
     let lowest = options.low_hz.max(1.5 * spectrum.window().main_lobe_bins() as f64 * resolution);
 
-    let mut anchors: Vec<&Line> = lines.iter().collect();
-    anchors.sort_by(|a, b| b.amplitude.total_cmp(&a.amplitude));
+    let mut anchors: Vec<usize> = (0..lines.len()).collect();
+    anchors.sort_by(|&a, &b| lines[b].amplitude.total_cmp(&lines[a].amplitude));
     let mut best: Option<Series> = None;
-    for anchor in anchors.iter().take(ANCHORS) {
+    for &anchor in anchors.iter().take(ANCHORS) {
         for number in 1..=ANCHOR_NUMBERS {
-            let fundamental = anchor.frequency_hz / number as f64;
+            let fundamental = lines[anchor].frequency_hz / number as f64;
             if !(lowest <= fundamental && fundamental <= options.high_hz) {
                 continue;
             }
-            let series = Series::follow(&lines, fundamental, resolution);
+            let series = Series::follow(&lines, (number, anchor), resolution);
             if best.as_ref().is_none_or(|best| series.score(&lines) > best.score(&lines)) {
                 best = Some(series);
             }
@@ -270,17 +269,21 @@ impl Series {
         n * (self.alpha + self.beta * n * n).sqrt()
     }
 
-    /// Follows a series from its fundamental upwards, fitting as it goes.
-    fn follow(lines: &[Line], fundamental: f64, resolution: f64) -> Self {
-        let alpha = fundamental * fundamental;
-        let mut series = Self { alpha, beta: 0.0, members: Vec::new(), std_error_hz: None };
+    /// Follows a series upwards, fitting as it goes. The anchor, a strong line and the number that
+    /// it has by assumption, takes part in every fit: it holds the series in place where a stranger
+    /// stands near a missing first partial.
+    fn follow(lines: &[Line], anchor: (usize, usize), resolution: f64) -> Self {
+        let fundamental = lines[anchor.1].frequency_hz / anchor.0 as f64;
+        let mut series =
+            Self { alpha: fundamental.powi(2), beta: 0.0, members: Vec::new(), std_error_hz: None };
         let reach = (SEARCH * fundamental).max(1.5 * resolution);
         for number in 1..=MOST_PARTIALS {
             if !series.admit(lines, number, reach) {
                 break;
             }
             // Two lines, one of which may be a stranger, say nothing about stiffness yet.
-            series.fit(lines, 3);
+            let ahead = (number < anchor.0).then_some(anchor);
+            series.fit(lines, ahead, 3);
         }
         series
     }
@@ -298,7 +301,7 @@ impl Series {
             if settled.members.is_empty() {
                 return self;
             }
-            settled.fit(lines, 2);
+            settled.fit(lines, None, 2);
             self = settled;
         }
         self
@@ -327,11 +330,12 @@ impl Series {
     ///
     /// An error df of a line moves y by 2 f_n df/n², about 2 f_1 df/n, so with errors of one size
     /// the weight is n²; amplitude joins it because strong lines are less disturbed by others.
-    /// β is 0 unless there are `enough` lines.
-    fn fit(&mut self, lines: &[Line], enough: usize) {
+    /// The line `ahead` counts like a member. β is 0 unless there are `enough` lines.
+    fn fit(&mut self, lines: &[Line], ahead: Option<(usize, usize)>, enough: usize) {
         let points: Vec<[f64; 3]> = self
             .members
             .iter()
+            .chain(&ahead)
             .map(|&(number, line)| {
                 let x = (number * number) as f64;
                 let y = lines[line].frequency_hz.powi(2) / x;
@@ -377,10 +381,8 @@ impl Series {
     }
 
     fn complete(&self) -> f64 {
-        let share = |number: usize| 1.0 / (number as f64).sqrt();
-        let highest = self.members.last().map_or(0, |&(number, _)| number);
-        let all: f64 = (1..=highest).map(share).sum();
-        self.members.iter().map(|&(number, _)| share(number)).sum::<f64>() / all.max(1.0)
+        let highest = self.members.last().map_or(1, |&(number, _)| number);
+        self.members.len() as f64 / highest as f64
     }
 
     fn score(&self, lines: &[Line]) -> f64 {
@@ -549,6 +551,28 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_stranger_beside_a_missing_first_partial_does_not_lead_the_series_astray() {
+        // The knock of the recorded piano's soundboard, 66.6 Hz, beside the first or second partial
+        // of notes whose strings hardly move the air there.
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
+        let mut amplitudes = [0.0; 30];
+        for (i, amplitude) in amplitudes.iter_mut().enumerate().skip(1) {
+            *amplitude = 0.5 * 0.85_f64.powi((i as i32 - 7).abs());
+        }
+        for fundamental in [31.5, 34.6, 61.7, 65.4, 72.0] {
+            let note =
+                Note { fundamental, inharmonicity: 2e-4, amplitudes: &amplitudes, noise: 0.01 };
+            let mut x = note.samples(44100.0, 1.5, &mut rng);
+            for (i, x) in x.iter_mut().enumerate() {
+                *x += 0.02 * (TAU * 66.6 * i as f64 / 44100.0).cos();
+            }
+            let pitch = of(&x, 44100.0).unwrap();
+            let ratio = pitch.frequency_hz / fundamental;
+            assert!((ratio - 1.0).abs() < 1e-3, "{fundamental} Hz: {pitch:?}");
         }
     }
 
