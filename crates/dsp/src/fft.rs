@@ -27,7 +27,7 @@ use crate::{Error, Result};
 /// # Examples
 /// ```
 /// use dsp::fft::RealFft;
-/// let fft = RealFft::new(4)?;
+/// let fft = RealFft::<f64>::new(4)?;
 /// let spectrum = fft.forward(&[1.0, 2.0, 3.0, 4.0])?;
 /// // By hand: 1 + 2 + 3 + 4, (1 − 3) + i(4 − 2), 1 − 2 + 3 − 4.
 /// assert_eq!(spectrum.len(), 3);
