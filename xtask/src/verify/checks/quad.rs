@@ -312,7 +312,7 @@ fn error_estimate(context: &Context) -> Result<Evidence, BoxError> {
                 let found = rule.integrate(|x| g(u.dot(x)))?;
                 let error = (found.value - integral).abs();
                 let rounding = 3.0 * rings as f64 * f64::EPSILON * magnitude;
-                if !(error <= rounding) {
+                if error.is_nan() || error > rounding {
                     not_rounding += 1;
                     ratios.push(found.error_estimate / error);
                 }
@@ -321,7 +321,7 @@ fn error_estimate(context: &Context) -> Result<Evidence, BoxError> {
     }
     ratios.sort_by(f64::total_cmp);
     let cases = ratios.len();
-    let low = ratios.iter().filter(|&&ratio| !(ratio >= 1.0)).count();
+    let low = cases - ratios.iter().filter(|&&ratio| ratio >= 1.0).count();
     let median = ratios.get(cases / 2).copied().unwrap_or(f64::NAN);
     let worst = ratios.first().copied().unwrap_or(f64::NAN);
     Ok(Evidence {
