@@ -15,9 +15,10 @@ use crate::{Error, Result};
 /// Nodes run from north to south, so θ increases and x decreases.
 ///
 /// # Accuracy
-/// Against 40-digit references (every node to n = 400, samples to 10⁶): nodes within 1 eps (absolute), θ and sin θ
-/// within 1.5 eps (relative), weights within 2.5 eps (relative), eps = 2⁻⁵². Golub-Welsch
-/// implementations lose the small weights near ±1: at n = 1000 NumPy's are off by 10⁷ eps.
+/// Against 40-digit references (every node to n = 400, samples to 10⁶): nodes within 1 eps
+/// (absolute), θ and sin θ within 1.5 eps (relative), weights within 2.5 eps (relative), eps =
+/// 2⁻⁵². Golub-Welsch implementations lose the small weights near ±1: at n = 1000 NumPy's are off
+/// by 10⁷ eps.
 ///
 /// # Cost
 /// O(1) per node for any n.
