@@ -1,7 +1,7 @@
 //! Bad input, and what is said of it. Axes and directions have theirs beside the code.
 
 use linalg::DMatrix;
-use quad::{SolidAngle, SphereRule};
+use quad::{Error, SolidAngle, SphereRule};
 
 fn rule() -> SphereRule<SolidAngle> {
     SphereRule::of_degree(SolidAngle, 3).unwrap()
@@ -40,10 +40,15 @@ fn an_integrand_that_is_not_finite() {
         })
         .unwrap_err();
     assert_eq!(calls, 2);
+    let Error::IntegrandNotFinite { theta, phi, .. } = error else { panic!("{error}") };
+    // The southern of two Gauss-Legendre nodes, ±1/√3.
+    assert!((theta.cos() + 1.0 / 3f64.sqrt()).abs() < 1e-15 && phi.abs() < 1e-15);
     assert_eq!(
         error.to_string(),
-        "the integrand is NaN at colatitude 2.186276035465284, azimuth 0 (radians), and must be \
-         finite at every node"
+        format!(
+            "the integrand is NaN at colatitude {theta}, azimuth 0 (radians), and must be finite \
+             at every node"
+        )
     );
 }
 
