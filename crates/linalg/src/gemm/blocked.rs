@@ -1,6 +1,6 @@
 //! A product in blocks that fit the caches.
 
-use super::kernel::Scale;
+use super::kernel::{Right, Scale};
 use super::lanes::Lanes;
 use super::pack::{self, Panels};
 use super::part::Buffer;
@@ -16,6 +16,9 @@ const DEPTH: usize = 512;
 const A_BYTES: usize = 786_432;
 /// Columns of B in one block, for the third-level cache.
 const WIDTH: usize = 2048;
+/// With more rows than this, B is copied into panels even where it could be read in its place.
+const STORED_ROWS: usize = 2000;
+
 /// The whole product on one thread, in tiles of V vectors by N columns.
 #[inline(always)]
 pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
@@ -34,6 +37,8 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
     let a_length = height * depth * T::PARTS;
     let b_length = width * depth * T::PARTS;
     let across = job.b.flipped();
+    // B's columns are read in their place where they serve few rows.
+    let stored = m <= STORED_ROWS && !job.b.is_transposed() && !job.b.is_conjugated();
     let mut buffer = Buffer::<T::Part>::take();
     let (a_block, b_block) = buffer.numbers(a_length + b_length).split_at_mut(a_length);
     for column in (0..n).step_by(width) {
@@ -45,8 +50,9 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
             if inner > 0 {
                 scale.beta = T::ONE;
             }
-            let b = &mut b_block[..b_panels.total(columns.len()) * parts];
-            pack::pack(&across, columns.clone(), inners.clone(), b_panels, b);
+            let packed_from = if stored { columns.end - columns.len() % N } else { columns.start };
+            let b = &mut b_block[..b_panels.total(columns.end - packed_from) * parts];
+            pack::pack(&across, packed_from..columns.end, inners.clone(), b_panels, b);
             for row in (0..m).step_by(height) {
                 let rows = row..m.min(row + height);
                 if is_above(job.lower, &rows, &columns) {
@@ -54,11 +60,17 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
                 }
                 let a = &mut a_block[..a_panels.total(rows.len()) * parts];
                 pack::pack(&job.a, rows.clone(), inners.clone(), a_panels, a);
-                let starts = columns.clone().step_by(N);
-                for (first, b) in starts.zip(b.chunks_exact(N * parts)) {
+                for first in columns.clone().step_by(N) {
+                    let right = if first < packed_from {
+                        Right::Stored(std::array::from_fn(|j| {
+                            &job.b.stored_column(first + j)[inners.clone()]
+                        }))
+                    } else {
+                        Right::Packed(&b[(first - packed_from) * parts..][..N * parts])
+                    };
                     let columns = first..columns.end.min(first + N);
                     let a = a.chunks(a_panels.width * parts);
-                    strip::<S, T, V, N>(simd, scale, job.lower, a, b, &rows, columns, c);
+                    strip::<S, T, V, N>(simd, scale, job.lower, a, right, &rows, columns, c);
                 }
             }
         }
@@ -72,7 +84,7 @@ fn strip<S: Simd, T: Entry, const V: usize, const N: usize>(
     scale: Scale<T>,
     lower: Option<isize>,
     a: Chunks<'_, T::Part>,
-    b: &[T::Part],
+    b: Right<'_, T, N>,
     rows: &Range<usize>,
     columns: Range<usize>,
     c: &mut DMatrixViewMut<'_, T>,

@@ -17,6 +17,15 @@ pub struct Scale<T> {
     pub(super) beta: T,
 }
 
+/// N columns of B.
+#[derive(Debug, Clone, Copy)]
+pub enum Right<'a, T: Entry, const N: usize> {
+    /// Copied into a panel.
+    Packed(&'a [T::Part]),
+    /// As they lie in the matrix, all of one length.
+    Stored([&'a [T]; N]),
+}
+
 /// `columns[..][row..]` ← alpha·a·b + beta·`columns[..][row..]` for a tile of V vectors by N
 /// columns; what of the tile reaches beyond C is dropped.
 #[inline(always)]
@@ -24,81 +33,107 @@ pub(super) fn real_tile<S: Simd, T: Entry<Part = T> + Part, const V: usize, cons
     simd: S,
     scale: Scale<T>,
     a: &[T],
-    b: &[T],
+    b: Right<'_, T, N>,
     columns: &mut [&mut [T]],
     row: usize,
 ) {
     let a = T::split::<S>(a).0.as_chunks::<V>().0;
-    let b = b.as_chunks::<N>().0;
-    let sums = simd.vectorize(RealSums { simd, a, b });
+    // Opaque, or the compiler derives the length from the slices anew for every k.
+    let length = std::hint::black_box(a.len());
+    let a = &a[..length];
+    let sums: [[T::Vector<S>; V]; N] = match b {
+        Right::Packed(b) => {
+            let b = &b.as_chunks::<N>().0[..length];
+            let b = |k: usize, j: usize| b[k][j];
+            simd.vectorize(RealSums::<S, T, _, V, N> { simd, alpha: scale.alpha, a, b })
+        }
+        Right::Stored(b) => {
+            let b = cut(b, length);
+            let b = |k: usize, j: usize| b[j][k];
+            simd.vectorize(RealSums::<S, T, _, V, N> { simd, alpha: scale.alpha, a, b })
+        }
+    };
     let rows = V * T::lanes::<S>();
-    let alpha = T::splat(simd, scale.alpha);
     for (column, sums) in columns.iter_mut().zip(&sums) {
         let column = &mut column[row..];
         if let Some(column) = column.get_mut(..rows) {
-            update::<S, T, V>(simd, alpha, scale.beta, sums, column);
+            update::<S, T, V>(simd, scale.beta, sums, column);
         } else {
             // A copy with the tile's length, so that every entry is rounded alike.
             let mut whole = [T::ZERO; MOST_ROWS];
             let length = column.len();
             whole[..length].copy_from_slice(column);
-            update::<S, T, V>(simd, alpha, scale.beta, sums, &mut whole[..rows]);
+            update::<S, T, V>(simd, scale.beta, sums, &mut whole[..rows]);
             column.copy_from_slice(&whole[..length]);
         }
     }
 }
 
-/// The sum over k of A's columns times B's rows.
-///
-/// A function of its own (`vectorize` is not inlined before it has been optimized): inlined into
-/// the loops around it, its sums would be kept in memory.
-struct RealSums<'a, S: Simd, T: Part, const V: usize, const N: usize> {
-    simd: S,
-    a: &'a [[T::Vector<S>; V]],
-    b: &'a [[T; N]],
+/// The slices' first `length` numbers.
+#[inline(always)]
+fn cut<T, const N: usize>(mut b: [&[T]; N], length: usize) -> [&[T]; N] {
+    for b in &mut b {
+        *b = &b[..length];
+    }
+    b
 }
 
-impl<S: Simd, T: Part, const V: usize, const N: usize> NullaryFnOnce for RealSums<'_, S, T, V, N> {
+/// alpha times the sum over k of A's k-th column and B's k-th row.
+struct RealSums<'a, S: Simd, T: Part, B: Fn(usize, usize) -> T, const V: usize, const N: usize> {
+    simd: S,
+    alpha: T,
+    a: &'a [[T::Vector<S>; V]],
+    b: B,
+}
+
+impl<S: Simd, T: Part, B: Fn(usize, usize) -> T, const V: usize, const N: usize> NullaryFnOnce
+    for RealSums<'_, S, T, B, V, N>
+{
     type Output = [[T::Vector<S>; V]; N];
 
     #[inline(always)]
     fn call(self) -> Self::Output {
         let simd = self.simd;
         let mut sums = [[T::splat(simd, T::ZERO); V]; N];
-        for (a, b) in self.a.iter().zip(self.b) {
+        for (k, a) in self.a.iter().enumerate() {
             for j in 0..N {
-                let b = T::splat(simd, b[j]);
+                let b = T::splat(simd, (self.b)(k, j));
                 for i in 0..V {
                     sums[j][i] = T::mul_add(simd, a[i], b, sums[j][i]);
                 }
             }
         }
-        sums
+        // Not `sums` themselves: what is returned lies in memory, and would all through the loop.
+        let alpha = T::splat(simd, self.alpha);
+        let mut scaled = [[alpha; V]; N];
+        for j in 0..N {
+            for i in 0..V {
+                scaled[j][i] = T::times(simd, alpha, sums[j][i]);
+            }
+        }
+        scaled
     }
 }
 
-/// column ← alpha·sums + beta·column, for a column as long as the tile.
+/// column ← sums + beta·column, for a column as long as the tile.
 #[inline(always)]
 fn update<S: Simd, T: Part, const V: usize>(
     simd: S,
-    alpha: T::Vector<S>,
     beta: T,
     sums: &[T::Vector<S>; V],
     column: &mut [T],
 ) {
     let column = T::split_mut::<S>(column).0;
     if beta == T::ZERO {
-        for (c, sum) in column.iter_mut().zip(sums) {
-            *c = T::times(simd, alpha, *sum);
-        }
+        column.copy_from_slice(sums);
     } else if beta == T::ONE {
         for (c, sum) in column.iter_mut().zip(sums) {
-            *c = T::mul_add(simd, alpha, *sum, *c);
+            *c = T::plus(simd, *sum, *c);
         }
     } else {
         let beta = T::splat(simd, beta);
         for (c, sum) in column.iter_mut().zip(sums) {
-            *c = T::mul_add(simd, alpha, *sum, T::times(simd, beta, *c));
+            *c = T::mul_add(simd, beta, *c, *sum);
         }
     }
 }
@@ -110,15 +145,27 @@ pub(super) fn complex_tile<S: Simd, P: Part, const V: usize, const N: usize>(
     simd: S,
     scale: Scale<Complex<P>>,
     a: &[P],
-    b: &[P],
+    b: Right<'_, Complex<P>, N>,
     columns: &mut [&mut [Complex<P>]],
     row: usize,
 ) where
     Complex<P>: Entry<Part = P>,
 {
     let a = P::split::<S>(a).0.as_chunks::<V>().0.as_chunks::<2>().0;
-    let b = b.as_chunks::<N>().0.as_chunks::<2>().0;
-    let sums = simd.vectorize(ComplexSums { simd, a, b });
+    let length = std::hint::black_box(a.len());
+    let a = &a[..length];
+    let sums: [[[P::Vector<S>; V]; 2]; N] = match b {
+        Right::Packed(b) => {
+            let b = &b.as_chunks::<N>().0.as_chunks::<2>().0[..length];
+            let b = |k: usize, j: usize| Complex::new(b[k][0][j], b[k][1][j]);
+            simd.vectorize(ComplexSums::<S, P, _, V, N> { simd, a, b })
+        }
+        Right::Stored(b) => {
+            let b = cut(b, length);
+            let b = |k: usize, j: usize| b[j][k];
+            simd.vectorize(ComplexSums::<S, P, _, V, N> { simd, a, b })
+        }
+    };
     let Scale { alpha, beta } = scale;
     for (column, [re, im]) in columns.iter_mut().zip(&sums) {
         let mut real = [P::ZERO; MOST_ROWS];
@@ -142,34 +189,43 @@ pub(super) fn complex_tile<S: Simd, P: Part, const V: usize, const N: usize>(
     }
 }
 
-/// Real and imaginary parts of the sum over k of A's columns times B's rows.
-struct ComplexSums<'a, S: Simd, P: Part, const V: usize, const N: usize> {
+/// Real and imaginary parts of the sum over k of A's k-th column and B's k-th row.
+struct ComplexSums<'a, S: Simd, P: Part, B, const V: usize, const N: usize>
+where
+    B: Fn(usize, usize) -> Complex<P>,
+{
     simd: S,
     a: &'a [[[P::Vector<S>; V]; 2]],
-    b: &'a [[[P; N]; 2]],
+    b: B,
 }
 
-impl<S: Simd, P: Part, const V: usize, const N: usize> NullaryFnOnce
-    for ComplexSums<'_, S, P, V, N>
+impl<S: Simd, P: Part, B, const V: usize, const N: usize> NullaryFnOnce
+    for ComplexSums<'_, S, P, B, V, N>
+where
+    B: Fn(usize, usize) -> Complex<P>,
 {
     type Output = [[[P::Vector<S>; V]; 2]; N];
 
     #[inline(always)]
     fn call(self) -> Self::Output {
         let simd = self.simd;
-        let mut sums = [[[P::splat(simd, P::ZERO); V]; 2]; N];
-        for ([a_re, a_im], [b_re, b_im]) in self.a.iter().zip(self.b) {
+        let mut re = [[P::splat(simd, P::ZERO); V]; N];
+        let mut im = [[P::splat(simd, P::ZERO); V]; N];
+        for (k, [a_re, a_im]) in self.a.iter().enumerate() {
             for j in 0..N {
-                let b_re = P::splat(simd, b_re[j]);
-                let b_im = P::splat(simd, b_im[j]);
+                let b = (self.b)(k, j);
+                let (b_re, b_im) = (P::splat(simd, b.re), P::splat(simd, b.im));
                 for i in 0..V {
-                    let [re, im] = &mut sums[j];
-                    re[i] = P::mul_add(simd, a_re[i], b_re, re[i]);
-                    im[i] = P::mul_add(simd, a_re[i], b_im, im[i]);
-                    re[i] = P::mul_sub(simd, a_im[i], b_im, re[i]);
-                    im[i] = P::mul_add(simd, a_im[i], b_re, im[i]);
+                    re[j][i] = P::mul_add(simd, a_re[i], b_re, re[j][i]);
+                    im[j][i] = P::mul_add(simd, a_re[i], b_im, im[j][i]);
+                    re[j][i] = P::mul_sub(simd, a_im[i], b_im, re[j][i]);
+                    im[j][i] = P::mul_add(simd, a_im[i], b_re, im[j][i]);
                 }
             }
+        }
+        let mut sums = [[re[0]; 2]; N];
+        for j in 0..N {
+            sums[j] = [re[j], im[j]];
         }
         sums
     }

@@ -17,7 +17,7 @@ mod part;
 use crate::product::Operand;
 use crate::{DMatrixViewMut, Threads};
 use blocked::blocked;
-use kernel::{Scale, complex_tile, real_tile};
+use kernel::{Right, Scale, complex_tile, real_tile};
 use lanes::Lanes;
 use nalgebra::Complex;
 use part::Part;
@@ -44,7 +44,7 @@ pub trait Entry: Lanes + nalgebra::Scalar {
         simd: S,
         scale: Scale<Self>,
         a: &[Self::Part],
-        b: &[Self::Part],
+        b: Right<'_, Self, N>,
         columns: &mut [&mut [Self]],
         row: usize,
     );
@@ -73,7 +73,8 @@ impl<T: Entry> Job<'_, T> {
 
 macro_rules! entry {
     ($number:ty, $part:ty, $parts:literal, $one:expr, $tile:ident, $few:expr, $many:expr,
-     |$x:ident, $sign:ident| $($offset:literal => $value:expr),+) => {
+     |$x:ident, $sign:ident| $($offset:literal => $value:expr),+;
+     |$entries:ident, $first:ident, $second:ident| $all:expr) => {
         impl Entry for $number {
             type Part = $part;
             const PARTS: usize = $parts;
@@ -86,13 +87,9 @@ macro_rules! entry {
             }
 
             #[inline(always)]
-            fn unpack_all(entries: &[Self], $sign: $part, target: &mut [$part]) {
-                $(
-                    let part = &mut target[$offset * entries.len()..][..entries.len()];
-                    for (part, &$x) in part.iter_mut().zip(entries) {
-                        *part = $value;
-                    }
-                )+
+            fn unpack_all($entries: &[Self], $sign: $part, target: &mut [$part]) {
+                let ($first, $second) = target.split_at_mut($entries.len());
+                $all
             }
 
             #[inline(always)]
@@ -100,7 +97,7 @@ macro_rules! entry {
                 simd: S,
                 scale: Scale<Self>,
                 a: &[$part],
-                b: &[$part],
+                b: Right<'_, Self, N>,
                 columns: &mut [&mut [Self]],
                 row: usize,
             ) {
@@ -131,13 +128,27 @@ macro_rules! entry {
     };
 }
 
-entry!(f32, f32, 1, 1.0, real_tile, (2, 6), (3, 8), |x, _sign| 0 => x);
-entry!(f64, f64, 1, 1.0, real_tile, (2, 6), (3, 8), |x, _sign| 0 => x);
+entry!(
+    f32, f32, 1, 1.0, real_tile, (2, 6), (3, 8),
+    |x, _sign| 0 => x;
+    |entries, first, _second| first.copy_from_slice(entries)
+);
+entry!(
+    f64, f64, 1, 1.0, real_tile, (2, 6), (3, 8),
+    |x, _sign| 0 => x;
+    |entries, first, _second| first.copy_from_slice(entries)
+);
 entry!(
     Complex<f32>, f32, 2, Complex::new(1.0, 0.0), complex_tile, (1, 6), (2, 6),
-    |x, sign| 0 => x.re, 1 => sign * x.im
+    |x, sign| 0 => x.re, 1 => sign * x.im;
+    |entries, re, im| for ((re, im), x) in re.iter_mut().zip(im).zip(entries) {
+        (*re, *im) = (x.re, sign * x.im);
+    }
 );
 entry!(
     Complex<f64>, f64, 2, Complex::new(1.0, 0.0), complex_tile, (1, 6), (2, 6),
-    |x, sign| 0 => x.re, 1 => sign * x.im
+    |x, sign| 0 => x.re, 1 => sign * x.im;
+    |entries, re, im| for ((re, im), x) in re.iter_mut().zip(im).zip(entries) {
+        (*re, *im) = (x.re, sign * x.im);
+    }
 );
