@@ -92,3 +92,9 @@ pub(crate) fn im<T: Scalar>(entry: T) -> f64 {
 pub(crate) fn size<T: Scalar>(entry: T) -> f64 {
     re(entry).abs().max(im(entry).abs())
 }
+
+/// a/b, where |b|² may leave the range though b does not.
+pub(crate) fn quotient<T: Scalar>(a: T, b: T) -> T {
+    let unit = || nalgebra::convert(size(b));
+    a.unscale(unit()) / b.unscale(unit())
+}

@@ -297,12 +297,6 @@ impl<T: Scalar> Qr<T> {
         if found_rows == expected_rows {
             return Ok(());
         }
-        Err(Error::Shape {
-            argument,
-            found_rows,
-            found_columns,
-            expected_rows,
-            expected_columns,
-        })
+        Err(Error::Shape { argument, found_rows, found_columns, expected_rows, expected_columns })
     }
 }

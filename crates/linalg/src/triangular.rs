@@ -3,7 +3,7 @@
 
 use crate::columns::{add, add_combination, dot, scale};
 use crate::gemm::Job;
-use crate::precision::re;
+use crate::precision::{quotient, re};
 use crate::product::{Operand, adjoint};
 use crate::{DMatrixView, DMatrixViewMut, Scalar, Threads};
 use pulp::{Arch, Simd, WithSimd};
@@ -15,13 +15,18 @@ const FEW: usize = 4;
 /// Rows that are divided at a time, so that the columns of a small divisor stay in the cache.
 const STRIP: usize = 256;
 
-/// A triangular matrix: which triangle of the stored one, and whether its adjoint is meant.
+/// A triangular matrix: which triangle of the stored one, whether its diagonal counts as ones, and
+/// whether its adjoint is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Triangle {
     /// L.
     Lower,
     /// Lᴴ, from L.
     LowerAdjoint,
+    /// L with ones on its diagonal, whatever is stored there.
+    UnitLower,
+    /// Its adjoint.
+    UnitLowerAdjoint,
     /// R.
     Upper,
     /// Rᴴ, from R.
@@ -31,9 +36,8 @@ pub(crate) enum Triangle {
 impl Triangle {
     /// Whether the first unknown is found first.
     fn forward(self) -> bool {
-        matches!(self, Self::Lower | Self::UpperAdjoint)
+        matches!(self, Self::Lower | Self::UnitLower | Self::UpperAdjoint)
     }
-
 }
 
 /// c ← c − a·b.
@@ -49,8 +53,7 @@ pub(crate) fn subtract_product<'a, T: Scalar>(
     }
 }
 
-/// b ← t⁻¹·b, where t is the `triangle` of the square matrix `t`, whose diagonal is real and
-/// without zeros.
+/// b ← t⁻¹·b, where t is the `triangle` of the square matrix `t`, whose diagonal has no zeros.
 pub(crate) fn solve<T: Scalar>(
     triangle: Triangle,
     t: DMatrixView<'_, T>,
@@ -67,8 +70,8 @@ pub(crate) fn solve<T: Scalar>(
     let t1 = t.view_range(first, first);
     let t2 = t.view_range(second.clone(), second.clone());
     let beside: Operand<'_, T> = match triangle {
-        Triangle::Lower => t.view_range(second, first).into(),
-        Triangle::LowerAdjoint => adjoint(t.view_range(second, first)),
+        Triangle::Lower | Triangle::UnitLower => t.view_range(second, first).into(),
+        Triangle::LowerAdjoint | Triangle::UnitLowerAdjoint => adjoint(t.view_range(second, first)),
         Triangle::Upper => t.view_range(first, second).into(),
         Triangle::UpperAdjoint => adjoint(t.view_range(first, second)),
     };
@@ -104,22 +107,27 @@ impl<T: Scalar> WithSimd for Small<'_, '_, '_, T> {
                 let entries = t.column(j).data.into_slice();
                 let (head, rest) = x.split_at_mut(j);
                 let Some((pivot, tail)) = rest.split_first_mut() else { continue };
+                let diagonal = entries[j];
                 match triangle {
-                    Triangle::Lower => {
-                        *pivot = pivot.unscale(entries[j].real());
+                    Triangle::Lower | Triangle::UnitLower => {
+                        if triangle == Triangle::Lower {
+                            *pivot = quotient(*pivot, diagonal);
+                        }
                         add(simd, -*pivot, &entries[j + 1..], tail);
                     }
-                    Triangle::LowerAdjoint => {
+                    Triangle::LowerAdjoint | Triangle::UnitLowerAdjoint => {
                         *pivot -= dot(simd, &entries[j + 1..], tail);
-                        *pivot = pivot.unscale(entries[j].real());
+                        if triangle == Triangle::LowerAdjoint {
+                            *pivot = quotient(*pivot, diagonal.conjugate());
+                        }
                     }
                     Triangle::Upper => {
-                        *pivot = pivot.unscale(entries[j].real());
+                        *pivot = quotient(*pivot, diagonal);
                         add(simd, -*pivot, &entries[..j], head);
                     }
                     Triangle::UpperAdjoint => {
                         *pivot -= dot(simd, &entries[..j], head);
-                        *pivot = pivot.unscale(entries[j].real());
+                        *pivot = quotient(*pivot, diagonal.conjugate());
                     }
                 }
             }

@@ -8,5 +8,6 @@
 )]
 
 mod battery;
+mod lu;
 mod nasty;
 mod spectra;

@@ -13,7 +13,7 @@ const SIZES: [usize; 6] = [1, 2, 3, 5, 10, 50];
 const KINDS: usize = 11;
 
 /// A scalar that tests can make of two numbers and read back exactly.
-trait Entry: Scalar {
+pub(crate) trait Entry: Scalar {
     fn entry(re: f64, im: f64) -> Self;
     fn wide(self) -> Complex<f64>;
 }
@@ -45,7 +45,12 @@ entry!(Complex<f64>, re, im, Complex::new(re, im), self, self);
 
 /// Kind `kind` of size m × n: zero, identity, diagonal, triangular, a zero column, half of them
 /// zero, random, two ill-conditioned ones, and two whose squares leave the range.
-fn nasty<T: Entry>(kind: usize, m: usize, n: usize, rng: &mut Xoshiro256PlusPlus) -> DMatrix<T> {
+pub(crate) fn nasty<T: Entry>(
+    kind: usize,
+    m: usize,
+    n: usize,
+    rng: &mut Xoshiro256PlusPlus,
+) -> DMatrix<T> {
     let k = m.min(n);
     let mut random = DMatrix::from_fn(m, n, |_, _| {
         Complex::new(rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0))
