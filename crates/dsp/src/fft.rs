@@ -16,9 +16,9 @@ use crate::{Error, Result};
 /// ```
 ///
 /// The forward transform is not scaled and the inverse carries the whole 1/N, as in NumPy and
-/// MATLAB, so one undoes the other. The signal being real, X_{N−k} is the conjugate of X_k, and
-/// the N/2 + 1 values (rounded down) from zero frequency up say everything. X_0 is real, and so is
-/// X_{N/2} for even N; no other bin is, and nothing is gained by setting imaginary parts to zero.
+/// MATLAB, so one undoes the other. The signal being real, `X_{N−k}` is the conjugate of `X_k`, and
+/// the N/2 + 1 values (rounded down) from zero frequency up say everything. `X_0` is real, and so is
+/// `X_{N/2}` for even N; no other bin is, and nothing is gained by setting imaginary parts to zero.
 ///
 /// An even length takes one complex transform of half the length, an odd one a complex transform
 /// of the whole. Any length takes O(N log N) time, prime ones about five times that of a power of
@@ -90,7 +90,7 @@ impl<T: Real> RealFft<T> {
         self.len / 2 + 1
     }
 
-    /// The transform of `x`: X_0 to X_{N/2}.
+    /// The transform of `x`: `X_0` to `X_{N/2}`.
     ///
     /// A NaN or an infinity among the samples spreads over all of it.
     ///
@@ -116,9 +116,9 @@ impl<T: Real> RealFft<T> {
         }
     }
 
-    /// The signal whose transform is `spectrum`, X_0 to X_{N/2}.
+    /// The signal whose transform is `spectrum`, `X_0` to `X_{N/2}`.
     ///
-    /// The imaginary part of X_0, and of X_{N/2} for even N, belongs to no real signal and is not
+    /// The imaginary part of `X_0`, and of `X_{N/2}` for even N, belongs to no real signal and is not
     /// read.
     ///
     /// # Errors
@@ -147,8 +147,8 @@ impl<T: Real> RealFft<T> {
         }
     }
 
-    /// From Z_k = E_k + i O_k, E and O the transforms of the even and the odd samples, to
-    /// X_k = E_k + w^k O_k with w = e^{−2πi/N}; k and N/2 − k at once.
+    /// From `Z_k = E_k + i O_k`, E and O the transforms of the even and the odd samples, to
+    /// `X_k = E_k + w^k O_k` with `w = e^{−2πi/N}`; k and N/2 − k at once.
     fn untangle(&self, z: &mut [Complex<T>]) {
         let (half, scale) = (self.len / 2, real(0.5));
         for (k, &w) in self.twiddles.iter().enumerate() {

@@ -30,8 +30,8 @@
 //!
 //! A spectrum that is an octave off has a cause, and averaging is none of them:
 //!
-//! - *The frequency axis has the wrong step.* Bin k lies at k·f_s/N, N being the samples of the
-//!   signal and not the N/2 + 1 bins of its spectrum; k·f_s/(N/2) puts middle C at 523 Hz. So does
+//! - *The frequency axis has the wrong step.* Bin k lies at `k·f_s/N`, N being the samples of the
+//!   signal and not the N/2 + 1 bins of its spectrum; `k·f_s/(N/2)` puts middle C at 523 Hz. So does
 //!   a sample rate computed from bytes per second over two. [`spectrum::Spectrum::frequency_hz`]
 //!   is the axis.
 //! - *The signal was rectified or squared*, |x| or x², before the transform. Its strongest line is

@@ -42,24 +42,23 @@ pub struct Maximum {
 /// assert_eq!(tops[1].index, 6);
 /// ```
 #[must_use]
+#[expect(clippy::float_cmp, reason = "a plateau is of equal samples, not of similar ones")]
 pub fn local_maxima(x: &[f64]) -> Vec<Maximum> {
     let mut maxima = Vec::new();
     let mut i = 1;
     while i + 1 < x.len() {
-        if !(x[i - 1] < x[i]) {
-            i += 1;
-            continue;
-        }
         let mut after = i + 1;
-        while after + 1 < x.len() && x[after] == x[i] {
-            after += 1;
+        if x[i - 1] < x[i] {
+            while after + 1 < x.len() && x[after] == x[i] {
+                after += 1;
+            }
+            if x[after] < x[i] {
+                let (left_edge, right_edge) = (i, after - 1);
+                let index = left_edge + (right_edge - left_edge) / 2;
+                maxima.push(Maximum { index, left_edge, right_edge });
+            }
         }
-        if x[after] < x[i] {
-            let (left_edge, right_edge) = (i, after - 1);
-            let index = left_edge + (right_edge - left_edge) / 2;
-            maxima.push(Maximum { index, left_edge, right_edge });
-        }
-        // No maximum starts inside the run.
+        // No maximum starts inside a run.
         i = after;
     }
     maxima
@@ -167,14 +166,14 @@ impl Interval {
 
     /// Refuses bounds that no value meets.
     fn check(interval: Option<Self>, argument: &'static str) -> Result<()> {
-        match interval {
-            Some(Self { min, max }) if !(min <= max) => Err(Error::OutOfRange {
-                argument,
-                value: min,
-                expected: "a least value that is not above the greatest",
-            }),
-            _ => Ok(()),
+        if interval.is_none_or(|Self { min, max }| min <= max) {
+            return Ok(());
         }
+        Err(Error::OutOfRange {
+            argument,
+            value: interval.map_or(f64::NAN, |interval| interval.min),
+            expected: "a least value that is not above the greatest",
+        })
     }
 }
 
@@ -231,10 +230,10 @@ pub fn find_peaks(x: &[f64], options: &PeakOptions) -> Result<Vec<Peak>> {
     Interval::check(options.height, "height")?;
     Interval::check(options.prominence, "prominence")?;
     prominence::reach(options.window, x.len())?;
-    if options.nan == NanPolicy::Refuse {
-        if let Some(index) = x.iter().position(|value| value.is_nan()) {
-            return Err(Error::Nan { argument: "x", index });
-        }
+    if options.nan == NanPolicy::Refuse
+        && let Some(index) = x.iter().position(|value| value.is_nan())
+    {
+        return Err(Error::Nan { argument: "x", index });
     }
 
     let within = |interval: Option<Interval>, value| interval.is_none_or(|i| i.contains(value));
@@ -265,6 +264,7 @@ pub fn find_peaks(x: &[f64], options: &PeakOptions) -> Result<Vec<Peak>> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "to SciPy's last bit")]
 mod tests {
     use super::*;
     use crate::fixture;
@@ -308,8 +308,8 @@ mod tests {
 
         // Plateaus as wide as high, apart by one zero.
         let mut wide = vec![0.0];
-        for size in [1, 2, 3, 4, 8, 20, 111] {
-            wide.extend(std::iter::repeat_n(f64::from(size), size as usize));
+        for size in [1_usize, 2, 3, 4, 8, 20, 111] {
+            wide.extend(std::iter::repeat_n(size as f64, size));
             wide.push(0.0);
         }
         let sized = |sizes: Interval| indices(&wide, &PeakOptions::default().plateau_size(sizes));
@@ -334,7 +334,8 @@ mod tests {
         assert_eq!(all[..6], [4, 9, 16, 23, 25, 29]);
 
         let prominence = |peak: &Peak| peak.prominence.unwrap().value;
-        let cases: [(PeakOptions, usize, usize, f64, fn(&Peak) -> f64); 7] = [
+        type Case = (PeakOptions, usize, usize, f64, fn(&Peak) -> f64);
+        let cases: [Case; 7] = [
             (none.clone(), 3007, 32041122, 3007.0, |_| 1.0),
             (none.clone().height(0.0..), 889, 9618838, 575.825, |peak| peak.height),
             (none.clone().prominence(..=0.6), 2873, 30565627, 156.75, prominence),
@@ -436,7 +437,6 @@ mod tests {
         let none = PeakOptions::default();
         let text = |options: &PeakOptions| find_peaks(&x, options).unwrap_err().to_string();
         let expected = "expected a least value that is not above the greatest";
-        #[expect(clippy::reversed_empty_ranges, reason = "that is what is refused")]
         let upside_down = 2.0..=1.0;
         assert_eq!(
             text(&none.clone().height(upside_down.clone())),

@@ -84,8 +84,8 @@ impl PitchOptions {
         if !(self.high_hz >= self.low_hz && self.high_hz.is_finite()) {
             return refuse("high_hz", self.high_hz, "a finite frequency, not below low_hz");
         }
-        if !(self.range_db > 0.0) {
-            return refuse("range_db", self.range_db, "a positive number of decibels");
+        if !(self.range_db > 0.0 && self.range_db < f64::INFINITY) {
+            return refuse("range_db", self.range_db, "a positive, finite number of decibels");
         }
         Ok(())
     }
@@ -96,7 +96,7 @@ impl PitchOptions {
 #[must_use]
 #[non_exhaustive]
 pub struct Pitch {
-    /// f_1 of the series fitted to all partials, whether or not a first partial was found.
+    /// `f_1` of the series fitted to all partials, whether or not a first partial was found.
     pub frequency_hz: f64,
     /// Standard error of `frequency_hz` from the scatter of the partials about the series. It sees
     /// noise and each partial's own deviation, not what all have in common (a detuned clock).
@@ -260,7 +260,7 @@ fn lines(spectrum: &Spectrum, options: &PitchOptions) -> Vec<Line> {
 /// A number and the index of the line that is taken for the partial of that number.
 type Member = (usize, usize);
 
-/// f_n² = n² (α + β n²), and the lines on it.
+/// `f_n² = n² (α + β n²)`, and the lines on it.
 #[derive(Debug, Clone)]
 struct Series<'a> {
     lines: &'a [Line],
@@ -339,9 +339,9 @@ impl<'a> Series<'a> {
         true
     }
 
-    /// Weighted least squares of y = (f_n/n)² on x = n², y = α + β x.
+    /// Weighted least squares of `y = (f_n/n)²` on `x = n²`, `y = α + β x`.
     ///
-    /// Relative to f_n, the placement between bins is uncertain by `PLACEMENT`·bin/f_n, which
+    /// Relative to `f_n`, the placement between bins is uncertain by `PLACEMENT·bin/f_n`, which
     /// falls with n, and a real partial by `OWN`, which does not. Amplitude joins the weight because
     /// weak lines are disturbed by others. The line `ahead` counts like a member. β is 0 unless
     /// there are `enough` lines.
@@ -500,11 +500,11 @@ mod tests {
 
     #[test]
     fn a_real_note_keeps_its_pitch_without_its_fundamental() {
-        for (name, cut_hz, known) in [("c4", 400.0, 261.6), ("c3", 200.0, 130.75)] {
+        for (name, cut_hz, known) in [("c4", 400, 261.6), ("c3", 200, 130.75)] {
             for x in signals(&recording(name)) {
                 let fft = RealFft::new(x.len()).unwrap();
                 let mut bins = fft.forward(&x).unwrap();
-                bins[..(cut_hz * x.len() as f64 / 44100.0) as usize].fill(Complex::ZERO);
+                bins[..cut_hz * x.len() / 44100].fill(Complex::ZERO);
                 let pitch = of(&fft.inverse(&bins).unwrap(), 44100.0).unwrap();
                 assert!((pitch.frequency_hz - known).abs() < 0.5, "{} Hz", pitch.frequency_hz);
                 assert_eq!(pitch.partials[0].number, 2);
@@ -566,7 +566,7 @@ mod tests {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
         let mut amplitudes = [0.0; 30];
         for (i, amplitude) in amplitudes.iter_mut().enumerate().skip(1) {
-            *amplitude = 0.5 * 0.85_f64.powi((i as i32 - 7).abs());
+            *amplitude = 0.5 * 0.85_f64.powf((i as f64 - 7.0).abs());
         }
         for fundamental in [31.5, 34.6, 61.7, 65.4, 72.0] {
             let note =
@@ -654,7 +654,7 @@ mod tests {
         );
         assert_eq!(
             text(options.range_db(f64::NAN)),
-            "range_db is NaN, expected a positive number of decibels"
+            "range_db is NaN, expected a positive, finite number of decibels"
         );
     }
 }

@@ -66,15 +66,15 @@ impl SpectrumPlan {
 
 /// The spectrum of a real signal from zero to half the sample rate.
 ///
-/// X_k = Σ w_n x_n e^{−2πi kn/N} for k = 0 … N/2, at the frequencies k·f_s/N: one step of the axis
-/// is f_s/N, whatever the number of bins. Spacing the N/2 + 1 bins by f_s/(N/2) doubles every
+/// `X_k = Σ w_n x_n e^{−2πi kn/N}` for k = 0 … N/2, at the frequencies `k·f_s/N`: one step of the
+/// axis is `f_s/N`, whatever the number of bins. Spacing the N/2 + 1 bins by `f_s/(N/2)` doubles every
 /// frequency.
 #[derive(Debug, Clone)]
 pub struct Spectrum {
     bins: Vec<Complex<f64>>,
     len: usize,
     window: Window,
-    /// Σ w_n.
+    /// `Σ w_n`.
     weight: f64,
     sample_rate_hz: f64,
 }
@@ -100,7 +100,7 @@ impl Spectrum {
         SpectrumPlan::new(x.len(), sample_rate_hz, window)?.spectrum(x)
     }
 
-    /// X_0 to X_{N/2}, not scaled.
+    /// `X_0` to `X_{N/2}`, not scaled.
     #[must_use]
     pub fn bins(&self) -> &[Complex<f64>] {
         &self.bins
@@ -112,19 +112,19 @@ impl Spectrum {
         self.window
     }
 
-    /// f_s, samples per second.
+    /// `f_s`, samples per second.
     #[must_use]
     pub fn sample_rate_hz(&self) -> f64 {
         self.sample_rate_hz
     }
 
-    /// f_s/N, the step of the frequency axis.
+    /// `f_s/N`, the step of the frequency axis.
     #[must_use]
     pub fn bin_width_hz(&self) -> f64 {
         self.sample_rate_hz / self.len as f64
     }
 
-    /// The frequency of bin `k`, k·f_s/N.
+    /// The frequency of bin `k`, `k·f_s/N`.
     #[must_use]
     pub fn frequency_hz(&self, k: usize) -> f64 {
         k as f64 * self.sample_rate_hz / self.len as f64
@@ -201,7 +201,7 @@ mod tests {
         let spectrum =
             Spectrum::new(&[1.0, -1.0, 1.0, -1.0], 44100.0, Window::Rectangular).unwrap();
         assert_eq!(spectrum.amplitudes(), [0.0, 0.0, 1.0]);
-        assert_eq!(spectrum.frequency_hz(2), 22050.0);
+        assert_eq!(spectrum.frequency_hz(2).to_bits(), 22050_f64.to_bits());
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::f64::consts::TAU;
 
-/// A window of N samples in its periodic form, w_n = Σ_j (−1)^j a_j cos(2π j n/N).
+/// A window of N samples in its periodic form, `w_n = Σ_j (−1)^j a_j cos(2π j n/N)`.
 ///
-/// Periodic means that w_N, not w_{N−1}, would equal w_0: the form for transforms. (The symmetric
+/// Periodic means that `w_N`, not `w_{N−1}`, would equal `w_0`: the form for transforms. (The symmetric
 /// one is for filter design.)
 ///
 /// | window | coherent gain | noise bandwidth, bins | highest side lobe, dB | half main lobe, bins |
@@ -22,7 +22,7 @@ use std::f64::consts::TAU;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Window {
-    /// No window: w_n = 1.
+    /// No window: `w_n = 1`.
     Rectangular,
     /// ½ − ½ cos(2πn/N).
     Hann,
@@ -31,7 +31,7 @@ pub enum Window {
 }
 
 impl Window {
-    /// a_0, a_1, … of the sum.
+    /// `a_0`, `a_1`, … of the sum.
     const fn terms(self) -> &'static [f64] {
         match self {
             Self::Rectangular => &[1.0],
@@ -40,7 +40,7 @@ impl Window {
         }
     }
 
-    /// w_0 to w_{N−1} for N = `len`. A window of one sample is 1.
+    /// `w_0` to `w_{N−1}` for N = `len`. A window of one sample is 1.
     ///
     /// # Examples
     /// ```
@@ -64,14 +64,14 @@ impl Window {
         (0..len).map(sample).collect()
     }
 
-    /// (1/N) Σ w_n: what the window leaves of a tone's amplitude. It is a_0, exactly for every N
+    /// `(1/N) Σ w_n`: what the window leaves of a tone's amplitude. It is `a_0`, exactly for every N
     /// above the number of terms.
     #[must_use]
     pub const fn coherent_gain(self) -> f64 {
         self.terms()[0]
     }
 
-    /// N Σ w_n² / (Σ w_n)²: the width in bins of a rectangular filter that would let as much white
+    /// `N Σ w_n² / (Σ w_n)²`: the width in bins of a rectangular filter that would let as much white
     /// noise into a bin.
     #[must_use]
     pub fn noise_bandwidth_bins(self) -> f64 {
@@ -144,7 +144,7 @@ mod tests {
         }
     }
 
-    /// |Σ w_n e^{−2πi f n/N}| / Σ w_n, f in bins.
+    /// `|Σ w_n e^{−2πi f n/N}| / Σ w_n`, f in bins.
     fn line(window: Window, f: f64) -> f64 {
         let samples = window.samples(64);
         let part = |wave: fn(f64) -> f64| -> f64 {
