@@ -216,7 +216,7 @@ fn every_scalar_is_solved_for() {
         1e-5,
     );
     check(&one_sided(n, 3), &b.map(|z| z.re), 1e-12);
-    check(&one_sided(n, 3).map(|x| f32::from_f64(x)), &b.map(|z| f32::from_f64(z.re)), 1e-5);
+    check(&one_sided(n, 3).map(f32::from_f64), &b.map(|z| f32::from_f64(z.re)), 1e-5);
 }
 
 #[test]
