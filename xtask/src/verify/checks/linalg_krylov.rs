@@ -85,13 +85,11 @@ fn krylov_residual(context: &Context) -> Result<Evidence, BoxError> {
     let (n, mut rng) = (20_000, context.rng());
     let mut measured = 0.0_f64;
     let mut notes = Vec::new();
-    for (radius, rows) in
-        [(1.0, Rows::InOrder), (1.5, Rows::InOrder), (2.2, Rows::InOrder), (1.0, Rows::Permuted)]
-    {
+    for (radius, rows) in [(1.0, Rows::InOrder), (2.2, Rows::InOrder), (1.0, Rows::Permuted)] {
         let triplets = sparse(n, radius, rows, &mut rng);
         let (a, b) = (Csr::from_triplets(n, n, &triplets)?, normal_vector(n, &mut rng));
         for (name, solver) in SOLVERS {
-            let options = Options::default().tolerance(TOLERANCE).iterations(80);
+            let options = Options::default().tolerance(TOLERANCE).iterations(50);
             let found = solver(&a, &b, options)?;
             let truth = true_residual(&triplets, found.x.as_slice(), &b);
             measured = measured.max((found.relative_residual / truth - 1.0).abs());
