@@ -470,6 +470,9 @@ fn sweeps_are_used_where_they_contract() {
     let found = solve(&a, &vec![1.0; n], Options::default()).unwrap();
     assert_eq!(found.stop, Stop::Converged);
     assert_ne!(found.method, Method::GaussSeidel);
+    let alone = bicgstab(&a, &vec![1.0; n], Options::default()).unwrap();
+    let wasted = found.applications.saturating_sub(alone.applications);
+    assert!(wasted <= 6, "{wasted} products for sweeps that do not contract");
 }
 
 #[test]
