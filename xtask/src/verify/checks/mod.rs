@@ -3,6 +3,7 @@
 mod cross;
 mod dsp;
 mod linalg;
+mod linalg_krylov;
 mod nn_core;
 mod nn_invert;
 mod quad;
@@ -15,6 +16,7 @@ use super::check::Check;
 pub fn all() -> Vec<Check> {
     [
         linalg::CHECKS,
+        linalg_krylov::CHECKS,
         nn_core::CHECKS,
         nn_invert::CHECKS,
         rl_pg::CHECKS,
