@@ -6,6 +6,7 @@
 mod error;
 mod gemm;
 mod lu;
+mod parallel;
 mod product;
 mod scalar;
 
