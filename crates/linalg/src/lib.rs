@@ -86,6 +86,7 @@ pub mod operator;
 mod orthonormal;
 mod pinv;
 mod precision;
+mod parallel;
 mod product;
 mod qr;
 mod reflectors;

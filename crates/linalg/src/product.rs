@@ -1,8 +1,9 @@
 //! Matrix products.
 
-use crate::gemm::Job;
+use crate::gemm::{self, Job};
 use crate::{DMatrix, DMatrixView, DMatrixViewMut, Error, Result, Scalar};
 use nalgebra::{Const, Dyn};
+use std::ops::Range;
 
 /// How many threads a product may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,6 +80,26 @@ impl<T: nalgebra::Scalar> Operand<'_, T> {
     pub fn shape(&self) -> (usize, usize) {
         let (rows, columns) = self.stored.shape();
         if self.transposed { (columns, rows) } else { (rows, columns) }
+    }
+
+    /// Some of the rows, as the product sees them.
+    pub(crate) fn rows_range(&self, rows: Range<usize>) -> Operand<'_, T> {
+        let stored = if self.transposed {
+            self.stored.columns_range(rows)
+        } else {
+            self.stored.rows_range(rows)
+        };
+        Operand { stored, ..*self }
+    }
+
+    /// Some of the columns, as the product sees them.
+    pub(crate) fn columns_range(&self, columns: Range<usize>) -> Operand<'_, T> {
+        let stored = if self.transposed {
+            self.stored.rows_range(columns)
+        } else {
+            self.stored.columns_range(columns)
+        };
+        Operand { stored, ..*self }
     }
 
     /// Columns as the product sees them.
@@ -191,6 +212,6 @@ pub fn gemm<'a, 'b, T: Scalar>(
             expected_columns: n,
         });
     }
-    T::multiply(&Job { alpha, a, b, beta, lower: None }, c, threads);
+    gemm::multiply(&Job { alpha, a, b, beta, lower: None }, c, threads);
     Ok(())
 }

@@ -13,24 +13,38 @@ mod kernel;
 pub(crate) mod lanes;
 mod pack;
 mod part;
+#[cfg(test)]
+mod tests;
+mod thin;
 
+use crate::parallel::{available_threads, join};
 use crate::product::Operand;
 use crate::{DMatrixViewMut, Threads};
 use blocked::blocked;
 use kernel::{Right, Scale, complex_tile, real_tile};
 use lanes::Lanes;
 use nalgebra::Complex;
-use part::Part;
+use part::{Buffer, Buffers, Part};
 use pulp::{Arch, Simd, WithSimd};
+use std::cell::Cell;
+use std::ops::Range;
+use std::ops::{Add, Mul};
+use std::thread::LocalKey;
+use thin::{inner_products, sum_columns};
 
 /// An entry of a matrix, as the kernels see it.
-pub trait Entry: Lanes + nalgebra::Scalar {
+pub trait Entry: Lanes + nalgebra::Scalar + Add<Output = Self> + Mul<Output = Self> {
     /// What it is made of, `f32` or `f64`.
     type Part: Part;
     /// Of how many of them.
     const PARTS: usize;
     /// The number 1.
     const ONE: Self;
+    /// Where each thread keeps its buffers.
+    const BUFFERS: &'static LocalKey<Buffers<Self>>;
+
+    /// The complex conjugate.
+    fn conj(self) -> Self;
 
     /// Writes the parts to place `position` of a panel's column; `sign` multiplies the imaginary.
     fn unpack(self, sign: Self::Part, target: &mut [Self::Part], position: usize, width: usize);
@@ -49,8 +63,8 @@ pub trait Entry: Lanes + nalgebra::Scalar {
         row: usize,
     );
 
-    /// c ← alpha·a·b + beta·c; shapes have been checked.
-    fn multiply(job: &Job<'_, Self>, c: DMatrixViewMut<'_, Self>, threads: Threads);
+    /// The product on this thread.
+    fn run(path: Path, job: &Job<'_, Self>, c: DMatrixViewMut<'_, Self>);
 }
 
 /// A product to be done.
@@ -69,16 +83,137 @@ impl<T: Entry> Job<'_, T> {
     fn scale(&self) -> Scale<T> {
         Scale { alpha: self.alpha, beta: self.beta }
     }
+
+    /// The job for a part of C's rows.
+    fn rows(&self, rows: Range<usize>) -> Job<'_, T> {
+        let lower = self.lower.map(|offset| offset.saturating_add_unsigned(rows.start));
+        Job { a: self.a.rows_range(rows), lower, ..*self }
+    }
+
+    /// The job for a part of C's columns.
+    fn columns(&self, columns: Range<usize>) -> Job<'_, T> {
+        let lower = self.lower.map(|offset| offset.saturating_sub_unsigned(columns.start));
+        Job { b: self.b.columns_range(columns), lower, ..*self }
+    }
+}
+
+/// How a product is done; it depends on the shapes alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Path {
+    /// In packed blocks.
+    Blocked,
+    /// As sums of A's columns.
+    Columns,
+    /// As inner products with A's rows.
+    Rows,
+}
+
+/// With no more columns in C than this, packing A costs more than it gains.
+const FEW_COLUMNS: usize = 4;
+/// Updates of no higher rank than this read C once and little else.
+const LOW_RANK: usize = 2;
+/// Multiplications in a product too small for packing.
+const SMALL: usize = 512;
+/// Multiplications that are worth a thread.
+const GRAIN: usize = 1 << 21;
+
+impl Path {
+    fn of<T: Entry>(job: &Job<'_, T>, n: usize) -> Self {
+        let (m, k) = job.a.shape();
+        match job.a.is_transposed() {
+            _ if k == 0 => Self::Columns,
+            true if n <= FEW_COLUMNS => Self::Rows,
+            false if n <= FEW_COLUMNS || k <= LOW_RANK || m * n * k <= SMALL => Self::Columns,
+            _ => Self::Blocked,
+        }
+    }
+}
+
+/// c ← alpha·a·b + beta·c; shapes have been checked.
+pub(crate) fn multiply<T: Entry>(job: &Job<'_, T>, mut c: DMatrixViewMut<'_, T>, threads: Threads) {
+    let (m, n) = c.shape();
+    if m == 1 && n > 1 {
+        // A row of C: the transposed product makes a column.
+        let mut buffer = Buffer::<T>::take();
+        let column = buffer.numbers(n);
+        for (entry, c) in column.iter_mut().zip(c.iter()) {
+            *entry = *c;
+        }
+        let flipped = Job { a: job.b.flipped(), b: job.a.flipped(), ..*job };
+        multiply(&flipped, DMatrixViewMut::from_slice(column, n, 1), threads);
+        for (entry, c) in column.iter().zip(c.iter_mut()) {
+            *c = *entry;
+        }
+    } else if m > 0 && n > 0 {
+        let work = m.saturating_mul(n).saturating_mul(job.a.columns().max(1));
+        let pieces = match threads {
+            Threads::One => 1,
+            Threads::Pool => available_threads().min(work / GRAIN),
+        };
+        split(Path::of(job, n), job, c, pieces.max(1));
+    }
+}
+
+/// The product, its matrix C divided into `pieces` for as many threads.
+fn split<T: Entry>(path: Path, job: &Job<'_, T>, mut c: DMatrixViewMut<'_, T>, pieces: usize) {
+    /// A multiple of every tile's rows and columns.
+    const UNIT: usize = 48;
+    let (m, n) = c.shape();
+    let at =
+        |total: usize| (total * (pieces / 2)).div_ceil(pieces).next_multiple_of(UNIT).min(total);
+    if pieces == 1 || m.max(n) <= UNIT {
+        T::run(path, job, c);
+    } else if m >= n {
+        let middle = at(m);
+        let (top, bottom) = c.rows_range_pair_mut(..middle, middle..);
+        join(
+            || split(path, &job.rows(0..middle), top, pieces / 2),
+            || split(path, &job.rows(middle..m), bottom, pieces - pieces / 2),
+        );
+    } else {
+        let middle = at(n);
+        let (left, right) = c.columns_range_pair_mut(..middle, middle..);
+        join(
+            || split(path, &job.columns(0..middle), left, pieces / 2),
+            || split(path, &job.columns(middle..n), right, pieces - pieces / 2),
+        );
+    }
+}
+
+/// The instruction set of this processor.
+fn arch() -> Arch {
+    #[cfg(test)]
+    if let Some(arch) = FORCED.get() {
+        return arch;
+    }
+    Arch::new()
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The instruction set that a test wants on its thread.
+    static FORCED: Cell<Option<Arch>> = const { Cell::new(None) };
 }
 
 macro_rules! entry {
     ($number:ty, $part:ty, $parts:literal, $one:expr, $tile:ident, $few:expr, $many:expr,
      |$x:ident, $sign:ident| $($offset:literal => $value:expr),+;
+     $conjugate:expr;
      |$entries:ident, $first:ident, $second:ident| $all:expr) => {
         impl Entry for $number {
             type Part = $part;
             const PARTS: usize = $parts;
             const ONE: Self = $one;
+            const BUFFERS: &'static LocalKey<Buffers<Self>> = {
+                thread_local!(static BUFFERS: Buffers<$number> = const { Cell::new(Vec::new()) });
+                &BUFFERS
+            };
+
+            #[inline(always)]
+            fn conj(self) -> Self {
+                let ($x, $sign): (Self, $part) = (self, -1.0);
+                $conjugate
+            }
 
             #[inline(always)]
             fn unpack(self, $sign: $part, target: &mut [$part], position: usize, width: usize) {
@@ -104,25 +239,26 @@ macro_rules! entry {
                 $tile::<S, $part, V, N>(simd, scale, a, b, columns, row);
             }
 
-            fn multiply(job: &Job<'_, Self>, c: DMatrixViewMut<'_, Self>, threads: Threads) {
-                struct Dispatch<'a, 'b, 'c>(&'a Job<'b, $number>, DMatrixViewMut<'c, $number>);
-                impl WithSimd for Dispatch<'_, '_, '_> {
+            fn run(path: Path, job: &Job<'_, Self>, c: DMatrixViewMut<'_, Self>) {
+                struct Run<'a, 'b, 'c>(Path, &'a Job<'b, $number>, DMatrixViewMut<'c, $number>);
+                impl WithSimd for Run<'_, '_, '_> {
                     type Output = ();
                     #[inline(always)]
                     fn with_simd<S: Simd>(mut self, simd: S) {
-                        if S::REGISTER_COUNT >= 32 {
-                            blocked::<S, $number, { $many.0 }, { $many.1 }>(
-                                simd, self.0, &mut self.1,
-                            );
-                        } else {
-                            blocked::<S, $number, { $few.0 }, { $few.1 }>(
-                                simd, self.0, &mut self.1,
-                            );
+                        let Self(path, job, c) = &mut self;
+                        match path {
+                            Path::Blocked if S::REGISTER_COUNT >= 32 => {
+                                blocked::<S, $number, { $many.0 }, { $many.1 }>(simd, job, c);
+                            }
+                            Path::Blocked => {
+                                blocked::<S, $number, { $few.0 }, { $few.1 }>(simd, job, c);
+                            }
+                            Path::Columns => sum_columns(simd, job, c),
+                            Path::Rows => inner_products(simd, job, c),
                         }
                     }
                 }
-                let _ = threads;
-                Arch::new().dispatch(Dispatch(job, c));
+                arch().dispatch(Run(path, job, c));
             }
         }
     };
@@ -131,16 +267,19 @@ macro_rules! entry {
 entry!(
     f32, f32, 1, 1.0, real_tile, (2, 6), (3, 8),
     |x, _sign| 0 => x;
+    x;
     |entries, first, _second| first.copy_from_slice(entries)
 );
 entry!(
     f64, f64, 1, 1.0, real_tile, (2, 6), (3, 8),
     |x, _sign| 0 => x;
+    x;
     |entries, first, _second| first.copy_from_slice(entries)
 );
 entry!(
     Complex<f32>, f32, 2, Complex::new(1.0, 0.0), complex_tile, (1, 6), (2, 6),
     |x, sign| 0 => x.re, 1 => sign * x.im;
+    Complex::new(x.re, sign * x.im);
     |entries, re, im| for ((re, im), x) in re.iter_mut().zip(im).zip(entries) {
         (*re, *im) = (x.re, sign * x.im);
     }
@@ -148,6 +287,7 @@ entry!(
 entry!(
     Complex<f64>, f64, 2, Complex::new(1.0, 0.0), complex_tile, (1, 6), (2, 6),
     |x, sign| 0 => x.re, 1 => sign * x.im;
+    Complex::new(x.re, sign * x.im);
     |entries, re, im| for ((re, im), x) in re.iter_mut().zip(im).zip(entries) {
         (*re, *im) = (x.re, sign * x.im);
     }

@@ -1,25 +1,17 @@
 //! The real numbers that matrices are made of, and each thread's buffer of them.
 
-use super::lanes::Lanes;
+use super::Entry;
 use pulp::Simd;
 use std::cell::Cell;
-use std::ops::{Add, Mul, Sub};
-use std::thread::LocalKey;
+use std::ops::Sub;
 
 /// Bytes in a cache line, and in the widest vector.
 const CACHE_LINE: usize = 64;
 
 /// `f32` or `f64`.
-pub trait Part:
-    Lanes + PartialEq + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self>
-{
+pub trait Part: Entry<Part = Self> + Sub<Output = Self> {
     /// The number 0.
     const ZERO: Self;
-    /// The number 1.
-    const ONE: Self;
-    /// This thread's buffer for packing.
-    const BUFFER: &'static LocalKey<Cell<Vec<Self>>>;
-
     /// c − a·b, in one rounding where the processor has that.
     fn mul_sub<S: Simd>(
         simd: S,
@@ -29,15 +21,8 @@ pub trait Part:
     ) -> Self::Vector<S>;
 }
 
-thread_local! {
-    static SINGLE: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
-    static DOUBLE: Cell<Vec<f64>> = const { Cell::new(Vec::new()) };
-}
-
 impl Part for f32 {
     const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
-    const BUFFER: &'static LocalKey<Cell<Vec<Self>>> = &SINGLE;
 
     #[inline(always)]
     fn mul_sub<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
@@ -47,8 +32,6 @@ impl Part for f32 {
 
 impl Part for f64 {
     const ZERO: Self = 0.0;
-    const ONE: Self = 1.0;
-    const BUFFER: &'static LocalKey<Cell<Vec<Self>>> = &DOUBLE;
 
     #[inline(always)]
     fn mul_sub<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
@@ -56,34 +39,42 @@ impl Part for f64 {
     }
 }
 
-/// The thread's buffer, out of its place until this is dropped.
+/// Memory that a thread keeps for its next product.
+pub(super) type Buffers<T> = Cell<Vec<Vec<T>>>;
+
+/// A buffer of this thread, until it is dropped.
 ///
 /// (Not a function that takes a closure: a closure is compiled without the processor's vector
 /// instructions unless the compiler happens to inline it.)
 #[derive(Debug)]
-pub(super) struct Buffer<P: Part> {
-    numbers: Vec<P>,
+pub(super) struct Buffer<T: Entry> {
+    numbers: Vec<T>,
 }
 
-impl<P: Part> Buffer<P> {
-    /// Borrows the thread's buffer; where it is out already, makes a new one.
+impl<T: Entry> Buffer<T> {
+    /// The buffer that was given back last, or a new one.
     pub(super) fn take() -> Self {
-        Self { numbers: P::BUFFER.take() }
+        let mut buffers = T::BUFFERS.take();
+        let numbers = buffers.pop().unwrap_or_default();
+        T::BUFFERS.set(buffers);
+        Self { numbers }
     }
 
     /// `length` numbers of any value, the first at the start of a cache line.
-    pub(super) fn numbers(&mut self, length: usize) -> &mut [P] {
-        let slack = CACHE_LINE / size_of::<P>();
+    pub(super) fn numbers(&mut self, length: usize) -> &mut [T] {
+        let slack = CACHE_LINE / size_of::<T>();
         if self.numbers.len() < length + slack {
-            self.numbers.resize(length + slack, P::ZERO);
+            self.numbers.resize(length + slack, T::default());
         }
         let start = self.numbers.as_ptr().align_offset(CACHE_LINE).min(slack);
         &mut self.numbers[start..start + length]
     }
 }
 
-impl<P: Part> Drop for Buffer<P> {
+impl<T: Entry> Drop for Buffer<T> {
     fn drop(&mut self) {
-        P::BUFFER.set(std::mem::take(&mut self.numbers));
+        let mut buffers = T::BUFFERS.take();
+        buffers.push(std::mem::take(&mut self.numbers));
+        T::BUFFERS.set(buffers);
     }
 }

@@ -1,0 +1,223 @@
+//! Products in which one matrix is large and used a few times only: matrix times vector, updates of
+//! low rank. Nothing is packed; the large matrix passes by once, at the speed of memory.
+
+use super::part::Buffer;
+use super::{Entry, Job};
+use crate::DMatrixViewMut;
+use crate::product::Operand;
+use pulp::Simd;
+
+/// Rows at a time, so that their part of C stays in the first-level cache.
+const CHUNK: usize = 1024;
+/// Columns of the stored factor at a time.
+const GROUP: usize = 4;
+
+/// The product where the columns of A lie contiguous: C's columns are sums of them.
+#[inline(always)]
+pub(super) fn sum_columns<S: Simd, T: Entry>(
+    simd: S,
+    job: &Job<'_, T>,
+    c: &mut DMatrixViewMut<'_, T>,
+) {
+    let (m, n) = c.shape();
+    let k = job.a.columns();
+    let mut buffer = Buffer::<T>::take();
+    let factors = buffer.numbers(k * n);
+    gather(&job.b, factors);
+    for factor in factors.iter_mut() {
+        *factor = job.alpha * *factor;
+    }
+    for start in (0..m).step_by(CHUNK) {
+        let rows = start..m.min(start + CHUNK);
+        for j in 0..n {
+            let mut column = c.column_mut(j);
+            scale(job.beta, &mut column.as_mut_slice()[rows.clone()]);
+        }
+        let mut first = 0;
+        while first < k {
+            let group = if first + GROUP <= k { GROUP } else { 1 };
+            for j in 0..n {
+                let factors = &factors[j * k + first..][..group];
+                let mut column = c.column_mut(j);
+                let target = &mut column.as_mut_slice()[rows.clone()];
+                let column = |l: usize| &job.a.stored_column(first + l)[rows.clone()];
+                match (group == 1, job.a.is_conjugated()) {
+                    (false, false) => add_columns::<S, T, GROUP, false>(
+                        simd,
+                        std::array::from_fn(column),
+                        factors,
+                        target,
+                    ),
+                    (false, true) => add_columns::<S, T, GROUP, true>(
+                        simd,
+                        std::array::from_fn(column),
+                        factors,
+                        target,
+                    ),
+                    (true, false) => {
+                        add_columns::<S, T, 1, false>(simd, [column(0)], factors, target);
+                    }
+                    (true, true) => {
+                        add_columns::<S, T, 1, true>(simd, [column(0)], factors, target);
+                    }
+                }
+            }
+            first += group;
+        }
+    }
+}
+
+/// target ← target + Σ `factors[l]`·`columns[l]`.
+#[inline(always)]
+fn add_columns<S: Simd, T: Entry, const G: usize, const CONJUGATED: bool>(
+    simd: S,
+    columns: [&[T]; G],
+    factors: &[T],
+    target: &mut [T],
+) {
+    let mut splats = [T::splat(simd, T::default()); G];
+    for (splat, &factor) in splats.iter_mut().zip(factors) {
+        *splat = T::splat(simd, factor);
+    }
+    let (target, target_rest) = T::split_mut::<S>(target);
+    let parts = columns.map(|column| T::split::<S>(column));
+    let whole = parts.map(|(whole, _)| &whole[..target.len()]);
+    for (i, target) in target.iter_mut().enumerate() {
+        let mut sum = *target;
+        for l in 0..G {
+            sum = mul_add::<S, T, CONJUGATED>(simd, whole[l][i], splats[l], sum);
+        }
+        *target = sum;
+    }
+    if !target_rest.is_empty() {
+        let mut sum = T::load_part(simd, target_rest);
+        for l in 0..G {
+            let rest = T::load_part(simd, parts[l].1);
+            sum = mul_add::<S, T, CONJUGATED>(simd, rest, splats[l], sum);
+        }
+        T::store_part(simd, target_rest, sum);
+    }
+}
+
+/// a·b + c, or conj(a)·b + c.
+#[inline(always)]
+fn mul_add<S: Simd, T: Entry, const CONJUGATED: bool>(
+    simd: S,
+    a: T::Vector<S>,
+    b: T::Vector<S>,
+    c: T::Vector<S>,
+) -> T::Vector<S> {
+    if CONJUGATED { T::conj_mul_add(simd, a, b, c) } else { T::mul_add(simd, a, b, c) }
+}
+
+/// The product where the rows of A lie contiguous: C's entries are inner products with them.
+#[inline(always)]
+pub(super) fn inner_products<S: Simd, T: Entry>(
+    simd: S,
+    job: &Job<'_, T>,
+    c: &mut DMatrixViewMut<'_, T>,
+) {
+    let (m, n) = c.shape();
+    let k = job.a.columns();
+    let mut buffer = Buffer::<T>::take();
+    let vectors = buffer.numbers(k * n);
+    gather(&job.b, vectors);
+    let mut row = 0;
+    while row < m {
+        let group = if row + GROUP <= m { GROUP } else { 1 };
+        for j in 0..n {
+            let vector = &vectors[j * k..][..k];
+            let line = |i: usize| job.a.stored_column(row + i);
+            let mut products = [T::default(); GROUP];
+            match (group == 1, job.a.is_conjugated()) {
+                (false, false) => {
+                    products = dots::<S, T, GROUP, false>(simd, std::array::from_fn(line), vector);
+                }
+                (false, true) => {
+                    products = dots::<S, T, GROUP, true>(simd, std::array::from_fn(line), vector);
+                }
+                (true, false) => [products[0]] = dots::<S, T, 1, false>(simd, [line(0)], vector),
+                (true, true) => [products[0]] = dots::<S, T, 1, true>(simd, [line(0)], vector),
+            }
+            let mut column = c.column_mut(j);
+            for (c, product) in column.as_mut_slice()[row..row + group].iter_mut().zip(products) {
+                scale(job.beta, std::slice::from_mut(c));
+                *c = *c + job.alpha * product;
+            }
+        }
+        row += group;
+    }
+}
+
+/// The inner products of `vector` with some lines. A line's product does not depend on the others.
+#[inline(always)]
+fn dots<S: Simd, T: Entry, const G: usize, const CONJUGATED: bool>(
+    simd: S,
+    lines: [&[T]; G],
+    vector: &[T],
+) -> [T; G] {
+    /// Sums at a time for one line, so that additions need not wait for each other.
+    const WAYS: usize = 2;
+    let (vector, vector_rest) = T::split::<S>(vector);
+    let (pairs, odd) = vector.as_chunks::<WAYS>();
+    let parts = lines.map(|line| T::split::<S>(line));
+    let line_pairs = parts.map(|(whole, _)| &whole.as_chunks::<WAYS>().0[..pairs.len()]);
+    let mut sums = [[T::splat(simd, T::default()); WAYS]; G];
+    for i in 0..pairs.len() {
+        for l in 0..G {
+            for way in 0..WAYS {
+                let (line, x) = (line_pairs[l][i][way], pairs[i][way]);
+                sums[l][way] = mul_add::<S, T, CONJUGATED>(simd, line, x, sums[l][way]);
+            }
+        }
+    }
+    let vector_rest = T::load_part(simd, vector_rest);
+    let mut products = [T::default(); G];
+    for l in 0..G {
+        let [mut sum, second] = sums[l];
+        if let ([x], [line]) = (odd, parts[l].0.as_chunks::<WAYS>().1) {
+            sum = mul_add::<S, T, CONJUGATED>(simd, *line, *x, sum);
+        }
+        let rest = T::load_part(simd, parts[l].1);
+        sum = mul_add::<S, T, CONJUGATED>(simd, rest, vector_rest, sum);
+        products[l] = T::sum(simd, T::plus(simd, sum, second));
+    }
+    products
+}
+
+/// Copies a factor's columns one after the other.
+fn gather<T: Entry>(factor: &Operand<'_, T>, target: &mut [T]) {
+    let (rows, columns) = factor.shape();
+    if rows == 0 {
+        return;
+    }
+    if factor.is_transposed() {
+        for k in 0..rows {
+            let line = factor.stored_column(k);
+            for (target, &entry) in target[k..].iter_mut().step_by(rows).zip(line) {
+                *target = entry;
+            }
+        }
+    } else {
+        for (j, target) in (0..columns).zip(target.chunks_exact_mut(rows)) {
+            target.copy_from_slice(factor.stored_column(j));
+        }
+    }
+    if factor.is_conjugated() {
+        for entry in target {
+            *entry = entry.conj();
+        }
+    }
+}
+
+/// target ← beta·target, where nothing is read if beta is zero.
+#[inline(always)]
+fn scale<T: Entry>(beta: T, target: &mut [T]) {
+    if beta == T::default() {
+        target.fill(T::default());
+    } else if beta != T::ONE {
+        for c in target {
+            *c = beta * *c;
+        }
+    }
+}
