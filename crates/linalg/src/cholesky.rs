@@ -2,7 +2,7 @@
 
 use crate::columns::scale;
 use crate::door::{finite, hermitian, square};
-use crate::gemm::Job;
+use crate::gemm::{Job, multiply};
 use crate::precision::re;
 use crate::product::{Operand, adjoint};
 use crate::triangular::{Triangle, divide_by_adjoint, eliminate, solve, take_columns};
@@ -150,7 +150,7 @@ fn factor<T: Scalar>(a: &mut DMatrixViewMut<'_, T>, offset: usize, threads: Thre
         beta: T::one(),
         lower: Some(0),
     };
-    T::multiply(&job, rest.as_view_mut(), threads);
+    multiply(&job, rest.as_view_mut(), threads);
     factor(&mut rest, offset + half, threads)
 }
 

@@ -2,7 +2,7 @@
 //! products.
 
 use crate::columns::{add, add_combination, dot, scale};
-use crate::gemm::Job;
+use crate::gemm::{Job, multiply};
 use crate::precision::{quotient, re};
 use crate::product::{Operand, adjoint};
 use crate::{DMatrixView, DMatrixViewMut, Scalar, Threads};
@@ -49,7 +49,7 @@ pub(crate) fn subtract_product<'a, T: Scalar>(
 ) {
     if !c.is_empty() {
         let (a, b) = (a.into(), b.into());
-        T::multiply(&Job { alpha: -T::one(), a, b, beta: T::one(), lower: None }, c, threads);
+        multiply(&Job { alpha: -T::one(), a, b, beta: T::one(), lower: None }, c, threads);
     }
 }
 
