@@ -62,7 +62,7 @@ impl Range {
         (x / 2.0 - self.low / 2.0) / (self.high / 2.0 - self.low / 2.0)
     }
 
-    /// Two to nine ticks at round values; powers of ten on a logarithmic axis that spans two.
+    /// Two to nine ticks at round values; powers of ten on a logarithmic axis that shows three.
     #[must_use]
     pub fn ticks(&self) -> Vec<Tick> {
         match self.scale {
@@ -76,7 +76,7 @@ impl Range {
 
     fn powers_of_ten(&self) -> Vec<Tick> {
         let (first, last) = (self.low.ceil(), self.high.floor());
-        if last - first >= 1.0 {
+        if last - first >= 2.0 {
             let stride = ((last - first + 1.0) / 7.0).ceil();
             let first = (first / stride).ceil() * stride;
             return steps(first, stride, last)
@@ -84,7 +84,7 @@ impl Range {
                 .collect();
         }
         if self.high - self.low > 0.7 {
-            // Few powers of ten in sight: twice and five times one as well.
+            // Few powers of ten in sight: twice and five times each as well.
             return steps(self.low.floor(), 1.0, self.high)
                 .flat_map(|power| [1.0, 2.0, 5.0].map(|digit| (digit * 10_f64.powf(power), power)))
                 .map(|(value, power)| Tick {
@@ -216,6 +216,8 @@ mod tests {
             labels(&[1e-16, 1.0], Scale::Log),
             ["10⁻¹⁵", "10⁻¹²", "10⁻⁹", "10⁻⁶", "10⁻³", "10⁰"]
         );
+        assert_eq!(labels(&[0.02, 1.6], Scale::Log), ["0.02", "0.05", "0.1", "0.2", "0.5", "1"]);
+        assert_eq!(labels(&[3e-9, 7e-8], Scale::Log), ["5·10⁻⁹", "1·10⁻⁸", "2·10⁻⁸", "5·10⁻⁸"]);
         assert_eq!(labels(&[2.0, 50.0], Scale::Log), ["2", "5", "10", "20", "50"]);
         assert_eq!(
             labels(&[2e-9, 7e-9], Scale::Log),
