@@ -33,7 +33,6 @@ impl Triangle {
     fn forward(self) -> bool {
         matches!(self, Self::Lower | Self::UpperAdjoint)
     }
-
 }
 
 /// c ← c − a·b.
