@@ -129,11 +129,7 @@ impl<T: Scalar> Cholesky<T> {
 }
 
 /// Leaves L in the lower triangle of `a`; `offset` is the index of its first row in the whole.
-fn factor<T: Scalar>(
-    a: &mut DMatrixViewMut<'_, T>,
-    offset: usize,
-    threads: Threads,
-) -> Result<()> {
+fn factor<T: Scalar>(a: &mut DMatrixViewMut<'_, T>, offset: usize, threads: Threads) -> Result<()> {
     let n = a.nrows();
     if n <= SMALL {
         return Arch::new().dispatch(Small { a }).map_err(|(pivot, value)| {

@@ -163,7 +163,8 @@ impl<T: Scalar> WithSimd for Small<'_, '_, '_, '_, T> {
                 *product = -tau * dot(simd, &known[j..], v);
             }
             for i in 0..j {
-                self.t[(i, j)] = (i..j).fold(T::zero(), |sum, k| sum + self.t[(i, k)] * products[k]);
+                self.t[(i, j)] =
+                    (i..j).fold(T::zero(), |sum, k| sum + self.t[(i, k)] * products[k]);
             }
             self.t[(j, j)] = tau;
         }

@@ -1,4 +1,5 @@
 //! Tests through the public interface alone.
 
 mod battery;
+mod factorisations;
 mod nasty;
