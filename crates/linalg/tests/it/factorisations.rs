@@ -139,7 +139,9 @@ fn least_squares_ratios<T: Entry>(seed: u64) {
             });
             let fit = match Qr::new(a.clone()).unwrap().least_squares(&b) {
                 Ok(fit) => fit,
-                Err(Error::Singular { rcond, .. }) if matches!(kind, 0 | 4 | 5 | 8) => {
+                // Kind 3 may be: the condition of a random triangular matrix grows like 2ⁿ
+                // (Viswanath and Trefethen, SIAM J. Matrix Anal. Appl. 19, 1998).
+                Err(Error::Singular { rcond, .. }) if matches!(kind, 0 | 3 | 4 | 5 | 8) => {
                     assert!(rcond < m as f64 * T::EPSILON);
                     continue;
                 }
@@ -277,13 +279,13 @@ fn what_overflows_is_refused_and_not_infinite() {
     let refusal = Qr::new(DMatrix::from_element(4, 2, f64::MAX)).unwrap_err();
     let expected = "the longest column of a is inf, expected a length that does not overflow";
     assert_eq!(refusal.to_string(), expected);
-    let tiny = Qr::new(DMatrix::from_element(1, 1, 1e-300)).unwrap();
+    let tiny = Qr::new(DMatrix::<f64>::from_element(1, 1, 1e-300)).unwrap();
     let refusal = tiny.least_squares(&DVector::from_element(1, 1e300)).unwrap_err();
     assert!(matches!(refusal, Error::OutOfRange { argument: "b", value: 1e300, .. }));
     // Nothing overflows on the way to an answer that does not.
     let fit = tiny.least_squares(&DVector::from_element(1, 1e-300)).unwrap();
     assert!((fit.x[0] - 1.0).abs() <= f64::EPSILON);
-    let long = Qr::new(DMatrix::from_element(4, 1, 1e300)).unwrap();
+    let long = Qr::new(DMatrix::<f64>::from_element(4, 1, 1e300)).unwrap();
     assert!((long.r()[(0, 0)].abs() / 2e300 - 1.0).abs() < 1e-15);
 }
 
