@@ -43,33 +43,59 @@ pub(crate) fn square<T: Scalar>(argument: &'static str, a: &DMatrix<T>) -> Resul
 /// Refuses a matrix that differs from its adjoint by more than rounding: √eps of the largest entry.
 pub(crate) fn hermitian<T: Scalar>(argument: &'static str, a: &DMatrix<T>) -> Result<()> {
     let n = a.nrows();
-    let entries = a.as_slice();
-    let mut worst = (0.0, 0, 0);
+    let mut worst = 0.0;
+    let mut place = (0, 0);
     // Tile by tile, since one of the two triangles is read across its columns.
-    for (first_column, first_row) in tiles(n) {
-        for j in first_column..n.min(first_column + TILE) {
-            for i in first_row.max(j)..n.min(first_row + TILE) {
-                let difference = size(entries[i + j * n] - entries[j + i * n].conjugate());
-                if difference > worst.0 {
-                    worst = (difference, i, j);
-                }
+    for column in (0..n).step_by(TILE) {
+        for row in (column..n).step_by(TILE) {
+            let difference = tile_difference(a, row, column);
+            if difference > worst {
+                worst = difference;
+                place = (row, column);
             }
         }
     }
-    if worst.0 > T::EPSILON.sqrt() * largest(a) {
-        let (difference, row, column) = worst;
-        return Err(Error::NotHermitian { argument, row, column, difference });
+    let limit = T::EPSILON.sqrt();
+    let diagonal = (0..n).fold(0.0, |largest: f64, j| largest.max(size(a[(j, j)])));
+    if worst <= limit * diagonal || worst <= limit * largest(a) {
+        return Ok(());
+    }
+    for column in place.1..n.min(place.1 + TILE) {
+        for row in place.0..n.min(place.0 + TILE) {
+            let difference = size(a[(row, column)] - a[(column, row)].conjugate());
+            if difference >= worst {
+                return Err(Error::NotHermitian { argument, row, column, difference });
+            }
+        }
     }
     Ok(())
 }
 
-/// Rows and columns of a tile: two of them stay in the first-level cache.
+/// Rows and columns of a tile, which stays in the first-level cache.
 const TILE: usize = 32;
 
-/// The first column and row of each tile of the lower triangle.
-fn tiles(n: usize) -> impl Iterator<Item = (usize, usize)> {
-    let starts = move |first: usize| (first..n).step_by(TILE);
-    starts(0).flat_map(move |column| starts(column).map(move |row| (column, row)))
+/// The largest |Re| or |Im| of A − Aᴴ in the tile that starts at `row` and `column`.
+fn tile_difference<T: Scalar>(a: &DMatrix<T>, row: usize, column: usize) -> f64 {
+    let n = a.nrows();
+    let entries = a.as_slice();
+    let (height, width) = (TILE.min(n - row), TILE.min(n - column));
+    // Turned around in the cache, so that the comparison runs along columns on both sides.
+    let mut mirror = [[T::zero(); TILE]; TILE];
+    for i in 0..height {
+        let across = &entries[(row + i) * n + column..][..width];
+        for (line, &entry) in mirror.iter_mut().zip(across) {
+            line[i] = entry.conjugate();
+        }
+    }
+    let mut worst = [0.0_f64; TILE];
+    for (j, line) in mirror[..width].iter().enumerate() {
+        let below = &entries[(column + j) * n + row..][..height];
+        for ((worst, &x), &y) in worst.iter_mut().zip(below).zip(line) {
+            let difference = size(x - y);
+            *worst = if difference > *worst { difference } else { *worst };
+        }
+    }
+    worst.into_iter().fold(0.0, f64::max)
 }
 
 /// A power of two that brings entries near 1, so that their squares neither over- nor underflow.

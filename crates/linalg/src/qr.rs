@@ -300,3 +300,29 @@ impl<T: Scalar> Qr<T> {
         Err(Error::Shape { argument, found_rows, found_columns, expected_rows, expected_columns })
     }
 }
+
+#[cfg(all(test, feature = "parallel"))]
+mod tests {
+    use super::*;
+    use crate::Cholesky;
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        let entry = |i: usize, j: usize| ((i * 31 + j * 17 + i * j) % 101) as f64 / 101.0 - 0.5;
+        let a = DMatrix::from_fn(300, 200, entry);
+        let definite = a.tr_mul(&a) + DMatrix::identity(200, 200);
+        let qr = Qr::new(a.clone()).unwrap();
+        let cholesky = Cholesky::new(definite.clone()).unwrap();
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let other = Qr::with_threads(a.clone(), Threads::Pool).unwrap();
+                assert_eq!((other.r(), other.q()), (qr.r(), qr.q()), "{threads} threads");
+                let other = Cholesky::with_threads(definite.clone(), Threads::Pool).unwrap();
+                assert_eq!(other.l(), cholesky.l(), "{threads} threads");
+                let solutions = other.solve_many(&definite).unwrap();
+                assert_eq!(solutions, cholesky.solve_many(&definite).unwrap());
+            });
+        }
+    }
+}

@@ -8,6 +8,7 @@
 )]
 
 mod battery;
+mod factorisations;
 mod lu;
 mod nasty;
 mod spectra;

@@ -8,12 +8,12 @@ use linalg::{
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-const THRESHOLD: f64 = 30.0;
-const SIZES: [usize; 6] = [1, 2, 3, 5, 10, 50];
-const KINDS: usize = 11;
+pub(super) const THRESHOLD: f64 = 30.0;
+pub(super) const SIZES: [usize; 6] = [1, 2, 3, 5, 10, 50];
+pub(super) const KINDS: usize = 11;
 
 /// A scalar that tests can make of two numbers and read back exactly.
-pub(crate) trait Entry: Scalar {
+pub(super) trait Entry: Scalar {
     fn entry(re: f64, im: f64) -> Self;
     fn wide(self) -> Complex<f64>;
 }
@@ -45,7 +45,7 @@ entry!(Complex<f64>, re, im, Complex::new(re, im), self, self);
 
 /// Kind `kind` of size m × n: zero, identity, diagonal, triangular, a zero column, half of them
 /// zero, random, two ill-conditioned ones, and two whose squares leave the range.
-pub(crate) fn nasty<T: Entry>(
+pub(super) fn nasty<T: Entry>(
     kind: usize,
     m: usize,
     n: usize,
@@ -83,7 +83,7 @@ pub(crate) fn nasty<T: Entry>(
 }
 
 /// I − 2·v·vᴴ/‖v‖².
-fn reflection(n: usize, rng: &mut Xoshiro256PlusPlus) -> DMatrix<Complex<f64>> {
+pub(super) fn reflection(n: usize, rng: &mut Xoshiro256PlusPlus) -> DMatrix<Complex<f64>> {
     let v = DVector::from_fn(n, |_, _| {
         Complex::new(rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0))
     });
@@ -92,18 +92,18 @@ fn reflection(n: usize, rng: &mut Xoshiro256PlusPlus) -> DMatrix<Complex<f64>> {
 }
 
 /// The matrix in double precision times 2^`exponent`, so that norms neither over- nor underflow.
-fn wide<T: Entry>(a: &DMatrix<T>, exponent: i32) -> DMatrix<Complex<f64>> {
+pub(super) fn wide<T: Entry>(a: &DMatrix<T>, exponent: i32) -> DMatrix<Complex<f64>> {
     let half = Complex::from(2.0_f64.powi(exponent / 2));
     a.map(|entry| entry.wide() * half * half)
 }
 
 /// An even exponent that brings the largest entry near 1.
-fn leveling<T: Entry>(a: &DMatrix<T>) -> i32 {
+pub(super) fn leveling<T: Entry>(a: &DMatrix<T>) -> i32 {
     let largest = a.iter().fold(0.0_f64, |l, x| l.max(x.wide().re.abs()).max(x.wide().im.abs()));
     if largest == 0.0 { 0 } else { -(largest.log2() / 2.0).floor() as i32 * 2 }
 }
 
-fn departure(q: &DMatrix<Complex<f64>>) -> f64 {
+pub(super) fn departure(q: &DMatrix<Complex<f64>>) -> f64 {
     (q.adjoint() * q - DMatrix::identity(q.ncols(), q.ncols())).norm()
 }
 
