@@ -9,6 +9,7 @@
 
 use nalgebra::{Complex, DMatrix, DVector};
 
+use crate::Lu;
 use crate::hermitian::lower_times;
 use crate::kernels::{HermitianParts, Kernels, SingularParts};
 use crate::precision::{im, re};
@@ -107,16 +108,13 @@ fn is_singular<D: Kernels>(a: &DMatrix<D>, value: Complex<f64>, allowed: f64) ->
     for i in 0..n {
         shifted[(i, i)] -= value;
     }
-    let lu = shifted.lu();
-    // A random b has a component of about ‖b‖/√n along the left singular vector in question, and
-    // after the first solve x is rich in the right one: two steps leave that factor behind.
+    // A random b has a component of about ‖b‖/√n along the left singular vector in question: that
+    // factor is left behind.
     let b = direction::<Complex<f64>>(n);
-    match lu.solve(&b) {
-        None => true,
-        Some(x) => {
-            let longest = x.norm();
-            !longest.is_finite() || b.norm() <= allowed * longest * root(n)
-        }
+    match Lu::new(shifted).and_then(|lu| lu.solve(&b)) {
+        Ok(x) => !x.norm().is_finite() || b.norm() <= allowed * x.norm() * root(n),
+        // What cannot be factored is singular to working precision.
+        Err(_) => true,
     }
 }
 

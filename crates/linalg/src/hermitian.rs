@@ -261,6 +261,19 @@ mod tests {
             mutate(&mut wrong);
             assert!(!evidence::hermitian(&a, &wrong), "mutant {index}");
         }
+        // Without vectors the sums are all there is: one value off, and a pair off by opposites.
+        let alone = tridiagonal_ql(&a, Vectors::No).unwrap();
+        assert!(evidence::hermitian(&a, &alone));
+        for mutate in &mutants[..3] {
+            let mut wrong = alone.clone();
+            mutate(&mut wrong);
+            assert!(!evidence::hermitian(&a, &wrong));
+        }
+        // The spectrum of −A has the same squares.
+        let mut mirrored = alone.values.as_slice().iter().map(|value| -value).collect::<Vec<_>>();
+        mirrored.reverse();
+        let mirrored = HermitianParts { values: mirrored.into(), ..alone };
+        assert!(!evidence::hermitian(&a, &mirrored));
     }
 
     #[test]

@@ -231,5 +231,11 @@ mod tests {
             mutate(&mut wrong);
             assert!(!evidence::singular(&a, &wrong), "mutant {index}");
         }
+        let alone = jacobi::svd(&a, Vectors::No).unwrap();
+        for mutate in &mutants[..3] {
+            let mut wrong = alone.clone();
+            mutate(&mut wrong);
+            assert!(!evidence::singular(&a, &wrong));
+        }
     }
 }
