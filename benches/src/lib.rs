@@ -3,7 +3,7 @@
 use linalg::krylov::{self, Options, Stop};
 use linalg::{Complex, Csr, DMatrix, DVector, LinearOperator};
 
-/// `count` numbers uniform on [−1/2, 1/2): SplitMix64 (Steele, Lea & Flood 2014) of a counter, so
+/// `count` numbers uniform on [−1/2, 1/2): `SplitMix64` (Steele, Lea & Flood 2014) of a counter, so
 /// that `benches/peers/linalg.py` makes the same ones.
 #[must_use]
 pub fn uniform(seed: u64, count: usize) -> Vec<f64> {
@@ -76,6 +76,11 @@ fn sparse_layer(n: usize, radius: f64, layer: u64) -> Csr<f64> {
     let (u1, u2) = (uniform(20 + layer, 10 * n), uniform(30 + layer, 10 * n));
     let random = (0..10 * n).map(|k| {
         let size = (-2.0 * (-(u1[k] + 0.5)).ln_1p()).sqrt() * radius / 10.0_f64.sqrt();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "rounding down a number from 0 to n is meant"
+        )]
         let column = ((columns[k] + 0.5) * n as f64) as usize;
         (k / 10, column, size * (2.0 * std::f64::consts::PI * (u2[k] + 0.5)).cos())
     });

@@ -156,6 +156,7 @@ fn ours(operation: &str, n: usize, threads: Threads, inputs: &mut Inputs) -> Ans
     }))
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is asked for")]
 fn single(a: &DMatrix<f64>) -> DMatrix<f32> {
     a.map(|x| x as f32)
 }

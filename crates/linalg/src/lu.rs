@@ -179,7 +179,7 @@ impl<T: Scalar> Lu<T> {
     #[must_use]
     pub fn log_determinant(&self) -> (T, f64) {
         let swaps = self.pivots.iter().enumerate().filter(|&(i, &pivot)| i != pivot).count();
-        let start = if swaps % 2 == 0 { T::one() } else { -T::one() };
+        let start = if swaps.is_multiple_of(2) { T::one() } else { -T::one() };
         let per_pivot = self.scale.0.ln() + self.scale.1.ln();
         let diagonal = self.factors.diagonal();
         diagonal.iter().fold((start, 0.0), |(phase, logarithm), &pivot| {
@@ -488,6 +488,6 @@ fn largest<T: Scalar>(column: &[T]) -> (usize, f64) {
         }
     }
     let largest = lanes.iter().fold(0.0, |a: f64, &b| a.max(b));
-    let place = column.iter().position(|&entry| size(entry) == largest);
+    let place = column.iter().position(|&entry| size(entry) >= largest);
     (place.unwrap_or(0), largest)
 }

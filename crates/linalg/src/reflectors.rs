@@ -189,7 +189,7 @@ fn reflector<S: Simd, T: Scalar>(simd: S, x: &mut [T]) -> (T, T) {
     let near_alpha = near(*alpha);
     let tau = (near_beta - near_alpha) / near_beta;
     let factor = T::one() / (near_alpha - near_beta);
-    if first == second && first == 1.0 {
+    if (first, second) == (1.0, 1.0) {
         scale(simd, factor, tail);
     } else {
         scale(simd, nalgebra::convert(first.recip()), tail);

@@ -70,7 +70,7 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
                     };
                     let columns = first..columns.end.min(first + N);
                     let a = a.chunks(a_panels.width * parts);
-                    strip::<S, T, V, N>(simd, scale, job.lower, a, right, &rows, columns, c);
+                    strip::<S, T, V, N>(simd, scale, job.lower, a, right, (&rows, columns), c);
                 }
             }
         }
@@ -85,8 +85,7 @@ fn strip<S: Simd, T: Entry, const V: usize, const N: usize>(
     lower: Option<isize>,
     a: Chunks<'_, T::Part>,
     b: Right<'_, T, N>,
-    rows: &Range<usize>,
-    columns: Range<usize>,
+    (rows, columns): (&Range<usize>, Range<usize>),
     c: &mut DMatrixViewMut<'_, T>,
 ) {
     let lanes = T::Part::lanes::<S>();

@@ -7,6 +7,10 @@
 //!
 //! An entry of C is summed in an order that depends on the shapes alone, never on how C was divided
 //! among threads.
+#![expect(
+    unnameable_types,
+    reason = "the sealed `Scalar` is made of what is here; none of it is of use outside"
+)]
 
 mod blocked;
 mod kernel;

@@ -1,4 +1,9 @@
 //! Products against the definition, on every instruction set that this machine has.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::float_cmp,
+    reason = "tests: single precision is made of double, and exact numbers are compared exactly"
+)]
 
 use super::*;
 use crate::{DMatrix, DMatrixView, Operand, Scalar, Threads, adjoint, gemm, transpose};

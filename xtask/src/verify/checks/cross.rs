@@ -34,7 +34,8 @@ fn gauss_nodes_jacobi(_: &Context) -> Result<Evidence, BoxError> {
         let rule = GaussLegendre::new(n)?;
         let off = |couplings: &[f64]| {
             let found = tridiagonal_spectrum(&vec![0.0; n], couplings)?.values;
-            let differences = rule.nodes().iter().rev().zip(&found).map(|(node, value)| node - value);
+            let differences =
+                rule.nodes().iter().rev().zip(&found).map(|(node, value)| node - value);
             let largest = differences.fold(0.0f64, |largest, difference| {
                 if difference.abs() <= largest { largest } else { difference.abs() }
             });
