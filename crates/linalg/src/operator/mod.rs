@@ -23,8 +23,9 @@ pub use function::FnOperator;
 pub use low_rank::LowRankPlusDiagonal;
 pub use stacked::Stacked;
 
-use crate::{DMatrix, DMatrixView, DMatrixViewMut, DVector, Error, Result, Scalar, Threads, gemm};
-use nalgebra::{DVectorView, DVectorViewMut};
+use crate::{
+    DMatrix, DMatrixView, DMatrixViewMut, DVector, Error, Result, Scalar, Threads, adjoint, gemm,
+};
 
 /// A linear map from `ncols` numbers to `nrows` numbers.
 ///
@@ -105,16 +106,12 @@ impl<T: Scalar> LinearOperator<T> for DMatrix<T> {
 
     fn apply(&self, x: &[T], y: &mut [T]) -> Result<()> {
         check(self.nrows(), self.ncols(), x, y)?;
-        let (x, rows) = (DVectorView::from_slice(x, x.len()), y.len());
-        DVectorViewMut::from_slice(y, rows).gemv(T::one(), self, &x, T::zero());
-        Ok(())
+        gemm(T::one(), self, column(x), T::zero(), column_mut(y), Threads::One)
     }
 
     fn apply_adjoint(&self, x: &[T], y: &mut [T]) -> Result<()> {
         check(self.ncols(), self.nrows(), x, y)?;
-        let (x, rows) = (DVectorView::from_slice(x, x.len()), y.len());
-        DVectorViewMut::from_slice(y, rows).gemv_ad(T::one(), self, &x, T::zero());
-        Ok(())
+        gemm(T::one(), adjoint(self), column(x), T::zero(), column_mut(y), Threads::One)
     }
 
     fn apply_block(&self, x: DMatrixView<'_, T>, y: DMatrixViewMut<'_, T>) -> Result<()> {
@@ -125,6 +122,15 @@ impl<T: Scalar> LinearOperator<T> for DMatrix<T> {
     fn diagonal(&self) -> Option<DVector<T>> {
         Some(DVector::from_fn(self.nrows().min(self.ncols()), |i, _| self[(i, i)]))
     }
+}
+
+fn column<T: Scalar>(x: &[T]) -> DMatrixView<'_, T> {
+    DMatrixView::from_slice(x, x.len(), 1)
+}
+
+fn column_mut<T: Scalar>(y: &mut [T]) -> DMatrixViewMut<'_, T> {
+    let rows = y.len();
+    DMatrixViewMut::from_slice(y, rows, 1)
 }
 
 macro_rules! forward {
