@@ -4,7 +4,7 @@
 //! use linalg::{DMatrix, DVector, PseudoInverse, Svd};
 //!
 //! // A matrix of rank 1, on which popular decompositions err by up to 196 % without a word.
-//! let a = DMatrix::from_element(8, 2, 1.0);
+//! let a = DMatrix::from_element(8, 2, 1.0_f64);
 //! let svd = Svd::new(&a)?;
 //! assert!((svd.singular_values[0] - 4.0).abs() < 1e-14);
 //!
