@@ -87,13 +87,8 @@ fn acceptable<T: Scalar>(a: &DMatrix<T>) -> Result<()> {
     door::hermitian("a", a)
 }
 
-/// Up to which size the QL iteration here is faster than faer, measured.
-fn ql_up_to(vectors: Vectors) -> usize {
-    match vectors {
-        Vectors::Yes => 32,
-        Vectors::No => 128,
-    }
-}
+/// Up to which size the QL iteration, without vectors, is faster than faer, measured.
+const QL_FOR_VALUES_UP_TO: usize = 128;
 
 /// Scale; QL first for small sizes, faer first for others, then the other one, then Jacobi.
 pub(crate) fn ladder<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Result<HermitianParts<D>> {
@@ -103,7 +98,8 @@ pub(crate) fn ladder<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Result<Her
     let scaled = scale.matrix(a);
     let a = scaled.as_ref();
     let mut rungs: [Rung<D>; 3] = [D::faer_hermitian, tridiagonal_ql, jacobi::hermitian];
-    if n <= ql_up_to(vectors) {
+    let ql_up_to = if vectors == Vectors::Yes { D::QL_UP_TO } else { QL_FOR_VALUES_UP_TO };
+    if n <= ql_up_to {
         rungs.swap(0, 1);
     }
     for rung in rungs {

@@ -42,6 +42,8 @@ pub struct HermitianParts<D> {
 /// A double-precision scalar and its decompositions.
 #[expect(unnameable_types, reason = "reached through the sealed `Scalar`, of no use outside")]
 pub trait Kernels: Scalar<RealField = f64> {
+    /// Up to which size the QL iteration of `hermitian`, with vectors, is faster than faer, measured.
+    const QL_UP_TO: usize;
     /// Up to which size the QR iteration of `hessenberg` is faster than faer's, measured.
     const HESSENBERG_UP_TO: usize;
 
@@ -67,8 +69,9 @@ pub trait Kernels: Scalar<RealField = f64> {
 }
 
 macro_rules! kernels {
-    ($type:ty, $up_to:literal, $faer_eigenvalues:ident, $hessenberg:path, $from_parts:expr) => {
+    ($type:ty, $ql:literal, $up_to:literal, $faer_eigenvalues:ident, $hessenberg:path, $from_parts:expr) => {
         impl Kernels for $type {
+            const QL_UP_TO: usize = $ql;
             const HESSENBERG_UP_TO: usize = $up_to;
 
             fn svd(a: &DMatrix<Self>, vectors: Vectors) -> Result<SingularParts<Self>> {
@@ -119,5 +122,5 @@ macro_rules! kernels {
     };
 }
 
-kernels!(f64, 128, eigenvalues_real, hessenberg::real, |re, _| re);
-kernels!(Complex<f64>, 48, eigenvalues_complex, hessenberg::complex, Self::new);
+kernels!(f64, 32, 128, eigenvalues_real, hessenberg::real, |re, _| re);
+kernels!(Complex<f64>, 24, 48, eigenvalues_complex, hessenberg::complex, Self::new);

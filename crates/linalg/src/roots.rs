@@ -12,9 +12,9 @@ use crate::{Error, Result, Scalar};
 pub struct Roots {
     /// As many as the degree, multiple ones repeated, in no particular order.
     pub values: Vec<Complex<f64>>,
-    /// |p(z)|/∑|cₖ|·|z|ᵏ at each root z, at most degree·eps: z is an exact root of a polynomial
-    /// whose coefficients differ from the given ones by this fraction. The rounding of the
-    /// evaluation itself, about √degree·eps, is in it.
+    /// |p(z)|/∑|cₖ|·|z|ᵏ at each root z, mostly below √degree·eps and never above 4·degree·eps: z
+    /// is an exact root of a polynomial whose coefficients differ from the given ones by this
+    /// fraction. The rounding of the evaluation itself, as large, is in it.
     pub backward_errors: Vec<f64>,
     /// ∑|cₖ|·|z|ᵏ/(|z|·|p′(z)|) at each root z: how many times larger its relative error can be
     /// than that of the coefficients. Infinite, in practice above 1e7, for a multiple root; 1 for a
