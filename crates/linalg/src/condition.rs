@@ -41,7 +41,7 @@ pub(crate) fn inverse_norm<T: Scalar>(
         last = steepest;
         let unit = DMatrix::from_fn(n, 1, |i, _| if i == steepest { T::one() } else { T::zero() });
         let (next, norm) = solution(unit);
-        if !(norm > best) {
+        if norm <= best {
             break;
         }
         (x, best) = (next, norm);
@@ -50,7 +50,7 @@ pub(crate) fn inverse_norm<T: Scalar>(
     let entry = |i: usize| {
         #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
         let value = 1.0 + i as f64 / (size - 1.0).max(1.0);
-        nalgebra::convert(if i % 2 == 0 { value } else { -value })
+        nalgebra::convert(if i.is_multiple_of(2) { value } else { -value })
     };
     let (_, norm) = solution(DMatrix::from_fn(n, 1, |i, _| entry(i)));
     best.max(2.0 * norm / (3.0 * size))

@@ -189,11 +189,11 @@ fn reflector<S: Simd, T: Scalar>(simd: S, x: &mut [T]) -> (T, T) {
     let near_alpha = near(*alpha);
     let tau = (near_beta - near_alpha) / near_beta;
     let factor = T::one() / (near_alpha - near_beta);
-    if first == second && first == 1.0 {
-        scale(simd, factor, tail);
+    if (1e-9..1e9).contains(&beta.abs()) {
+        scale(simd, factor.unscale(nalgebra::convert(first * second)), tail);
     } else {
         scale(simd, nalgebra::convert(first.recip()), tail);
-        scale(simd, factor * nalgebra::convert(second.recip()), tail);
+        scale(simd, factor.unscale(nalgebra::convert(second)), tail);
     }
     *alpha = T::one();
     (tau, nalgebra::convert(beta))
