@@ -171,7 +171,7 @@ impl<T: Scalar> WithSimd for Small<'_, '_, T> {
             let column = &mut rest[0][j..];
             eliminate(simd, known, |k| -known[k][j].conjugate(), column);
             let pivot = re(column[0]);
-            if !(pivot > 0.0) {
+            if pivot.is_nan() || pivot <= 0.0 {
                 return Err((j, pivot));
             }
             let root = pivot.sqrt();

@@ -41,7 +41,7 @@ pub(crate) fn inverse_norm<T: Scalar>(
         last = steepest;
         let unit = DMatrix::from_fn(n, 1, |i, _| if i == steepest { T::one() } else { T::zero() });
         let (next, norm) = solution(unit);
-        if !(norm > best) {
+        if norm <= best {
             break;
         }
         (x, best) = (next, norm);

@@ -28,7 +28,7 @@ const FEW: usize = 4;
 /// # Examples
 /// ```
 /// use linalg::{DMatrix, Qr, product};
-/// let a = DMatrix::from_row_slice(3, 2, &[3.0, 1.0, 4.0, 2.0, 0.0, 2.0]);
+/// let a = DMatrix::<f64>::from_row_slice(3, 2, &[3.0, 1.0, 4.0, 2.0, 0.0, 2.0]);
 /// let qr = Qr::new(a.clone())?;
 /// let r = qr.r();
 /// assert!((r[(0, 0)].abs() - 5.0).abs() < 1e-14); // the length of A's first column
@@ -215,7 +215,7 @@ impl<T: Scalar> Qr<T> {
     /// The line through (0, 1), (1, 3), (2, 4), (3, 4): slope 1, intercept 1.5, residuals ±½.
     /// ```
     /// use linalg::{DMatrix, DVector, Qr};
-    /// let a = DMatrix::from_row_slice(4, 2, &[1.0, 0.0, 1.0, 1.0, 1.0, 2.0, 1.0, 3.0]);
+    /// let a = DMatrix::<f64>::from_row_slice(4, 2, &[1.0, 0.0, 1.0, 1.0, 1.0, 2.0, 1.0, 3.0]);
     /// let fit = Qr::new(a)?.least_squares(&DVector::from_vec(vec![1.0, 3.0, 4.0, 4.0]))?;
     /// assert!((fit.x[0] - 1.5).abs() < 1e-14 && (fit.x[1] - 1.0).abs() < 1e-14);
     /// assert!((fit.residual_norm - 1.0).abs() < 1e-14);
@@ -241,7 +241,7 @@ impl<T: Scalar> Qr<T> {
         let rcond = *self.rcond.get_or_init(|| self.estimate());
         #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^53")]
         let rounding = m as f64 * T::EPSILON;
-        if !(rcond >= rounding) {
+        if rcond.is_nan() || rcond < rounding {
             return Err(Error::Singular { argument: "a", pivot: self.smallest_pivot(), rcond });
         }
         self.apply(Side::Adjoint, &mut c);

@@ -7,7 +7,7 @@
 
 use crate::columns::{add, dot, norm, scale};
 use crate::door::power_of_two_near;
-use crate::gemm::{self, Job};
+use crate::gemm::Job;
 use crate::precision::{im, re};
 use crate::product::{Operand, adjoint};
 use crate::triangular::{subtract_product, take_columns};
@@ -89,7 +89,7 @@ fn multiply<'a, T: Scalar>(
 ) {
     if !c.is_empty() {
         let (a, b) = (a.into(), b.into());
-        gemm::multiply(&Job { alpha: T::one(), a, b, beta: T::zero(), lower: None }, c, threads);
+        T::multiply(&Job { alpha: T::one(), a, b, beta: T::zero(), lower: None }, c, threads);
     }
 }
 
@@ -189,11 +189,11 @@ fn reflector<S: Simd, T: Scalar>(simd: S, x: &mut [T]) -> (T, T) {
     let near_alpha = near(*alpha);
     let tau = (near_beta - near_alpha) / near_beta;
     let factor = T::one() / (near_alpha - near_beta);
-    if (first, second) == (1.0, 1.0) {
-        scale(simd, factor, tail);
+    if (1e-9..1e9).contains(&beta.abs()) {
+        scale(simd, factor.unscale(nalgebra::convert(first * second)), tail);
     } else {
         scale(simd, nalgebra::convert(first.recip()), tail);
-        scale(simd, factor * nalgebra::convert(second.recip()), tail);
+        scale(simd, factor.unscale(nalgebra::convert(second)), tail);
     }
     *alpha = T::one();
     (tau, nalgebra::convert(beta))

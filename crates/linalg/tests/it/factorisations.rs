@@ -285,6 +285,9 @@ fn what_overflows_is_refused_and_not_infinite() {
     // Nothing overflows on the way to an answer that does not.
     let fit = tiny.least_squares(&DVector::from_element(1, 1e-300)).unwrap();
     assert!((fit.x[0] - 1.0).abs() <= f64::EPSILON);
+    // The reciprocal of a subnormal length overflows; the reflector does not need it.
+    let subnormal = Qr::new(DMatrix::<f64>::from_element(4, 1, 1e-310)).unwrap();
+    assert!((subnormal.q().norm() - 1.0).abs() < 1e-15);
     let long = Qr::new(DMatrix::<f64>::from_element(4, 1, 1e300)).unwrap();
     assert!((long.r()[(0, 0)].abs() / 2e300 - 1.0).abs() < 1e-15);
 }
