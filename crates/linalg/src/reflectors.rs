@@ -7,7 +7,7 @@
 
 use crate::columns::{add, dot, norm, scale};
 use crate::door::power_of_two_near;
-use crate::gemm::Job;
+use crate::gemm::{self, Job};
 use crate::precision::{im, re};
 use crate::product::{Operand, adjoint};
 use crate::triangular::{subtract_product, take_columns};
@@ -89,7 +89,7 @@ fn multiply<'a, T: Scalar>(
 ) {
     if !c.is_empty() {
         let (a, b) = (a.into(), b.into());
-        T::multiply(&Job { alpha: T::one(), a, b, beta: T::zero(), lower: None }, c, threads);
+        gemm::multiply(&Job { alpha: T::one(), a, b, beta: T::zero(), lower: None }, c, threads);
     }
 }
 
