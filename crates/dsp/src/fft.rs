@@ -21,8 +21,8 @@ use crate::{Error, Result};
 /// `X_{N/2}` for even N; no other bin is, and nothing is gained by setting imaginary parts to zero.
 ///
 /// An even length takes one complex transform of half the length, an odd one a complex transform
-/// of the whole. Any length takes O(N log N) time, prime ones about five times that of a power of
-/// two.
+/// of the whole. Any length takes O(N log N) time, a prime one five to ten times that of a power
+/// of two.
 ///
 /// # Examples
 /// ```

@@ -1,8 +1,8 @@
 //! Local maxima and what is known about each: plateau, height, prominence.
 //!
 //! [`find_peaks`] follows SciPy's function of that name to the bit, and differs from it in three
-//! ways. Its prominences take linear time on every signal, where SciPy's take hours on a million
-//! clipped samples. A NaN is refused by its index unless [`NanPolicy::Barrier`] says otherwise.
+//! ways. Its prominences take linear time on every signal, where SciPy's take minutes on a
+//! million clipped samples. A NaN is refused by its index unless [`NanPolicy::Barrier`] says otherwise.
 //! And what was computed comes back with each [`Peak`], not in a dictionary whose keys depend on
 //! the arguments.
 
