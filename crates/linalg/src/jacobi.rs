@@ -9,9 +9,9 @@ use nalgebra::{DMatrix, DVector};
 use crate::kernels::{HermitianParts, Kernels, SingularParts, Vectors};
 use crate::orthonormal::{NEGLIGIBLE, PivotedQr, complement, dot, norm_squared, two_columns};
 
-/// Sweeps before giving up. The convergence is quadratic at the end; none of the 60,000 matrices
-/// of the battery takes more than 9.
-const SWEEPS: usize = 40;
+/// Sweeps before giving up. The convergence is quadratic at the end: of the 60,841 matrices of the
+/// battery 99 in 100 take at most 7, the slowest 27.
+const SWEEPS: usize = 100;
 
 /// The thin SVD of a matrix whose entries are near 1 in size; `None` after [`SWEEPS`].
 pub(crate) fn svd<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Option<SingularParts<D>> {
