@@ -1,4 +1,4 @@
-//! The SVD by Householder bidiagonalisation and the implicit QR iteration: faster than faer for
+//! The SVD by Householder bidiagonalization and the implicit QR iteration: faster than faer for
 //! small matrices, and what runs without it.
 
 use nalgebra::{DMatrix, DVector};
@@ -25,7 +25,7 @@ pub(crate) fn svd<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Option<Singul
     let mut u = DMatrix::identity(rows, rows);
     let mut v = DMatrix::identity(rows, rows);
     let Bidiagonal { diagonal, beside, .. } = &mut reduced;
-    diagonalise(diagonal, beside, u.as_mut_slice(), v.as_mut_slice(), rows)?;
+    diagonalize(diagonal, beside, u.as_mut_slice(), v.as_mut_slice(), rows)?;
 
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&i, &j| diagonal[j].total_cmp(&diagonal[i]));
@@ -101,13 +101,13 @@ impl<D: Kernels> Bidiagonal<D> {
     }
 }
 
-/// Diagonalises the upper bidiagonal matrix with diagonal `s` and `e` beside it (and one unused
+/// Diagonalizes the upper bidiagonal matrix with diagonal `s` and `e` beside it (and one unused
 /// entry): the singular values, unsorted, stand in `s` at the end. The rotations are applied from
 /// the right to the columns, `rows` entries each, of `u` and `v`.
 ///
 /// The iteration of Golub and Reinsch (Numer. Math. 14, 1970) with the case distinction of
 /// LINPACK's `dsvdc`: a negligible s at the end or inside is rotated away before it can stall.
-fn diagonalise(
+fn diagonalize(
     s: &mut [f64],
     e: &mut [f64],
     u: &mut [f64],

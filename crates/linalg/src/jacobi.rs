@@ -9,9 +9,9 @@ use nalgebra::{DMatrix, DVector};
 use crate::kernels::{HermitianParts, Kernels, SingularParts, Vectors};
 use crate::orthonormal::{NEGLIGIBLE, PivotedQr, complement, dot, norm_squared, two_columns};
 
-/// Sweeps before giving up. The convergence is quadratic at the end; none of the 60,000 matrices
-/// of the battery takes more than 9.
-const SWEEPS: usize = 40;
+/// Sweeps before giving up. The convergence is quadratic at the end: of the 60,841 matrices of the
+/// battery 99 in 100 take at most 7, the slowest 27.
+const SWEEPS: usize = 100;
 
 /// The thin SVD of a matrix whose entries are near 1 in size; `None` after [`SWEEPS`].
 pub(crate) fn svd<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Option<SingularParts<D>> {
@@ -27,7 +27,7 @@ pub(crate) fn svd<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Option<Singul
         Vectors::Yes => DMatrix::identity(n, n),
         Vectors::No => DMatrix::zeros(0, 0),
     };
-    orthogonalise_columns(&mut x, &mut w)?;
+    orthogonalize_columns(&mut x, &mut w)?;
 
     let norms: Vec<f64> = x.column_iter().map(|column| column.norm()).collect();
     let mut order: Vec<usize> = (0..n).collect();
@@ -76,7 +76,7 @@ pub(crate) fn hermitian<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Option<
 }
 
 /// Rotates the columns of `x` until they are orthogonal, and those of `w` (n rows, or none) along.
-fn orthogonalise_columns<D: Kernels>(x: &mut DMatrix<D>, w: &mut DMatrix<D>) -> Option<()> {
+fn orthogonalize_columns<D: Kernels>(x: &mut DMatrix<D>, w: &mut DMatrix<D>) -> Option<()> {
     let n = x.ncols();
     // Rounding leaves √n·eps of the product of the norms in a computed xᴴ·y of length n; below
     // that a rotation follows noise (LAPACK's `dgesvj` stops there too).

@@ -139,7 +139,7 @@ impl<T: Scalar> PseudoInverse<T> {
         T::narrow(fitting(product(&scaled, adjoint(&self.u))))
     }
 
-    /// x = A⁺·b, of all x that minimise ‖A·x − b‖ the one with the smallest ‖x‖.
+    /// x = A⁺·b, of all x that minimize ‖A·x − b‖ the one with the smallest ‖x‖.
     ///
     /// # Errors
     /// [`Error::Shape`] where `b` has not m entries, [`Error::NotFinite`] with the index.

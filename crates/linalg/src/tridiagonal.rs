@@ -127,7 +127,7 @@ fn ascending(values: &[f64]) -> Vec<usize> {
 /// QL steps for one eigenvalue before giving up. With Wilkinson's shift two are usual.
 const STEPS: usize = 60;
 
-/// Diagonalises a tridiagonal matrix with entries near 1 in size, by the implicit QL iteration:
+/// Diagonalizes a tridiagonal matrix with entries near 1 in size, by the implicit QL iteration:
 /// the eigenvalues, unsorted, stand in `d` at the end. `e` has the entries beside the diagonal and
 /// one unused. The rotations are applied to `z` from the right, which has n columns of `rows`
 /// entries: the identity becomes the eigenvectors, its first row their first components.

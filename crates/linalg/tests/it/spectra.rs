@@ -282,7 +282,7 @@ fn frank_s_ill_conditioned_eigenvalues_are_as_good_as_their_condition_allows() {
 }
 
 #[test]
-fn eigenvalues_of_a_real_matrix_are_exactly_conjugate_neighbours() {
+fn eigenvalues_of_a_real_matrix_are_exactly_conjugate_neighbors() {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
     for n in [2, 5, 9, 40, 150] {
         let a = DMatrix::from_fn(n, n, |_, _| rng.sample::<f64, _>(StandardNormal));
