@@ -67,7 +67,7 @@ impl<T: Real> RealFft<T> {
         let mut planner = FftPlanner::new();
         let twiddle = |k: usize| {
             let angle = -std::f64::consts::TAU * k as f64 / len as f64;
-            Complex::new(real(angle.cos()), real(angle.sin()))
+            Complex::new(T::from_double(angle.cos()), T::from_double(angle.sin()))
         };
         Ok(Self {
             len,
@@ -133,7 +133,7 @@ impl<T: Real> RealFft<T> {
         }
         let mut z = spectrum.to_vec();
         z[0].im = T::zero();
-        let scale = real(1.0 / self.len as f64);
+        let scale = T::from_double(1.0 / self.len as f64);
         if self.len.is_multiple_of(2) {
             z[self.len / 2].im = T::zero();
             self.tangle(&mut z);
@@ -150,7 +150,7 @@ impl<T: Real> RealFft<T> {
     /// From `Z_k = E_k + i O_k`, E and O the transforms of the even and the odd samples, to
     /// `X_k = E_k + w^k O_k` with `w = e^{−2πi/N}`; k and N/2 − k at once.
     fn untangle(&self, z: &mut [Complex<T>]) {
-        let (half, scale) = (self.len / 2, real(0.5));
+        let (half, scale) = (self.len / 2, T::from_double(0.5));
         for (k, &w) in self.twiddles.iter().enumerate() {
             let (a, b) = (z[k], z[half - k].conj());
             let even = (a + b).scale(scale);
@@ -183,11 +183,6 @@ fn times_i<T: Real>(z: Complex<T>) -> Complex<T> {
     Complex::new(-z.im, z.re)
 }
 
-/// `T::from_f64` would not say which: number traits have one that may fail.
-fn real<T: Real>(x: f64) -> T {
-    <T as Real>::from_f64(x)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,7 +204,7 @@ mod tests {
 
     /// Root of the mean square difference, over that of the values.
     fn relative<T: Real>(found: &[Complex<T>], expected: &[Complex<f64>]) -> f64 {
-        let wide = |z: &Complex<T>| Complex::new(z.re.to_f64(), z.im.to_f64());
+        let wide = |z: &Complex<T>| Complex::new(z.re.to_double(), z.im.to_double());
         let error: f64 = found.iter().zip(expected).map(|(f, e)| (wide(f) - e).norm_sqr()).sum();
         let scale: f64 = expected.iter().map(Complex::norm_sqr).sum();
         (error / scale).sqrt()
@@ -231,7 +226,7 @@ mod tests {
             let error = relative(&RealFft::new(n).unwrap().forward(&x).unwrap(), &expected);
             assert!(error <= 4.0 * f64::EPSILON * depth, "n = {n}: {error:e}");
 
-            let narrow: Vec<f32> = x.iter().map(|&value| f32::from_f64(value)).collect();
+            let narrow: Vec<f32> = x.iter().map(|&value| f32::from_double(value)).collect();
             let error = relative(&RealFft::new(n).unwrap().forward(&narrow).unwrap(), &expected);
             assert!(error <= 4.0 * f64::from(f32::EPSILON) * depth, "n = {n}, f32: {error:e}");
         }

@@ -230,7 +230,7 @@ mod tests {
         let b = random_complex(6, 1, 2);
         let x = Lu::new(a.clone()).unwrap().solve_many(&b).unwrap();
         assert!(solve(&a, &x, &b).unwrap() < THRESHOLD, "complex");
-        let (a, b) = (a.map(|z| f32::from_f64(z.re)), b.map(|z| f32::from_f64(z.re)));
+        let (a, b) = (a.map(|z| f32::from_double(z.re)), b.map(|z| f32::from_double(z.re)));
         let x = Lu::new(a.clone()).unwrap().solve_many(&b).unwrap();
         let found = solve(&a, &x, &b).unwrap();
         assert!(found < THRESHOLD, "f32: {found}");

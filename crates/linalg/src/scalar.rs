@@ -29,10 +29,10 @@ pub trait Scalar: sealed::Sealed + Precision + ComplexField + Copy + Default {
 /// A real number: `f32` or `f64`.
 pub trait Real: Scalar + RealField {
     /// The number nearest to `x`.
-    fn from_f64(x: f64) -> Self;
+    fn from_double(x: f64) -> Self;
 
     /// The same number in double precision; exact.
-    fn to_f64(self) -> f64 {
+    fn to_double(self) -> f64 {
         Self::real_to_f64(self)
     }
 }
@@ -75,13 +75,13 @@ impl Scalar for Complex<f64> {
 
 impl Real for f32 {
     #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is asked for")]
-    fn from_f64(x: f64) -> Self {
+    fn from_double(x: f64) -> Self {
         x as Self
     }
 }
 
 impl Real for f64 {
-    fn from_f64(x: f64) -> Self {
+    fn from_double(x: f64) -> Self {
         x
     }
 }

@@ -195,11 +195,11 @@ impl<T: Real> Activation<T> for LeakyRelu {
     }
 
     fn value(&self, z: T) -> T {
-        if z > T::zero() { z } else { z * <T as Real>::from_f64(self.alpha) }
+        if z > T::zero() { z } else { z * T::from_double(self.alpha) }
     }
 
     fn slope(&self, z: T) -> T {
-        if z > T::zero() { T::one() } else { <T as Real>::from_f64(self.alpha) }
+        if z > T::zero() { T::one() } else { T::from_double(self.alpha) }
     }
 
     fn slope_from_value(&self, a: T) -> Option<T> {
@@ -214,7 +214,7 @@ impl<T: Real> Activation<T> for LeakyRelu {
         if !a.is_finite() {
             return None;
         }
-        Some(if a > T::zero() { a } else { a / <T as Real>::from_f64(self.alpha) })
+        Some(if a > T::zero() { a } else { a / T::from_double(self.alpha) })
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn all_finite<T: Real>(argument: &'static str, matrix: &DMatrix<T>) -
             argument,
             row: index % matrix.nrows(),
             column: index / matrix.nrows(),
-            value: Real::to_f64(matrix[index]),
+            value: matrix[index].to_double(),
         }),
     }
 }

@@ -124,7 +124,7 @@ impl<T: Real> LabelledImages<T> {
     /// [`Error::OutOfRange`] unless `factor` is finite and greater than 0.
     pub fn scaled(mut self, factor: f64) -> Result<Self> {
         positive("factor", factor)?;
-        self.images *= <T as Real>::from_f64(factor);
+        self.images *= T::from_double(factor);
         Ok(self)
     }
 
@@ -189,7 +189,7 @@ fn label(field: &[u8], line: u64, classes: usize) -> Result<usize> {
 fn number<T: Real>(field: &[u8], line: u64, column: usize) -> Result<T> {
     let text = String::from_utf8_lossy(field);
     // "NaN" and "1e999" parse; neither is a pixel.
-    match text.trim().parse::<f64>().map(<T as Real>::from_f64) {
+    match text.trim().parse::<f64>().map(T::from_double) {
         Ok(value) if value.is_finite() => Ok(value),
         _ => Err(Error::NotANumber { line, column, text: text.into_owned() }),
     }

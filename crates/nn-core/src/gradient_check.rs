@@ -90,9 +90,9 @@ pub fn gradient_check<T: Real>(
     let mut trace = Trace::new();
     let here = network.batch_loss(x, &all, loss, &mut trace)?;
     network.run_backward(Gradients::Both, &mut trace)?;
-    let analytic: Vec<f64> = trace.gradient().iter().map(|&g| Real::to_f64(g)).collect();
+    let analytic: Vec<f64> = trace.gradient().iter().map(|&g| g.to_double()).collect();
     let to_input = trace.input_gradient().map(|dx| dx.into_owned()).unwrap_or_default();
-    let to_input: Vec<f64> = to_input.iter().map(|&g| Real::to_f64(g)).collect();
+    let to_input: Vec<f64> = to_input.iter().map(|&g| g.to_double()).collect();
     let scale = size(&analytic).max(size(&to_input));
 
     let mut blocks = Vec::new();
@@ -142,14 +142,14 @@ struct Slope {
 
 /// The derivative at `theta` of the function `loss`, which is `here` there.
 fn slope<T: Real>(theta: T, here: f64, mut loss: impl FnMut(T) -> Result<f64>) -> Result<Slope> {
-    let step = T::EPSILON.cbrt() * Real::to_f64(theta).abs().max(1.0);
+    let step = T::EPSILON.cbrt() * theta.to_double().abs().max(1.0);
     let mut quotients = |step: f64| -> Result<(f64, f64)> {
-        let step = <T as Real>::from_f64(step);
+        let step = T::from_double(step);
         let (above, below) = (theta + step, theta - step);
         let (up, down) = (loss(above)?, loss(below)?);
         // The steps as they were rounded, not as they were meant.
-        let up_step = Real::to_f64(above - theta);
-        let down_step = Real::to_f64(theta - below);
+        let up_step = (above - theta).to_double();
+        let down_step = (theta - below).to_double();
         let central = (up - down) / (up_step + down_step);
         Ok((central, (up - here) / up_step - (here - down) / down_step))
     };

@@ -62,7 +62,7 @@ impl Initializer {
                     3.0_f64.sqrt() * (2.0 * uniform - 1.0)
                 }
             };
-            *weight = <T as Real>::from_f64(deviation * unit);
+            *weight = T::from_double(deviation * unit);
         }
     }
 }

@@ -91,13 +91,13 @@ impl<T: Real> Loss<T> for MeanSquaredError<'_, T> {
     ) -> Result<f64> {
         check_request(self, samples, p, &dp)?;
         let entries = p.len() as f64;
-        let factor = <T as Real>::from_f64(2.0 / entries);
+        let factor = T::from_double(2.0 / entries);
         let mut sum = 0.0;
         for (column, &sample) in samples.iter().enumerate() {
             for row in 0..p.nrows() {
                 let difference = p[(row, column)] - self.targets[(row, sample)];
                 dp[(row, column)] = factor * difference;
-                sum += Real::to_f64(difference) * Real::to_f64(difference);
+                sum += difference.to_double() * difference.to_double();
             }
         }
         Ok(sum / entries)

@@ -47,7 +47,7 @@ impl<T: Real> Sgd<T> {
     pub fn new(rate: f64, momentum: f64) -> Result<Self> {
         positive("rate", rate)?;
         fraction("momentum", momentum)?;
-        let (rate, momentum) = (<T as Real>::from_f64(rate), <T as Real>::from_f64(momentum));
+        let (rate, momentum) = (T::from_double(rate), T::from_double(momentum));
         Ok(Self { rate, momentum, velocity: Vec::new() })
     }
 }
@@ -137,7 +137,7 @@ impl<T: Real> Optimizer<T> for Adam<T> {
         self.steps += 1;
         // βᵗ is 0 in floating point long before t leaves the range of an i32.
         let t = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        let real = <T as Real>::from_f64;
+        let real = T::from_double;
         let mean_scale = real(1.0 / (1.0 - self.mean_decay.powi(t)));
         let square_scale = real(1.0 / (1.0 - self.square_decay.powi(t)));
         let (rate, epsilon) = (real(self.rate), real(self.epsilon));

@@ -100,13 +100,13 @@ impl<T: Real> Loss<T> for SoftmaxCrossEntropy<'_> {
         mut dp: DMatrixViewMut<'_, T>,
     ) -> Result<f64> {
         check_request(self, samples, p, &dp)?;
-        let n = <T as Real>::from_f64(samples.len() as f64);
+        let n = T::from_double(samples.len() as f64);
         let mut sum = 0.0;
         for (column, &sample) in samples.iter().enumerate() {
             let label = self.labels[sample];
             let logits = p.column(column);
             let mut gradient = dp.column_mut(column);
-            sum += Real::to_f64(cross_entropy(logits.as_slice(), label, gradient.as_mut_slice()));
+            sum += cross_entropy(logits.as_slice(), label, gradient.as_mut_slice()).to_double();
             gradient /= n;
         }
         Ok(sum / samples.len() as f64)

@@ -36,7 +36,7 @@ impl<'a, T: Real> AffineInverse<'a, T> {
         let (weight_norm, inverse_norm) = (largest(&row_sums), inf_norm(&inverse));
         let gamma = gamma::<T>(n);
         let off = inf_norm(&residual) + gamma * weight_norm * inverse_norm;
-        let condition = Real::to_f64(one_norm(weight)) * Real::to_f64(one_norm(inverse.as_view()));
+        let condition = one_norm(weight).to_double() * one_norm(inverse.as_view()).to_double();
         let magnitude = inverse.abs();
         let sums = DMatrix::from_column_slice(n, 1, &row_sums);
         let amplified = largest(product(&magnitude, &sums)?.as_slice());
@@ -116,12 +116,12 @@ impl<'a, T: Real> AffineInverse<'a, T> {
 /// A bound on the relative error of a sum of `n` products, in any order, with as much again to
 /// spare for the arithmetic of the bounds themselves: (n + 2)·eps.
 fn gamma<T: Real>(n: usize) -> T {
-    <T as Real>::from_f64((n + 2) as f64 * T::EPSILON)
+    T::from_double((n + 2) as f64 * T::EPSILON)
 }
 
 /// t + t² + t³ + …: infinite unless t < 1.
 fn geometric<T: Real>(t: T) -> T {
-    if t < T::one() { t / (T::one() - t) } else { <T as Real>::from_f64(f64::INFINITY) }
+    if t < T::one() { t / (T::one() - t) } else { T::from_double(f64::INFINITY) }
 }
 
 fn absolute_row_sums<T: Real>(matrix: DMatrixView<'_, T>) -> Vec<T> {
@@ -154,7 +154,7 @@ fn largest<T: Real>(values: &[T]) -> T {
         } else if value > largest {
             value
         } else {
-            <T as Real>::from_f64(f64::INFINITY)
+            T::from_double(f64::INFINITY)
         }
     })
 }

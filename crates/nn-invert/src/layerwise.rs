@@ -78,7 +78,7 @@ impl<T: Real> Inversion<T> {
     /// Decimal digits of x to expect, from 0: −log₁₀ of [`Inversion::predicted_error`] over ‖x‖₂.
     #[must_use]
     pub fn digits(&self) -> f64 {
-        let relative = self.predicted_error / Real::to_f64(self.input.norm());
+        let relative = self.predicted_error / self.input.norm().to_double();
         (-relative.log10()).max(0.0)
     }
 }
@@ -124,7 +124,7 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
                         block,
                         row: at % outputs,
                         column: at / outputs,
-                        value: Real::to_f64(value),
+                        value: value.to_double(),
                     };
                     if let Some((at, &value)) =
                         weight.iter().enumerate().find(|(_, value)| !value.is_finite())
@@ -210,13 +210,13 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
         let scale = T::EPSILON / (targets.nrows() as f64).sqrt();
         let predicted_errors = (0..count)
             .map(|column| {
-                let size = Real::to_f64(probes.columns(column * per_target, per_target).norm());
-                scale * size * Real::to_f64(targets.column(column).norm())
+                let size = probes.columns(column * per_target, per_target).norm().to_double();
+                scale * size * targets.column(column).norm().to_double()
             })
             .collect();
         // A NaN (0 times infinity) bounds nothing either.
         let honest = |bound: f64| if bound.is_nan() { f64::INFINITY } else { bound };
-        let error_bounds = error.column_iter().map(|e| honest(Real::to_f64(e.norm()))).collect();
+        let error_bounds = error.column_iter().map(|e| honest(e.norm().to_double())).collect();
         Ok(Inversions {
             inputs: value,
             residuals,
@@ -237,7 +237,7 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
             Some(at) => Err(Error::TargetNotFinite {
                 index: at % rows,
                 sample: at / rows,
-                value: Real::to_f64(targets[at]),
+                value: targets[at].to_double(),
             }),
         }
     }
@@ -254,7 +254,7 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
         let mut z = a.clone();
         for (at, value) in z.iter_mut().enumerate() {
             let Some(inverse) = activation.inverse(*value) else {
-                let a = Real::to_f64(*value);
+                let a = value.to_double();
                 return Err(Error::OutOfRange {
                     layer,
                     name: self
@@ -283,7 +283,7 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
         let mut trace = Trace::new();
         self.network.forward(inputs, &mut trace)?;
         let difference = trace.output() - targets;
-        Ok(difference.column_iter().map(|column| Real::to_f64(column.norm())).collect())
+        Ok(difference.column_iter().map(|column| column.norm().to_double()).collect())
     }
 }
 
@@ -296,12 +296,12 @@ fn pointwise_bound<T: Real>(
     z: &DMatrix<T>,
     error: &DMatrix<T>,
 ) -> DMatrix<T> {
-    let eps = |n: f64| <T as Real>::from_f64(n * T::EPSILON);
+    let eps = |n: f64| T::from_double(n * T::EPSILON);
     a.zip_zip_map(z, error, |a, z, error| {
         let error = error + eps(3.0) * a.abs();
         let end = |a| match activation.inverse(a) {
             Some(end) => (end - z).abs() + eps(4.0) * (end.abs() + z.abs()),
-            None => <T as Real>::from_f64(f64::INFINITY),
+            None => T::from_double(f64::INFINITY),
         };
         let (above, below) = (end(a + error), end(a - error));
         if above > below { above } else { below }
@@ -316,7 +316,7 @@ fn probes<T: Real>(rows: usize, targets: usize) -> DMatrix<T> {
             if row == column % rows { T::one() } else { T::zero() }
         });
     }
-    let size = <T as Real>::from_f64(1.0 / (PROBES as f64).sqrt());
+    let size = T::from_double(1.0 / (PROBES as f64).sqrt());
     DMatrix::from_fn(rows, targets * PROBES, |row, column| {
         // The finalizer of SplitMix64 (Steele, Lea & Flood 2014) scatters the index's bits; the same
         // signs in every run.

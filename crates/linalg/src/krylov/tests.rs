@@ -211,12 +211,12 @@ fn every_scalar_is_solved_for() {
     let b = random_complex(n, 1, 2);
     check(&complex, &b, 1e-12);
     check(
-        &complex.map(|z| Complex::new(f32::from_f64(z.re), f32::from_f64(z.im))),
-        &b.map(|z| Complex::new(f32::from_f64(z.re), f32::from_f64(z.im))),
+        &complex.map(|z| Complex::new(f32::from_double(z.re), f32::from_double(z.im))),
+        &b.map(|z| Complex::new(f32::from_double(z.re), f32::from_double(z.im))),
         1e-5,
     );
     check(&one_sided(n, 3), &b.map(|z| z.re), 1e-12);
-    check(&one_sided(n, 3).map(f32::from_f64), &b.map(|z| f32::from_f64(z.re)), 1e-5);
+    check(&one_sided(n, 3).map(f32::from_double), &b.map(|z| f32::from_double(z.re)), 1e-5);
 }
 
 #[test]

@@ -278,9 +278,7 @@ impl Case {
         let network = builder.build(&mut rng).unwrap();
         let outputs = network.outputs();
         let mut uniform = |rows, columns| {
-            DMatrix::from_fn(rows, columns, |_, _| {
-                <T as Real>::from_f64(rng.random_range(-2.0..2.0))
-            })
+            DMatrix::from_fn(rows, columns, |_, _| T::from_double(rng.random_range(-2.0..2.0)))
         };
         let x = uniform(self.sizes[0], self.samples);
         let targets = uniform(outputs, self.samples);

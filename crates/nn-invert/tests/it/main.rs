@@ -321,8 +321,8 @@ fn a_nearly_singular_layer_says_so_in_its_condition_and_its_bound() -> Result<()
 fn single_precision_knows_its_own_limits() -> Result<(), BoxError> {
     let mut rng = seeded(8);
     let network: Network<f32> =
-        chain(3, Tanh, || (orthogonal(12, &mut rng).map(<f32 as Real>::from_f64), vec![0.05; 12]));
-    let x = normal(12, 1, &mut rng).map(<f32 as Real>::from_f64);
+        chain(3, Tanh, || (orthogonal(12, &mut rng).map(f32::from_double), vec![0.05; 12]));
+    let x = normal(12, 1, &mut rng).map(f32::from_double);
     let y = network.predict(&x)?.column(0).into_owned();
     let answer = LayerwiseInverse::new(&network)?.invert(&y)?;
     let error = f64::from((&answer.input - &x).norm());
