@@ -1,13 +1,13 @@
 //! The Cholesky factorisation of a positive definite matrix.
 
-use crate::columns::scale;
+use crate::columns::{dispatch, scale};
 use crate::door::{finite, hermitian, square};
 use crate::gemm::{Job, multiply};
 use crate::precision::re;
 use crate::product::{Operand, adjoint};
 use crate::triangular::{Triangle, divide_by_adjoint, eliminate, solve, take_columns};
 use crate::{DMatrix, DMatrixViewMut, DVector, Error, Result, Scalar, Threads};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 /// Matrices up to this size are factored column by column.
 const SMALL: usize = 16;
@@ -132,8 +132,10 @@ impl<T: Scalar> Cholesky<T> {
 fn factor<T: Scalar>(a: &mut DMatrixViewMut<'_, T>, offset: usize, threads: Threads) -> Result<()> {
     let n = a.nrows();
     if n <= SMALL {
-        return Arch::new().dispatch(Small { a }).map_err(|(pivot, value)| {
-            Error::NotPositiveDefinite { argument: "a", pivot: offset + pivot, value }
+        return dispatch(n, Small { a }).map_err(|(pivot, value)| Error::NotPositiveDefinite {
+            argument: "a",
+            pivot: offset + pivot,
+            value,
         });
     }
     let half = (n / 2).next_multiple_of(SMALL);

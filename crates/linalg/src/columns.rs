@@ -7,10 +7,19 @@
 use crate::Scalar;
 use crate::gemm::lanes::Lanes;
 use crate::precision::re;
-use pulp::Simd;
+use pulp::{Arch, Scalar as OneLane, Simd, WithSimd};
 
 /// Vectors that are summed side by side.
 const SIDE_BY_SIDE: usize = 4;
+
+/// Columns shorter than this do not fill the widest vectors often enough to pay for them.
+const SHORT: usize = 24;
+
+/// Runs `work` on columns of this length with the processor's widest lanes, or with single numbers
+/// where the columns are short.
+pub(crate) fn dispatch<W: WithSimd>(length: usize, work: W) -> W::Output {
+    if length < SHORT { OneLane.vectorize(work) } else { Arch::new().dispatch(work) }
+}
 
 /// Σ conj(xᵢ)·yᵢ.
 #[inline(always)]

@@ -2,13 +2,13 @@
 
 use std::sync::OnceLock;
 
-use crate::columns::{add, scale};
+use crate::columns::{add, dispatch, scale};
 use crate::condition::inverse_norm;
 use crate::door::{finite, power_of_two_near, square};
 use crate::precision::{im, re, size};
 use crate::triangular::{Triangle, eliminate, solve, subtract_product, take_columns};
 use crate::{DMatrix, DMatrixViewMut, DVector, Error, Result, Scalar, Threads};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 /// Panels up to this width are factored column by column.
 const SMALL: usize = 16;
@@ -396,7 +396,7 @@ fn factor<T: Scalar>(
 ) -> Result<(), usize> {
     let n = a.ncols();
     if n <= SMALL {
-        return Arch::new().dispatch(Panel { a, pivots });
+        return dispatch(a.nrows(), Panel { a, pivots });
     }
     let half = (n / 2).next_multiple_of(SMALL);
     let (mut left, mut right) = a.columns_range_pair_mut(..half, half..);

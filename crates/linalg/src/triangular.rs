@@ -1,12 +1,12 @@
 //! Triangular systems with many right-hand sides, by halves: all but the last few rows are matrix
 //! products.
 
-use crate::columns::{add, add_combination, dot, scale};
+use crate::columns::{add, add_combination, dispatch, dot, scale};
 use crate::gemm::{Job, multiply};
 use crate::precision::{quotient, re};
 use crate::product::{Operand, adjoint};
 use crate::{DMatrixView, DMatrixViewMut, Scalar, Threads};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 /// Systems up to this size are solved column by column.
 const SMALL: usize = 16;
@@ -62,7 +62,7 @@ pub(crate) fn solve<T: Scalar>(
 ) {
     let n = t.nrows();
     if n <= SMALL || b.ncols() < FEW {
-        return Arch::new().dispatch(Small { triangle, t, b });
+        return dispatch(n, Small { triangle, t, b });
     }
     let half = (n / 2).next_multiple_of(SMALL);
     let (first, second) = (..half, half..);
@@ -143,7 +143,7 @@ pub(crate) fn divide_by_adjoint<T: Scalar>(
 ) {
     let n = l.nrows();
     if n <= SMALL {
-        return Arch::new().dispatch(SmallDivision { b, l });
+        return dispatch(b.nrows(), SmallDivision { b, l });
     }
     let half = (n / 2).next_multiple_of(SMALL);
     let (first, second) = (..half, half..);
