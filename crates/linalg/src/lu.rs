@@ -235,27 +235,28 @@ impl<T: Scalar> Lu<T> {
 
     /// B ← A⁻¹·B, whatever B holds.
     fn divide(&self, b: &mut DMatrix<T>) {
+        // First, since elimination may grow a right-hand side that is near the end of the range.
+        self.unscale(b, false);
         for (i, &pivot) in self.pivots.iter().enumerate() {
             b.swap_rows(i, pivot);
         }
         let lu = self.factors.as_view();
         solve(Triangle::UnitLower, lu, &mut b.as_view_mut(), self.threads);
         solve(Triangle::Upper, lu, &mut b.as_view_mut(), self.threads);
-        self.unscale(b, false);
     }
 
     /// B ← A⁻ᴴ·B, whatever B holds.
     fn divide_adjoint(&self, b: &mut DMatrix<T>) {
+        self.unscale(b, false);
         let lu = self.factors.as_view();
         solve(Triangle::UpperAdjoint, lu, &mut b.as_view_mut(), self.threads);
         solve(Triangle::UnitLowerAdjoint, lu, &mut b.as_view_mut(), self.threads);
         for (i, &pivot) in self.pivots.iter().enumerate().rev() {
             b.swap_rows(i, pivot);
         }
-        self.unscale(b, false);
     }
 
-    /// Divides the solution of a scaled system by the scale, or multiplies it again.
+    /// Divides by the scale of the matrix that was factored, or multiplies with it.
     fn unscale(&self, x: &mut DMatrix<T>, again: bool) {
         let (first, second) = self.scale;
         if self.scale != (1.0, 1.0) {

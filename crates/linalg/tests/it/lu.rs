@@ -135,6 +135,24 @@ fn what_is_singular_to_working_precision_is_refused_whatever_the_size_of_its_row
 }
 
 #[test]
+fn elimination_does_not_overflow_where_the_solution_does_not() {
+    // L is that of Wilkinson's example: it doubles a right-hand side at every step.
+    let n = 24;
+    let a = DMatrix::from_fn(n, n, |i, j| match i.cmp(&j) {
+        _ if j == n - 1 => 1e307_f64,
+        std::cmp::Ordering::Less => 0.0,
+        std::cmp::Ordering::Equal => 1e307,
+        std::cmp::Ordering::Greater => -1e307,
+    });
+    let x = DVector::from_element(n, 0.5);
+    let lu = Lu::new(a.clone()).unwrap();
+    let solved = lu.solve(&(&a * &x)).unwrap();
+    assert!((solved - &x).norm() < 1e-8 * x.norm());
+    let solved = lu.solve_adjoint(&(a.transpose() * &x)).unwrap();
+    assert!((solved - &x).norm() < 1e-8 * x.norm());
+}
+
+#[test]
 fn the_condition_estimate_is_within_a_factor_of_three() {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
     let norm_1 =
