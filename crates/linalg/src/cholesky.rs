@@ -3,6 +3,7 @@
 use crate::columns::{dispatch, scale};
 use crate::door::{finite, hermitian, square};
 use crate::gemm::{Job, multiply};
+use crate::operator::check_shape;
 use crate::precision::re;
 use crate::product::{Operand, adjoint};
 use crate::triangular::{Triangle, divide_by_adjoint, eliminate, solve, take_columns};
@@ -96,15 +97,7 @@ impl<T: Scalar> Cholesky<T> {
 
     fn solve_in_place(&self, mut b: DMatrix<T>) -> Result<DMatrix<T>> {
         let n = self.l.nrows();
-        if b.nrows() != n {
-            return Err(Error::Shape {
-                argument: "b",
-                found_rows: b.nrows(),
-                found_columns: b.ncols(),
-                expected_rows: n,
-                expected_columns: b.ncols(),
-            });
-        }
+        check_shape("b", (n, b.ncols()), b.shape())?;
         finite("b", &b)?;
         let (l, mut x) = (self.l.as_view(), b.as_view_mut());
         solve(Triangle::Lower, l, &mut x, self.threads);

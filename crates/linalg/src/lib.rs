@@ -62,7 +62,7 @@
 //!
 //! `parallel` (default): [`Threads::Pool`] uses rayon's pool. `faer` (default): the fast kernels
 //! for singular values and eigenvalues; without it the fallbacks do the same work more slowly,
-//! and the crate builds in a third of the time.
+//! and the crate builds sooner.
 
 mod bidiagonal;
 mod cholesky;

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use crate::columns::{add, dispatch, scale};
 use crate::condition::inverse_norm;
 use crate::door::{finite, power_of_two_near, square};
+use crate::operator::check_shape;
 use crate::precision::{im, re, size};
 use crate::triangular::{Triangle, eliminate, solve, subtract_product, take_columns};
 use crate::{DMatrix, DMatrixViewMut, DVector, Error, Result, Scalar, Threads};
@@ -221,15 +222,7 @@ impl<T: Scalar> Lu<T> {
 
     fn acceptable(&self, b: &DMatrix<T>) -> Result<()> {
         let n = self.factors.nrows();
-        if b.nrows() != n {
-            return Err(Error::Shape {
-                argument: "b",
-                found_rows: b.nrows(),
-                found_columns: b.ncols(),
-                expected_rows: n,
-                expected_columns: b.ncols(),
-            });
-        }
+        check_shape("b", (n, b.ncols()), b.shape())?;
         finite("b", b)
     }
 
