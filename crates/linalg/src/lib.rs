@@ -84,7 +84,7 @@ pub mod krylov;
 mod lu;
 pub mod operator;
 mod orthonormal;
-mod parallel;
+pub mod parallel;
 mod pinv;
 mod precision;
 mod product;

@@ -4,6 +4,7 @@
 //! by f′(z): the slope where f was evaluated. Some f let f′(z) be written with a (tanh: 1 − a²);
 //! sin does not, since sin′(z) = cos z = ±√(1 − a²) and a has lost the sign.
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use linalg::Real;
@@ -39,7 +40,7 @@ use crate::{Error, Result};
 /// assert_eq!(Square.value(3.0), 9.0);
 /// assert_eq!(Square.slope(3.0), 6.0); // at z = 3; at a = 9 it would be 18
 /// ```
-pub trait Activation<T: Real>: Debug + Send + Sync {
+pub trait Activation<T: Real>: Any + Debug + Send + Sync {
     /// Its name in messages.
     fn name(&self) -> &'static str;
 
@@ -54,6 +55,21 @@ pub trait Activation<T: Real>: Debug + Send + Sync {
     /// All or none: either every a has an answer or none has.
     fn slope_from_value(&self, _a: T) -> Option<T> {
         None
+    }
+
+    /// a = f(z) for every entry of `z`.
+    fn values(&self, z: &[T], a: &mut [T]) {
+        for (a, &z) in a.iter_mut().zip(z) {
+            *a = self.value(z);
+        }
+    }
+
+    /// dL/dz = f′(z)·dL/da for every entry, given z and a = f(z).
+    fn pull_back(&self, z: &[T], a: &[T], da: &[T], dz: &mut [T]) {
+        for (((dz, &da), &z), &a) in dz.iter_mut().zip(da).zip(z).zip(a) {
+            // The same number either way; from a it costs no second evaluation of f.
+            *dz = da * self.slope_from_value(a).unwrap_or_else(|| self.slope(z));
+        }
     }
 
     /// The open interval of values that have exactly one z each; `None` where f takes values twice.

@@ -6,7 +6,7 @@ use linalg::{DMatrix, DVector, Real};
 use rand::Rng;
 
 use crate::check::{all_finite, size};
-use crate::{Activation, Dense, Error, Initializer, Layer, Network, Pointwise, Result};
+use crate::{Activation, Dense, Error, Initializer, Layer, Network, Pointwise, Result, Shape};
 
 /// Collects the layers of a [`Network`]; sizes follow from the input's.
 ///
@@ -25,13 +25,13 @@ use crate::{Activation, Dense, Error, Initializer, Layer, Network, Pointwise, Re
 ///     .unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "layer 0 (dense 5 -> 2) gives 2 values, but layer 1 (dense 3 -> 3) takes 3"
+///     "layer 0 (dense 5 -> 2) gives 2, but layer 1 (dense 3 -> 3) takes 3"
 /// );
 /// ```
 #[derive(Debug)]
 #[must_use]
 pub struct NetworkBuilder<T: Real> {
-    inputs: usize,
+    input: Shape,
     initializer: Initializer,
     layers: Vec<Arc<dyn Layer<T>>>,
     /// The given parameters of each layer that has them.
@@ -40,9 +40,9 @@ pub struct NetworkBuilder<T: Real> {
 }
 
 impl<T: Real> NetworkBuilder<T> {
-    pub(crate) fn new(inputs: usize) -> Self {
-        let error = (inputs == 0).then_some(Error::Empty { what: "the network's input" });
-        Self { inputs, initializer: Initializer::default(), layers: vec![], given: vec![], error }
+    pub(crate) fn new(input: Shape) -> Self {
+        let error = input.is_empty().then_some(Error::Empty { what: "the network's input" });
+        Self { input, initializer: Initializer::default(), layers: vec![], given: vec![], error }
     }
 
     /// How the weights of the layers that follow start; [`Initializer::GlorotUniform`] until said
@@ -54,7 +54,7 @@ impl<T: Real> NetworkBuilder<T> {
 
     /// Adds a [`Dense`] layer of `units` outputs, of random weights and zero biases.
     pub fn dense(self, units: usize) -> Self {
-        let layer = Dense::new(self.outputs(), units, self.initializer);
+        let layer = Dense::new(self.shape(), units, self.initializer);
         self.layer(layer)
     }
 
@@ -69,13 +69,15 @@ impl<T: Real> NetworkBuilder<T> {
         }
         let mut parameters: Vec<T> = weight.data.into();
         parameters.extend(bias);
-        let layer = Dense::new(inputs, units, self.initializer);
+        let shape = self.shape();
+        let input = if shape.len() == inputs { shape } else { inputs.into() };
+        let layer = Dense::new(input, units, self.initializer);
         self.push(Arc::new(layer), Some(parameters))
     }
 
     /// Adds an activation, the caller's own or one of this crate's.
     pub fn activation(self, activation: impl Activation<T> + 'static) -> Self {
-        let layer = Pointwise::new(activation, self.outputs());
+        let layer = Pointwise::new(activation, self.shape());
         self.layer(layer)
     }
 
@@ -103,8 +105,10 @@ impl<T: Real> NetworkBuilder<T> {
         self.assemble(None)
     }
 
-    fn outputs(&self) -> usize {
-        self.layers.last().map_or(self.inputs, |layer| layer.outputs())
+    /// The arrangement of what the next layer is given.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        self.layers.last().map_or(self.input, |layer| layer.output())
     }
 
     fn push(mut self, layer: Arc<dyn Layer<T>>, given: Option<Vec<T>>) -> Self {
@@ -118,8 +122,8 @@ impl<T: Real> NetworkBuilder<T> {
 
     /// What is wrong with `layer` as the next one.
     fn misfit(&self, layer: &dyn Layer<T>) -> Option<Error> {
-        let (found, expected) = (self.outputs(), layer.inputs());
-        if layer.outputs() == 0 {
+        let (found, expected) = (self.shape(), layer.input());
+        if layer.output().is_empty() {
             return Some(Error::Empty { what: "a layer's output" });
         }
         if found == expected {

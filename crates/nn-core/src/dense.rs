@@ -3,7 +3,7 @@
 use linalg::{DMatrixView, DMatrixViewMut, Real, Threads, gemm, transpose};
 use rand::Rng;
 
-use crate::{Backward, Block, Forward, Initializer, Layer, Linear, Result, View};
+use crate::{Backward, Block, Forward, Initializer, Layer, Linear, Result, Shape, View};
 
 /// Every output is a weighted sum of all inputs plus a bias: Y = W·X + b, a column per sample.
 ///
@@ -13,8 +13,10 @@ use crate::{Backward, Block, Forward, Initializer, Layer, Linear, Result, View};
 /// ```text
 /// dL/dW = dY·Xᵀ      dL/db = row sums of dY      dL/dX = Wᵀ·dY
 /// ```
+/// An input that is an image or a sequence is taken as the list of its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dense {
+    input: Shape,
     inputs: usize,
     outputs: usize,
     initializer: Initializer,
@@ -23,8 +25,9 @@ pub struct Dense {
 impl Dense {
     /// A dense layer whose weights start from `initializer` and whose biases start at 0.
     #[must_use]
-    pub fn new(inputs: usize, outputs: usize, initializer: Initializer) -> Self {
-        Self { inputs, outputs, initializer }
+    pub fn new(input: impl Into<Shape>, outputs: usize, initializer: Initializer) -> Self {
+        let input = input.into();
+        Self { input, inputs: input.len(), outputs, initializer }
     }
 
     /// The weight, outputs x inputs, and the bias within the layer's parameters.
@@ -39,15 +42,15 @@ impl Dense {
 
 impl<T: Real> Layer<T> for Dense {
     fn describe(&self) -> String {
-        format!("dense {} -> {}", self.inputs, self.outputs)
+        format!("dense {} -> {}", self.input, self.outputs)
     }
 
-    fn inputs(&self) -> usize {
-        self.inputs
+    fn input(&self) -> Shape {
+        self.input
     }
 
-    fn outputs(&self) -> usize {
-        self.outputs
+    fn output(&self) -> Shape {
+        self.outputs.into()
     }
 
     fn blocks(&self) -> Vec<Block> {
@@ -63,30 +66,40 @@ impl<T: Real> Layer<T> for Dense {
         bias.fill(T::zero());
     }
 
-    fn forward(&self, mut pass: Forward<'_, T>) -> Result<()> {
+    fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
         let bias = self.split(pass.parameters).1;
-        for mut column in pass.y.column_iter_mut() {
+        for column in pass.y.chunks_exact_mut(self.outputs) {
             column.copy_from_slice(bias);
         }
-        let weight = self.weight(pass.parameters);
-        Ok(gemm(T::one(), weight, pass.x, T::one(), pass.y, Threads::One)?)
+        let x = DMatrixView::from_slice(pass.x, self.inputs, pass.samples);
+        let y = DMatrixViewMut::from_slice(pass.y, self.outputs, pass.samples);
+        Ok(gemm(T::one(), self.weight(pass.parameters), x, T::one(), y, Threads::One)?)
     }
 
     fn backward(&self, pass: Backward<'_, T>) -> Result<()> {
+        let dy = DMatrixView::from_slice(pass.dy, self.outputs, pass.samples);
         if let Some(gradient) = pass.gradient {
             let (weight, bias) = gradient.split_at_mut(self.outputs * self.inputs);
             let weight = DMatrixViewMut::from_slice(weight, self.outputs, self.inputs);
-            gemm(T::one(), pass.dy, transpose(pass.x), T::zero(), weight, Threads::One)?;
+            let x = DMatrixView::from_slice(pass.x, self.inputs, pass.samples);
+            gemm(T::one(), dy, transpose(x), T::zero(), weight, Threads::One)?;
             bias.fill(T::zero());
-            for column in pass.dy.column_iter() {
-                for (sum, &dy) in bias.iter_mut().zip(&column) {
+            for column in pass.dy.chunks_exact(self.outputs) {
+                for (sum, &dy) in bias.iter_mut().zip(column) {
                     *sum += dy;
                 }
             }
         }
         if let Some(dx) = pass.dx {
-            let weight = self.weight(pass.parameters);
-            gemm(T::one(), transpose(weight), pass.dy, T::zero(), dx, Threads::One)?;
+            let dx = DMatrixViewMut::from_slice(dx, self.inputs, pass.samples);
+            gemm(
+                T::one(),
+                transpose(self.weight(pass.parameters)),
+                dy,
+                T::zero(),
+                dx,
+                Threads::One,
+            )?;
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::Shape;
+
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -19,32 +21,31 @@ pub enum Error {
     },
     /// Two neighbouring layers whose sizes differ.
     #[error(
-        "layer {before} ({before_name}) gives {outputs} values, but layer {after} ({after_name}) \
-         takes {inputs}"
+        "layer {before} ({before_name}) gives {outputs}, but layer {after} ({after_name}) takes {inputs}"
     )]
     LayerSizes {
         /// Index of the first layer; the builder's input is not a layer and counts as none.
         before: usize,
         /// What it is.
         before_name: String,
-        /// Values that it gives.
-        outputs: usize,
+        /// What it gives.
+        outputs: Shape,
         /// Index of the layer that follows.
         after: usize,
         /// What it is.
         after_name: String,
-        /// Values that it takes.
-        inputs: usize,
+        /// What it takes.
+        inputs: Shape,
     },
     /// A first layer that does not take what the network is given.
-    #[error("the network's input has {found} values, but layer 0 ({name}) takes {expected}")]
+    #[error("the network's input is {found}, but layer 0 ({name}) takes {expected}")]
     InputSize {
         /// The layer.
         name: String,
-        /// Values in the network's input.
-        found: usize,
-        /// Values that the layer takes.
-        expected: usize,
+        /// The network's input.
+        found: Shape,
+        /// What the layer takes.
+        expected: Shape,
     },
     /// A matrix, vector or list of the wrong size.
     #[error("{argument} has {found} {unit}, expected {expected}")]

@@ -1,12 +1,14 @@
 //! What a layer is: a function of its parameters and its input that can be run backward, and that
 //! shows itself to whoever wants to look inside.
 
+use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 
-use linalg::{DMatrixView, DMatrixViewMut, Real};
+use linalg::{DMatrixView, Real};
 use rand::Rng;
 
-use crate::{Activation, Result};
+use crate::{Activation, Result, Shape};
 
 /// One layer of a [`Network`](crate::Network): y = f(θ, x), column by column.
 ///
@@ -19,7 +21,7 @@ use crate::{Activation, Result};
 /// A layer with one trained factor: y = s·x.
 /// ```
 /// use linalg::{DMatrix, DMatrixView, Real};
-/// use nn_core::{Backward, Block, Forward, Layer, MeanSquaredError, Network, gradient_check};
+/// use nn_core::{Backward, Block, Forward, Layer, MeanSquaredError, Network, Shape, gradient_check};
 /// use rand::{Rng, SeedableRng, rngs::Xoshiro256PlusPlus};
 ///
 /// #[derive(Debug)]
@@ -29,11 +31,11 @@ use crate::{Activation, Result};
 ///     fn describe(&self) -> String {
 ///         format!("scale {}", self.0)
 ///     }
-///     fn inputs(&self) -> usize {
-///         self.0
+///     fn input(&self) -> Shape {
+///         self.0.into()
 ///     }
-///     fn outputs(&self) -> usize {
-///         self.0
+///     fn output(&self) -> Shape {
+///         self.0.into()
 ///     }
 ///     fn blocks(&self) -> Vec<Block> {
 ///         vec![Block { name: "factor", rows: 1, columns: 1 }]
@@ -41,18 +43,22 @@ use crate::{Activation, Result};
 ///     fn initialize(&self, parameters: &mut [T], _rng: &mut dyn Rng) {
 ///         parameters.fill(T::one());
 ///     }
-///     fn forward(&self, mut pass: Forward<'_, T>) -> nn_core::Result<()> {
+///     fn forward(&self, pass: Forward<'_, T>) -> nn_core::Result<()> {
 ///         let s = pass.parameters[0];
-///         pass.y.zip_apply(&pass.x, |y, x| *y = s * x);
+///         for (y, &x) in pass.y.iter_mut().zip(pass.x) {
+///             *y = s * x;
+///         }
 ///         Ok(())
 ///     }
 ///     fn backward(&self, pass: Backward<'_, T>) -> nn_core::Result<()> {
 ///         let s = pass.parameters[0];
 ///         if let Some(gradient) = pass.gradient {
-///             gradient[0] = pass.dy.dot(&pass.x);
+///             gradient[0] = pass.dy.iter().zip(pass.x).fold(T::zero(), |sum, (&dy, &x)| sum + dy * x);
 ///         }
-///         if let Some(mut dx) = pass.dx {
-///             dx.zip_apply(&pass.dy, |dx, dy| *dx = s * dy);
+///         if let Some(dx) = pass.dx {
+///             for (dx, &dy) in dx.iter_mut().zip(pass.dy) {
+///                 *dx = s * dy;
+///             }
 ///         }
 ///         Ok(())
 ///     }
@@ -66,15 +72,15 @@ use crate::{Activation, Result};
 /// assert!(report.worst() < 1e-7);
 /// # Ok::<(), nn_core::Error>(())
 /// ```
-pub trait Layer<T: Real>: Debug + Send + Sync {
+pub trait Layer<T: Real>: Any + Debug + Send + Sync {
     /// What it is, with its sizes, as in `dense 64 -> 32`: the text that errors show.
     fn describe(&self) -> String;
 
-    /// Rows of x.
-    fn inputs(&self) -> usize;
+    /// The arrangement of a column of x.
+    fn input(&self) -> Shape;
 
-    /// Rows of y.
-    fn outputs(&self) -> usize;
+    /// The arrangement of a column of y.
+    fn output(&self) -> Shape;
 
     /// The layer's parameters as named matrices, which lie one after the other in θ, each in column
     /// order. None by default.
@@ -84,6 +90,46 @@ pub trait Layer<T: Real>: Debug + Send + Sync {
 
     /// Writes starting values into `parameters`.
     fn initialize(&self, _parameters: &mut [T], _rng: &mut dyn Rng) {}
+
+    /// Values that belong to the layer and are measured instead of descended on, as the running mean
+    /// of a batch normalization. None by default.
+    fn state_blocks(&self) -> Vec<Block> {
+        Vec::new()
+    }
+
+    /// Writes starting values into `state`.
+    fn initialize_state(&self, _state: &mut [T]) {}
+
+    /// Learns from a forward pass in [`Mode::Training`], of which `record` is what was written.
+    fn update_state(&self, _record: &[T], _state: &mut [T]) {}
+
+    /// The numbers that the layer wants kept for it in a batch of `samples`. None by default.
+    fn memory(&self, _samples: usize) -> Memory {
+        Memory::default()
+    }
+
+    /// Writes what the passes need and the parameters alone determine, once a step.
+    fn prepare(&self, _parameters: &[T], _prepared: &mut [T]) {}
+
+    /// Whether a column of y depends on other columns of x in training, as in a batch
+    /// normalization: then a batch may not be divided.
+    fn couples_samples(&self) -> bool {
+        false
+    }
+
+    /// Multiplications and additions for one sample's forward pass. One for each parameter by
+    /// default.
+    fn multiply_adds(&self) -> usize {
+        self.blocks().iter().map(Block::len).sum()
+    }
+
+    /// One layer that does what this one and then `next` does, with less traffic to memory, and
+    /// whose parameters are this one's and then those of `next`. None by default.
+    ///
+    /// It replaces the two wherever nobody can look between them.
+    fn fuse(&self, _next: &dyn Layer<T>) -> Option<Arc<dyn Layer<T>>> {
+        None
+    }
 
     /// Writes y for every column of x.
     ///
@@ -128,16 +174,55 @@ impl Block {
     }
 }
 
+/// How many numbers a layer wants kept for it besides its input and its output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// From the forward pass to the backward pass.
+    pub record: usize,
+    /// Within one pass; they hold anything when it begins.
+    pub scratch: usize,
+    /// Written by [`Layer::prepare`] once a step, for all passes of that step.
+    pub prepared: usize,
+}
+
+/// What a pass is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// To use the network: a column of the output depends on its own column of the input alone.
+    #[default]
+    Inference,
+    /// To train it: dropout drops, a batch normalization takes its statistics from the batch.
+    Training {
+        /// What is random in the pass follows from this, the layer and the sample's place in the
+        /// batch.
+        seed: u64,
+    },
+}
+
 /// What a layer is given to compute y.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Forward<'a, T: Real> {
     /// The layer's parameters θ.
     pub parameters: &'a [T],
-    /// The input, inputs x samples.
-    pub x: DMatrixView<'a, T>,
+    /// What [`Layer::update_state`] has learned.
+    pub state: &'a [T],
+    /// What [`Layer::prepare`] has written.
+    pub prepared: &'a [T],
+    /// Columns of x and y.
+    pub samples: usize,
+    /// The input, inputs x samples, column after column.
+    pub x: &'a [T],
     /// The output, outputs x samples: to be overwritten.
-    pub y: DMatrixViewMut<'a, T>,
+    pub y: &'a mut [T],
+    /// To be written, for the backward pass.
+    pub record: &'a mut [T],
+    /// To be used at will.
+    pub scratch: &'a mut [T],
+    /// What the pass is for; in training, `seed` is this layer's own.
+    pub mode: Mode,
+    /// The place of the first column in the batch, of which this may be a part.
+    pub first_sample: usize,
 }
 
 /// What a layer is given to compute gradients.
@@ -146,16 +231,30 @@ pub struct Forward<'a, T: Real> {
 pub struct Backward<'a, T: Real> {
     /// The layer's parameters θ.
     pub parameters: &'a [T],
-    /// The input of the forward pass: for an activation this is z.
-    pub x: DMatrixView<'a, T>,
+    /// What [`Layer::update_state`] has learned.
+    pub state: &'a [T],
+    /// What [`Layer::prepare`] has written.
+    pub prepared: &'a [T],
+    /// Columns of x, y, dy and dx.
+    pub samples: usize,
+    /// The input of the forward pass, column after column: for an activation this is z.
+    pub x: &'a [T],
     /// The output of the forward pass: for an activation this is a.
-    pub y: DMatrixView<'a, T>,
+    pub y: &'a [T],
     /// dL/dy, outputs x samples.
-    pub dy: DMatrixView<'a, T>,
+    pub dy: &'a [T],
     /// dL/dθ, a sum over the samples: to be overwritten where asked for.
     pub gradient: Option<&'a mut [T]>,
     /// dL/dx, inputs x samples: to be overwritten where asked for.
-    pub dx: Option<DMatrixViewMut<'a, T>>,
+    pub dx: Option<&'a mut [T]>,
+    /// What the forward pass has written.
+    pub record: &'a [T],
+    /// To be used at will.
+    pub scratch: &'a mut [T],
+    /// What the forward pass was for.
+    pub mode: Mode,
+    /// The place of the first column in the batch, of which this may be a part.
+    pub first_sample: usize,
 }
 
 /// A layer seen from outside: all that inversion needs to know of it.

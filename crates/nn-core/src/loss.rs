@@ -19,6 +19,12 @@ pub trait Loss<T: Real>: Debug + Sync {
     /// Rows of P that a target speaks of.
     fn outputs(&self) -> usize;
 
+    /// The weight of a batch among others: the loss of two batches together is the mean of their
+    /// losses with these weights. Their number by default.
+    fn weight(&self, samples: &[usize]) -> f64 {
+        samples.len() as f64
+    }
+
     /// L for a batch, with dL/dP, outputs x batch, written to `dp`. Column j of `p` is the output
     /// for sample `samples[j]`. Both are means over the batch, so dL/dP carries the factor 1/batch.
     ///

@@ -1,12 +1,14 @@
 //! A chain of layers, run forward and backward on a batch at once.
 
+use std::mem::take;
 use std::ops::Range;
 use std::sync::Arc;
 
 use linalg::{DMatrix, DVector, Real};
 
+use crate::chain::{Chain, Numbers};
 use crate::check::{all_finite, size};
-use crate::{Backward, Block, Error, Forward, Layer, Loss, NetworkBuilder, Result, Trace, View};
+use crate::{Error, Layer, Loss, Mode, NetworkBuilder, Result, Shape, Trace, View, Workspace};
 
 /// A feed-forward network: layers in a chain, and one vector θ of all their parameters.
 ///
@@ -33,12 +35,11 @@ use crate::{Backward, Block, Error, Forward, Layer, Loss, NetworkBuilder, Result
 /// ```
 #[derive(Debug, Clone)]
 pub struct Network<T: Real> {
-    layers: Vec<Arc<dyn Layer<T>>>,
-    /// Where each layer's parameters lie in `parameters`.
-    ranges: Vec<Range<usize>>,
-    /// Rows of the input and of every layer's output.
-    sizes: Vec<usize>,
+    chain: Chain<T>,
+    /// The same in fewer steps, for where nobody looks between the layers.
+    fused: Chain<T>,
     parameters: DVector<T>,
+    state: Vec<T>,
 }
 
 /// Which gradients a backward pass computes; leaving one out saves about a third of the work.
@@ -53,48 +54,43 @@ pub enum Gradients {
 }
 
 impl<T: Real> Network<T> {
-    /// Starts a network whose input has `inputs` values.
-    pub fn builder(inputs: usize) -> NetworkBuilder<T> {
-        NetworkBuilder::new(inputs)
+    /// Starts a network whose input is a number of values, an image or a sequence.
+    pub fn builder(input: impl Into<Shape>) -> NetworkBuilder<T> {
+        NetworkBuilder::new(input.into())
     }
 
     pub(crate) fn from_parts(layers: Vec<Arc<dyn Layer<T>>>, parameters: DVector<T>) -> Self {
-        let mut end = 0;
-        let ranges = layers
-            .iter()
-            .map(|layer| {
-                let start = end;
-                end += layer.blocks().iter().map(Block::len).sum::<usize>();
-                start..end
-            })
-            .collect();
-        let input = layers.first().map_or(0, |layer| layer.inputs());
-        let sizes = [input].into_iter().chain(layers.iter().map(|layer| layer.outputs())).collect();
-        Self { layers, ranges, sizes, parameters }
+        let chain = Chain::new(layers);
+        let mut state = vec![T::zero(); chain.state.last().map_or(0, |range| range.end)];
+        for (layer, range) in chain.layers.iter().zip(&chain.state) {
+            layer.initialize_state(&mut state[range.clone()]);
+        }
+        Self { fused: chain.fused(), chain, parameters, state }
     }
 
     /// Values in an input.
     #[must_use]
     pub fn inputs(&self) -> usize {
-        self.sizes[0]
+        self.chain.sizes[0]
     }
 
     /// Values in an output.
     #[must_use]
     pub fn outputs(&self) -> usize {
-        self.sizes[self.sizes.len() - 1]
+        self.chain.sizes[self.chain.layers.len()]
     }
 
     /// The layers, first to last.
     pub fn layers(&self) -> impl ExactSizeIterator<Item = &dyn Layer<T>> {
-        self.layers.iter().map(AsRef::as_ref)
+        self.chain.layers.iter().map(AsRef::as_ref)
     }
 
     /// How each layer looks from outside, first to last.
     pub fn views(&self) -> impl ExactSizeIterator<Item = View<'_, T>> {
-        self.layers
+        self.chain
+            .layers
             .iter()
-            .zip(&self.ranges)
+            .zip(&self.chain.parameters)
             .map(|(layer, range)| layer.view(&self.parameters.as_slice()[range.clone()]))
     }
 
@@ -112,7 +108,19 @@ impl<T: Real> Network<T> {
     /// Where the parameters of each layer lie in θ, first layer to last.
     #[must_use]
     pub fn parameter_ranges(&self) -> &[Range<usize>] {
-        &self.ranges
+        &self.chain.parameters
+    }
+
+    /// What the layers have measured in training, as the running means of a batch normalization,
+    /// one after the other. Empty for most networks.
+    #[must_use]
+    pub fn state(&self) -> &[T] {
+        &self.state
+    }
+
+    /// The state, to be changed in place.
+    pub fn state_mut(&mut self) -> &mut [T] {
+        &mut self.state
     }
 
     /// The network's output P for every column of `x`, outputs x samples.
@@ -120,9 +128,22 @@ impl<T: Real> Network<T> {
     /// # Errors
     /// As [`Network::forward`].
     pub fn predict(&self, x: &DMatrix<T>) -> Result<DMatrix<T>> {
-        let mut trace = Trace::new();
-        self.forward(x, &mut trace)?;
-        Ok(trace.output().into_owned())
+        let mut workspace = Workspace::new();
+        Ok(self.predict_with(x, &mut workspace)?.clone())
+    }
+
+    /// As [`Network::predict`], in the buffers of `workspace`: nothing is allocated from the second
+    /// batch of a size on.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn predict_with<'a>(
+        &self,
+        x: &DMatrix<T>,
+        workspace: &'a mut Workspace<T>,
+    ) -> Result<&'a DMatrix<T>> {
+        self.check_batch(x)?;
+        workspace.predict(&self.fused, self.parameters.as_slice(), &self.state, x)
     }
 
     /// Runs every column of `x`, inputs x samples, through the network and records each layer's
@@ -133,9 +154,9 @@ impl<T: Real> Network<T> {
     /// columns, [`Error::NotFinite`] for the first entry that is a NaN or an infinity.
     pub fn forward(&self, x: &DMatrix<T>, trace: &mut Trace<T>) -> Result<()> {
         self.check_batch(x)?;
-        trace.prepare(&self.sizes, x.ncols(), self.parameters.len());
-        trace.input_mut().copy_from(x);
-        self.run_forward(trace)
+        trace.input.clear();
+        trace.input.extend_from_slice(x.as_slice());
+        self.run_forward(x.ncols(), trace)
     }
 
     /// Given dL/dP, outputs x samples, whoever made it, writes the gradients of the batch that
@@ -172,7 +193,7 @@ impl<T: Real> Network<T> {
         wanted: Gradients,
         trace: &mut Trace<T>,
     ) -> Result<()> {
-        trace.check(&self.sizes)?;
+        trace.check(&self.chain.sizes)?;
         size("output_gradient", "rows", output_gradient.nrows(), self.outputs())?;
         size("output_gradient", "columns", output_gradient.ncols(), trace.samples())?;
         all_finite("output_gradient", output_gradient)?;
@@ -193,7 +214,7 @@ impl<T: Real> Network<T> {
         trace: &mut Trace<T>,
     ) -> Result<f64> {
         self.check_loss(x, loss)?;
-        let mut all = std::mem::take(&mut trace.all);
+        let mut all = take(&mut trace.all);
         all.clear();
         all.extend(0..x.ncols());
         let value = self.batch_gradient(x, &all, loss, trace);
@@ -238,44 +259,77 @@ impl<T: Real> Network<T> {
         loss: &dyn Loss<T>,
         trace: &mut Trace<T>,
     ) -> Result<f64> {
-        trace.prepare(&self.sizes, samples.len(), self.parameters.len());
-        let mut input = trace.input_mut();
-        for (to, &from) in samples.iter().enumerate() {
-            input.set_column(to, &x.column(from));
+        trace.input.clear();
+        for &sample in samples {
+            trace.input.extend_from_slice(x.column(sample).as_slice());
         }
-        self.run_forward(trace)?;
+        self.run_forward(samples.len(), trace)?;
         let (p, dp) = trace.output_and_delta();
         loss.evaluate(samples, p, dp)
     }
 
-    fn run_forward(&self, trace: &mut Trace<T>) -> Result<()> {
-        for (index, (layer, range)) in self.layers.iter().zip(&self.ranges).enumerate() {
-            let parameters = &self.parameters.as_slice()[range.clone()];
-            let (x, y) = trace.layer_mut(index);
-            layer.forward(Forward { parameters, x, y })?;
-        }
-        Ok(())
+    /// From the input in `trace` to the outputs of all layers.
+    fn run_forward(&self, samples: usize, trace: &mut Trace<T>) -> Result<()> {
+        self.chain.make_room(samples, trace);
+        self.chain.prepare(self.parameters.as_slice(), &mut trace.prepared);
+        self.with_parts(trace, |numbers, x, trace| self.chain.forward(numbers, x, trace))
     }
 
     /// From dL/dP in `trace` to the gradients.
     pub(crate) fn run_backward(&self, wanted: Gradients, trace: &mut Trace<T>) -> Result<()> {
-        let to_input = wanted != Gradients::Parameters;
-        for (index, (layer, range)) in self.layers.iter().zip(&self.ranges).enumerate().rev() {
-            let at = trace.backward_mut(index);
-            layer.backward(Backward {
-                parameters: &self.parameters.as_slice()[range.clone()],
-                x: at.x,
-                y: at.y,
-                dy: at.dy,
-                gradient: (wanted != Gradients::Input).then(|| &mut at.gradient[range.clone()]),
-                dx: (index > 0 || to_input).then_some(at.dx),
-            })?;
-            trace.step_back();
+        self.with_parts(trace, |numbers, x, trace| self.chain.backward(numbers, x, wanted, trace))
+    }
+
+    /// Calls `pass` with what it reads taken out of the trace that it writes.
+    fn with_parts(
+        &self,
+        trace: &mut Trace<T>,
+        pass: impl FnOnce(Numbers<'_, T>, &[T], &mut Trace<T>) -> Result<()>,
+    ) -> Result<()> {
+        let (input, prepared) = (take(&mut trace.input), take(&mut trace.prepared));
+        let parameters = self.parameters.as_slice();
+        let numbers = Numbers { parameters, state: &self.state, prepared: &prepared };
+        let done = pass(numbers, &input, trace);
+        (trace.input, trace.prepared) = (input, prepared);
+        done
+    }
+
+    /// The loss of the given columns of `x` in `mode`, its gradient left in `workspace`; nothing is
+    /// checked.
+    pub(crate) fn step_gradient(
+        &self,
+        x: &DMatrix<T>,
+        samples: &[usize],
+        loss: &dyn Loss<T>,
+        mode: Mode,
+        workspace: &mut Workspace<T>,
+    ) -> Result<f64> {
+        let parameters = self.parameters.as_slice();
+        workspace.loss_and_gradient(&self.fused, parameters, &self.state, x, samples, mode, loss)
+    }
+
+    /// Has the layers learn from the last pass in `workspace`.
+    pub(crate) fn update_state(&mut self, workspace: &Workspace<T>) {
+        workspace.update_state(&self.fused, &mut self.state);
+    }
+
+    /// The layer in which a loss or gradient that is not finite began; `None` where all are finite.
+    pub(crate) fn diverged(&self, loss: f64, workspace: &Workspace<T>) -> Option<usize> {
+        let finite = |values: &[T]| values.iter().all(|value| value.is_finite());
+        let gradient = workspace.gradient().as_slice();
+        if loss.is_finite() && finite(gradient) {
+            return None;
         }
-        if to_input {
-            trace.keep_input_gradient();
-        }
-        Ok(())
+        let backward = || {
+            let mut ranges = self.fused.parameters.iter();
+            ranges.rposition(|range| !finite(&gradient[range.clone()]))
+        };
+        // Where neither has one, the loss itself overflowed: that is the last layer's doing.
+        let stage = workspace
+            .first_not_finite(&self.fused)
+            .or_else(backward)
+            .unwrap_or(self.fused.layers.len() - 1);
+        Some(self.fused.first[stage])
     }
 
     fn check_batch(&self, x: &DMatrix<T>) -> Result<()> {

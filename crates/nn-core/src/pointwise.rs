@@ -2,51 +2,49 @@
 
 use linalg::Real;
 
-use crate::{Activation, Backward, Forward, Layer, Result, View};
+use crate::{Activation, Backward, Forward, Layer, Result, Shape, View};
 
 /// aᵢ = f(zᵢ) for every i; backward, dL/dzᵢ = f′(zᵢ)·dL/daᵢ.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pointwise<A> {
     activation: A,
-    size: usize,
+    shape: Shape,
 }
 
 impl<A> Pointwise<A> {
-    /// `activation` applied to `size` values.
+    /// `activation` applied to values in the given `shape`.
     #[must_use]
-    pub fn new(activation: A, size: usize) -> Self {
-        Self { activation, size }
+    pub fn new(activation: A, shape: impl Into<Shape>) -> Self {
+        Self { activation, shape: shape.into() }
     }
 }
 
 impl<T: Real, A: Activation<T>> Layer<T> for Pointwise<A> {
     fn describe(&self) -> String {
-        format!("{} {}", self.activation.name(), self.size)
+        format!("{} {}", self.activation.name(), self.shape)
     }
 
-    fn inputs(&self) -> usize {
-        self.size
+    fn input(&self) -> Shape {
+        self.shape
     }
 
-    fn outputs(&self) -> usize {
-        self.size
+    fn output(&self) -> Shape {
+        self.shape
     }
 
-    fn forward(&self, mut pass: Forward<'_, T>) -> Result<()> {
-        pass.y.zip_apply(&pass.x, |a, z| *a = self.activation.value(z));
+    fn multiply_adds(&self) -> usize {
+        self.shape.len()
+    }
+
+    fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
+        self.activation.values(pass.x, pass.y);
         Ok(())
     }
 
     fn backward(&self, pass: Backward<'_, T>) -> Result<()> {
-        let Some(mut dz) = pass.dx else { return Ok(()) };
-        dz.copy_from(&pass.dy);
-        dz.zip_zip_apply(&pass.x, &pass.y, |dz, z, a| {
-            // The same number either way; from a it costs no second evaluation of f.
-            *dz *= match self.activation.slope_from_value(a) {
-                Some(slope) => slope,
-                None => self.activation.slope(z),
-            };
-        });
+        if let Some(dz) = pass.dx {
+            self.activation.pull_back(pass.x, pass.y, pass.dy, dz);
+        }
         Ok(())
     }
 

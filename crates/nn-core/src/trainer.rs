@@ -4,11 +4,11 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use linalg::{DMatrix, Real};
-use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 
-use crate::{Error, Loss, Network, Optimizer, Result, Trace};
+use crate::{Error, Loss, Mode, Network, Optimizer, Result, Workspace};
 
 /// How many samples a step of training sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Trainer<T: Real> {
     optimizer: Box<dyn Optimizer<T>>,
     batch: Batch,
     rng: Xoshiro256PlusPlus,
-    trace: Trace<T>,
+    workspace: Workspace<T>,
 }
 
 /// Where training stands, after each step.
@@ -129,7 +129,7 @@ impl<T: Real> Trainer<T> {
     #[must_use]
     pub fn new(optimizer: impl Optimizer<T> + 'static, batch: Batch, seed: u64) -> Self {
         let rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        Self { optimizer: Box::new(optimizer), batch, rng, trace: Trace::new() }
+        Self { optimizer: Box::new(optimizer), batch, rng, workspace: Workspace::new() }
     }
 
     /// Trains `network` for `epochs` passes over the columns of `x`, calling `observer` after every
@@ -169,8 +169,10 @@ impl<T: Real> Trainer<T> {
             }
             let mut sum = 0.0;
             for (step, chosen) in order.chunks(batch).enumerate() {
-                let value = network.batch_gradient(x, chosen, loss, &mut self.trace)?;
-                if let Some(layer) = diverged(network, value, &self.trace) {
+                let mode = Mode::Training { seed: self.rng.next_u64() };
+                let workspace = &mut self.workspace;
+                let value = network.step_gradient(x, chosen, loss, mode, workspace)?;
+                if let Some(layer) = network.diverged(value, &self.workspace) {
                     let name = network
                         .layers()
                         .nth(layer)
@@ -180,7 +182,8 @@ impl<T: Real> Trainer<T> {
                     network.parameters_mut().copy_from_slice(best.as_slice());
                     return Ok(history);
                 }
-                self.optimizer.step(network.parameters_mut(), self.trace.gradient().as_slice());
+                network.update_state(&self.workspace);
+                self.optimizer.step(network.parameters_mut(), self.workspace.gradient().as_slice());
                 history.steps += 1;
                 sum += value * chosen.len() as f64;
                 let ends = step + 1 == steps_per_epoch;
@@ -202,19 +205,4 @@ impl<T: Real> Trainer<T> {
         }
         Ok(history)
     }
-}
-
-/// The layer in which a loss or gradient that is not finite began; `None` where all are finite.
-fn diverged<T: Real>(network: &Network<T>, loss: f64, trace: &Trace<T>) -> Option<usize> {
-    let finite = |values: &[T]| values.iter().all(|value| value.is_finite());
-    let gradient = trace.gradient().as_slice();
-    if loss.is_finite() && finite(gradient) {
-        return None;
-    }
-    let forward = (0..network.layers().len())
-        .find(|&layer| trace.output_of(layer).is_some_and(|y| !y.iter().all(|y| y.is_finite())));
-    let backward =
-        || network.parameter_ranges().iter().rposition(|range| !finite(&gradient[range.clone()]));
-    // Where neither has one, the loss itself overflowed: that is the last layer's doing.
-    Some(forward.or_else(backward).unwrap_or(network.layers().len() - 1))
 }

@@ -18,13 +18,13 @@ fn layers_that_do_not_fit_are_both_named() {
         .build(&mut rng())
         .unwrap_err()
         .to_string();
-    let expected = "layer 1 (tanh 32) gives 32 values, but layer 2 (dense 16 -> 10) takes 16";
+    let expected = "layer 1 (tanh 32) gives 32, but layer 2 (dense 16 -> 10) takes 16";
     assert_eq!(text, expected);
 
     let first = Network::<f64>::builder(64).layer(Dense::new(63, 10, Initializer::HeNormal));
     assert_eq!(
         first.build(&mut rng()).unwrap_err().to_string(),
-        "the network's input has 64 values, but layer 0 (dense 63 -> 10) takes 63"
+        "the network's input is 64, but layer 0 (dense 63 -> 10) takes 63"
     );
 }
 
@@ -36,7 +36,7 @@ fn only_the_first_misfit_is_reported() {
         .build(&mut rng())
         .unwrap_err()
         .to_string();
-    assert_eq!(text, "the network's input has 2 values, but layer 0 (dense 3 -> 4) takes 3");
+    assert_eq!(text, "the network's input is 2, but layer 0 (dense 3 -> 4) takes 3");
 }
 
 #[test]

@@ -277,14 +277,14 @@ fn a_layer_of_no_known_kind_is_named() -> Result<(), BoxError> {
         fn describe(&self) -> String {
             "opaque 2".into()
         }
-        fn inputs(&self) -> usize {
-            2
+        fn input(&self) -> nn_core::Shape {
+            2.into()
         }
-        fn outputs(&self) -> usize {
-            2
+        fn output(&self) -> nn_core::Shape {
+            2.into()
         }
-        fn forward(&self, mut pass: nn_core::Forward<'_, f64>) -> nn_core::Result<()> {
-            pass.y.copy_from(&pass.x);
+        fn forward(&self, pass: nn_core::Forward<'_, f64>) -> nn_core::Result<()> {
+            pass.y.copy_from_slice(pass.x);
             Ok(())
         }
         fn backward(&self, _: nn_core::Backward<'_, f64>) -> nn_core::Result<()> {

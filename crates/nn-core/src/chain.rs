@@ -1,0 +1,211 @@
+//! Layers one after the other, run forward and backward on one trace.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use linalg::Real;
+
+use crate::trace::{grow, zeros};
+use crate::{Backward, Block, Forward, Gradients, Layer, Mode, Result, Trace};
+
+/// Layers in the order of a forward pass, and where the numbers of each one lie.
+#[derive(Debug, Clone)]
+pub(crate) struct Chain<T: Real> {
+    pub(crate) layers: Vec<Arc<dyn Layer<T>>>,
+    /// The first layer of the network that each one stands for.
+    pub(crate) first: Vec<usize>,
+    /// Where each layer's parameters lie in θ.
+    pub(crate) parameters: Vec<Range<usize>>,
+    /// Where each layer's state lies.
+    pub(crate) state: Vec<Range<usize>>,
+    /// Values in a column of the input and of every layer's output.
+    pub(crate) sizes: Vec<usize>,
+}
+
+/// The numbers that a pass reads and does not write.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Numbers<'a, T> {
+    pub(crate) parameters: &'a [T],
+    pub(crate) state: &'a [T],
+    /// What each layer has prepared.
+    pub(crate) prepared: &'a [Vec<T>],
+}
+
+impl<T: Real> Chain<T> {
+    pub(crate) fn new(layers: Vec<Arc<dyn Layer<T>>>) -> Self {
+        let first = (0..layers.len()).collect();
+        let input = layers.first().map_or(0, |layer| layer.input().len());
+        let sizes =
+            [input].into_iter().chain(layers.iter().map(|layer| layer.output().len())).collect();
+        let parameters = ranges(layers.iter().map(|layer| entries(&layer.blocks())));
+        let state = ranges(layers.iter().map(|layer| entries(&layer.state_blocks())));
+        Self { layers, first, parameters, state, sizes }
+    }
+
+    /// The same function in fewer layers, as far as neighbours can be fused.
+    pub(crate) fn fused(&self) -> Self {
+        let (mut fused, mut first) = (Vec::<Arc<dyn Layer<T>>>::new(), Vec::new());
+        for (index, layer) in self.layers.iter().enumerate() {
+            match fused.last().and_then(|last| last.fuse(layer.as_ref())) {
+                Some(both) => {
+                    fused.pop();
+                    fused.push(both);
+                }
+                None => {
+                    fused.push(layer.clone());
+                    first.push(index);
+                }
+            }
+        }
+        Self { first, ..Self::new(fused) }
+    }
+
+    /// Has every layer prepare what it derives from the parameters.
+    pub(crate) fn prepare(&self, parameters: &[T], prepared: &mut Vec<Vec<T>>) {
+        prepared.resize(self.layers.len(), Vec::new());
+        for ((layer, range), prepared) in self.layers.iter().zip(&self.parameters).zip(prepared) {
+            let len = layer.memory(0).prepared;
+            if prepared.len() != len {
+                *prepared = zeros(len);
+            }
+            layer.prepare(&parameters[range.clone()], prepared);
+        }
+    }
+
+    /// Makes room in `trace` for a pass over `samples` columns.
+    pub(crate) fn make_room(&self, samples: usize, trace: &mut Trace<T>) {
+        trace.samples = samples;
+        trace.has_input_gradient = false;
+        if trace.sizes != self.sizes {
+            trace.sizes.clone_from(&self.sizes);
+            trace.outputs.resize(self.layers.len(), Vec::new());
+            trace.records.resize(self.layers.len(), Vec::new());
+        }
+        let parameters = self.parameters.last().map_or(0, |range| range.end);
+        if trace.gradient.len() != parameters {
+            trace.gradient = linalg::DVector::zeros(parameters);
+        }
+        let mut scratch = 0;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let memory = layer.memory(samples);
+            grow(&mut trace.outputs[index], self.sizes[index + 1] * samples);
+            grow(&mut trace.records[index], memory.record);
+            scratch = scratch.max(memory.scratch);
+        }
+        grow(&mut trace.scratch, scratch);
+        let widest = self.sizes.iter().copied().max().unwrap_or(0);
+        grow(&mut trace.delta, widest * samples);
+        grow(&mut trace.next_delta, widest * samples);
+    }
+
+    /// From `x`, column after column, to the outputs of all layers in `trace`.
+    pub(crate) fn forward(
+        &self,
+        numbers: Numbers<'_, T>,
+        x: &[T],
+        trace: &mut Trace<T>,
+    ) -> Result<()> {
+        let samples = trace.samples;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let (before, after) = trace.outputs.split_at_mut(index);
+            let x = before.last().map_or(x, |y| &y[..self.sizes[index] * samples]);
+            layer.forward(Forward {
+                parameters: &numbers.parameters[self.parameters[index].clone()],
+                state: &numbers.state[self.state[index].clone()],
+                prepared: &numbers.prepared[index],
+                samples,
+                x,
+                y: &mut after[0][..self.sizes[index + 1] * samples],
+                record: &mut trace.records[index],
+                scratch: &mut trace.scratch,
+                mode: mode_of(trace.mode, index),
+                first_sample: trace.first_sample,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// From dL/dP in `trace` to the gradients, after a forward pass from `x`.
+    pub(crate) fn backward(
+        &self,
+        numbers: Numbers<'_, T>,
+        x: &[T],
+        wanted: Gradients,
+        trace: &mut Trace<T>,
+    ) -> Result<()> {
+        let samples = trace.samples;
+        let to_input = wanted != Gradients::Parameters;
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            let (inputs, outputs) = (self.sizes[index] * samples, self.sizes[index + 1] * samples);
+            let range = self.parameters[index].clone();
+            let (before, after) = trace.outputs.split_at(index);
+            layer.backward(Backward {
+                parameters: &numbers.parameters[range.clone()],
+                state: &numbers.state[self.state[index].clone()],
+                prepared: &numbers.prepared[index],
+                samples,
+                x: before.last().map_or(x, |y| &y[..inputs]),
+                y: &after[0][..outputs],
+                dy: &trace.delta[..outputs],
+                gradient: (wanted != Gradients::Input)
+                    .then(|| &mut trace.gradient.as_mut_slice()[range]),
+                dx: (index > 0 || to_input).then(|| &mut trace.next_delta[..inputs]),
+                record: &trace.records[index],
+                scratch: &mut trace.scratch,
+                mode: mode_of(trace.mode, index),
+                first_sample: trace.first_sample,
+            })?;
+            std::mem::swap(&mut trace.delta, &mut trace.next_delta);
+        }
+        trace.has_input_gradient = to_input;
+        Ok(())
+    }
+
+    /// Has every layer learn from the pass that `trace` holds, where that was for training.
+    pub(crate) fn update_state(&self, trace: &Trace<T>, state: &mut [T]) {
+        if trace.mode == Mode::Inference {
+            return;
+        }
+        for (index, layer) in self.layers.iter().enumerate() {
+            layer.update_state(&trace.records[index], &mut state[self.state[index].clone()]);
+        }
+    }
+
+    /// Multiplications and additions for one sample's forward pass.
+    pub(crate) fn multiply_adds(&self) -> usize {
+        self.layers.iter().map(|layer| layer.multiply_adds()).sum()
+    }
+}
+
+/// The mode for one layer: its seed is its own.
+fn mode_of(mode: Mode, layer: usize) -> Mode {
+    match mode {
+        Mode::Inference => Mode::Inference,
+        Mode::Training { seed } => Mode::Training { seed: mix(seed ^ mix(layer as u64)) },
+    }
+}
+
+/// A number in which every bit depends on all bits of `x` (the finalizer of `SplitMix64`; Steele,
+/// Lea and Flood, OOPSLA 2014).
+pub(crate) fn mix(x: u64) -> u64 {
+    let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+fn entries(blocks: &[Block]) -> usize {
+    blocks.iter().map(Block::len).sum()
+}
+
+/// Ranges of the given lengths, one after the other.
+fn ranges(lengths: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
+    let mut end = 0;
+    lengths
+        .map(|len| {
+            let start = end;
+            end += len;
+            start..end
+        })
+        .collect()
+}
