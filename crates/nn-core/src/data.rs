@@ -1,4 +1,6 @@
-//! Labelled images from CSV files.
+//! Labelled images from CSV files, and from IDX files.
+
+mod idx;
 
 use std::fs::File;
 use std::io::Read;
@@ -10,7 +12,9 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use crate::check::{positive, size};
-use crate::{Error, Result};
+use crate::{Error, Result, Shape};
+
+pub use idx::{IdxFile, IdxProblem};
 
 /// Images in the columns of a matrix, and the class of each.
 ///
@@ -29,6 +33,7 @@ pub struct LabelledImages<T: Real> {
     images: DMatrix<T>,
     labels: Vec<usize>,
     classes: usize,
+    shape: Shape,
 }
 
 /// Whether a CSV file begins with a row of names.
@@ -97,7 +102,8 @@ impl<T: Real> LabelledImages<T> {
             return Err(Error::Empty { what: "the file" });
         }
         let images = DMatrix::from_vec(pixels.len() / labels.len(), labels.len(), pixels);
-        Ok(Self { images, labels, classes })
+        let shape = images.nrows().into();
+        Ok(Self { images, labels, classes, shape })
     }
 
     /// The images, pixels x samples.
@@ -116,6 +122,23 @@ impl<T: Real> LabelledImages<T> {
     #[must_use]
     pub fn classes(&self) -> usize {
         self.classes
+    }
+
+    /// The arrangement of an image's pixels: a list of them, unless the file or
+    /// [`LabelledImages::shaped`] says more.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The same, the pixels of a row taken as an image in `shape`.
+    ///
+    /// # Errors
+    /// [`Error::Size`] where `shape` has another number of values than an image has pixels.
+    pub fn shaped(mut self, shape: Shape) -> Result<Self> {
+        size("shape", "values", shape.len(), self.images.nrows())?;
+        self.shape = shape;
+        Ok(self)
     }
 
     /// The same with every pixel multiplied by `factor`: pixels from 0 to 1 train best.
@@ -152,6 +175,7 @@ impl<T: Real> LabelledImages<T> {
             images: self.images.select_columns(samples),
             labels: samples.iter().map(|&sample| self.labels[sample]).collect(),
             classes: self.classes,
+            shape: self.shape,
         }
     }
 }

@@ -3,7 +3,9 @@
 use linalg::{DMatrixView, DMatrixViewMut, Real, Threads, gemm, transpose};
 use rand::Rng;
 
-use crate::{Backward, Block, Forward, Initializer, Layer, Linear, Result, Shape, View};
+use crate::{
+    Backward, Block, Forward, Initializer, Layer, Linear, Result, Shape, Tensor, TensorOf, View,
+};
 
 /// Every output is a weighted sum of all inputs plus a bias: Y = W·X + b, a column per sample.
 ///
@@ -57,6 +59,24 @@ impl<T: Real> Layer<T> for Dense {
         vec![
             Block { name: "weight", rows: self.outputs, columns: self.inputs },
             Block { name: "bias", rows: self.outputs, columns: 1 },
+        ]
+    }
+
+    /// PyTorch flattens an image channel by channel; here the channel runs fastest.
+    fn tensors(&self) -> Vec<Tensor> {
+        let Shape { channels, width, height } = self.input;
+        let (outputs, inputs) = (self.outputs, self.inputs);
+        let of = TensorOf::Parameters;
+        let walk = vec![
+            (outputs, 1),
+            (channels, outputs),
+            (height, outputs * channels * width),
+            (width, outputs * channels),
+        ];
+        let bias = vec![(outputs, 1)];
+        vec![
+            Tensor { name: "weight", of, shape: vec![outputs, inputs], start: 0, walk },
+            Tensor { name: "bias", of, shape: vec![outputs], start: outputs * inputs, walk: bias },
         ]
     }
 

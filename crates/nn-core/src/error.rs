@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::Shape;
+use crate::{IdxFile, IdxProblem, Shape};
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -147,6 +147,72 @@ pub enum Error {
         text: String,
         /// Classes, numbered from 0; at least one.
         classes: usize,
+    },
+    /// An IDX file that cannot be used.
+    #[error("{file}, byte {offset}: {problem}")]
+    Idx {
+        /// Which of the two files.
+        file: IdxFile,
+        /// Where in it, counted after unpacking.
+        offset: u64,
+        /// What is wrong there.
+        problem: IdxProblem,
+    },
+    /// A file that cannot be written.
+    #[error("cannot write {}: {kind}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        kind: std::io::ErrorKind,
+    },
+    /// Contents that are no safetensors file.
+    #[error("not a safetensors file: {problem}")]
+    SafeTensors {
+        /// What the reader says.
+        problem: String,
+    },
+    /// A tensor that the network needs and the file lacks.
+    #[error("the file has no tensor {name:?}")]
+    MissingTensor {
+        /// Its name.
+        name: String,
+    },
+    /// A tensor in the file that the network has no place for.
+    #[error("the file has a tensor {name:?}, for which the network has no place")]
+    UnexpectedTensor {
+        /// Its name.
+        name: String,
+    },
+    /// A tensor of another shape than the network's.
+    #[error("tensor {name:?} has the shape {found:?}, expected {expected:?}")]
+    TensorShape {
+        /// Its name.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The network's.
+        expected: Vec<usize>,
+    },
+    /// A tensor of numbers that are not floating point.
+    #[error("tensor {name:?} holds {found}, expected F16, BF16, F32 or F64")]
+    TensorType {
+        /// Its name.
+        name: String,
+        /// The type of its numbers.
+        found: String,
+    },
+    /// A NaN or an infinity in a tensor, or a number too large for the network's precision.
+    #[error(
+        "entry {index} of tensor {name:?} is {value}, which is not finite in the network's precision"
+    )]
+    TensorNotFinite {
+        /// Its name.
+        name: String,
+        /// The entry's index, in the file's order.
+        index: usize,
+        /// The entry.
+        value: f64,
     },
     /// A matrix product of shapes that do not fit: a layer of the caller's own that wrote to a
     /// matrix of the wrong size.

@@ -100,6 +100,14 @@ pub trait Layer<T: Real>: Any + Debug + Send + Sync {
     /// Writes starting values into `state`.
     fn initialize_state(&self, _state: &mut [T]) {}
 
+    /// The arrays in which files keep the layer's parameters and state, as PyTorch's module of the
+    /// same kind names and arranges them. By default each block is one, its rows slowest.
+    fn tensors(&self) -> Vec<Tensor> {
+        let (parameters, state) = (self.blocks(), self.state_blocks());
+        let parameters = Tensor::of_blocks(TensorOf::Parameters, &parameters);
+        parameters.chain(Tensor::of_blocks(TensorOf::State, &state)).collect()
+    }
+
     /// Learns from a forward pass in [`Mode::Training`], of which `record` is what was written.
     fn update_state(&self, _record: &[T], _state: &mut [T]) {}
 
@@ -171,6 +179,62 @@ impl Block {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// Where the numbers of an array in a file lie among those of a layer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tensor {
+    /// Its name within the layer, as in `weight`.
+    pub name: &'static str,
+    /// Which numbers it holds.
+    pub of: TensorOf,
+    /// Its shape in the file, the slowest dimension first.
+    pub shape: Vec<usize>,
+    /// The place of its first number among the layer's.
+    pub start: usize,
+    /// How to walk through it in the file's order, the slowest index first: the length of each index
+    /// and the places to go for one step of it. The lengths multiply to as many numbers as the shape
+    /// has.
+    pub walk: Vec<(usize, usize)>,
+}
+
+/// Which of a layer's numbers a [`Tensor`] holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TensorOf {
+    /// Parameters.
+    Parameters,
+    /// State.
+    State,
+}
+
+impl Tensor {
+    /// A matrix for each block, a vector for each block of one column.
+    fn of_blocks(of: TensorOf, blocks: &[Block]) -> impl Iterator<Item = Self> {
+        blocks.iter().scan(0, move |next, &Block { name, rows, columns }| {
+            let start = *next;
+            *next += rows * columns;
+            Some(match columns {
+                1 => Self { name, of, shape: vec![rows], start, walk: vec![(rows, 1)] },
+                _ => {
+                    let walk = vec![(rows, 1), (columns, rows)];
+                    Self { name, of, shape: vec![rows, columns], start, walk }
+                }
+            })
+        })
+    }
+
+    /// The place of each of its numbers among the layer's, in the file's order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
+        let count: usize = self.walk.iter().map(|&(len, _)| len).product();
+        (0..count).map(|mut index| {
+            let steps = self.walk.iter().rev().map(|&(len, stride)| {
+                let at = index % len;
+                index /= len;
+                at * stride
+            });
+            self.start + steps.sum::<usize>()
+        })
     }
 }
 

@@ -111,6 +111,12 @@ impl<T: Real> Network<T> {
         &self.chain.parameters
     }
 
+    /// Where the state of each layer lies in [`Network::state`], first layer to last.
+    #[must_use]
+    pub fn state_ranges(&self) -> &[Range<usize>] {
+        &self.chain.state
+    }
+
     /// What the layers have measured in training, as the running means of a batch normalization,
     /// one after the other. Empty for most networks.
     #[must_use]
