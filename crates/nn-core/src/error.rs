@@ -102,6 +102,12 @@ pub enum Error {
     /// A backward pass without the forward pass of the same network before it.
     #[error("the trace holds no forward pass of this network; call `forward` first")]
     NoForward,
+    /// A layer without filters.
+    #[error("layer {layer} has no filters: the network has no such layer, or it has no weights")]
+    NoFilters {
+        /// Its index.
+        layer: usize,
+    },
     /// A file that cannot be opened.
     #[error("cannot open {}: {kind}", path.display())]
     Open {

@@ -123,6 +123,7 @@ mod data;
 mod dense;
 mod error;
 mod files;
+mod filters;
 mod gradient_check;
 mod init;
 mod layer;
@@ -141,6 +142,9 @@ pub use builder::NetworkBuilder;
 pub use data::{Header, IdxFile, IdxProblem, LabelledImages, error_rate};
 pub use dense::Dense;
 pub use error::{Error, Result};
+pub use filters::{
+    Importance, Matching, Similarity, Tuning, edge_energy, filter_importance, match_filters, tuning,
+};
 pub use gradient_check::{BlockReport, GradientReport, gradient_check};
 pub use init::Initializer;
 pub use layer::{Backward, Block, Forward, Layer, Linear, Memory, Mode, Tensor, TensorOf, View};
