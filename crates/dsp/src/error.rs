@@ -79,6 +79,35 @@ pub enum Error {
         /// Highest.
         high_hz: f64,
     },
+    /// More sources than the data can tell apart, or none.
+    #[error(
+        "{sources} sources cannot be told apart here, expected 1 to {limit}: fewer than a subarray's \
+         length, and no more than the subarrays (twice as many forward-backward)"
+    )]
+    Sources {
+        /// Sources asked for.
+        sources: usize,
+        /// The most there may be.
+        limit: usize,
+    },
+    /// Samples that are all zero.
+    #[error("{argument} holds nothing but zeros")]
+    NoSignal {
+        /// The argument's name.
+        argument: &'static str,
+    },
+    /// A pulse whose band covers too few bins of the trace's transform.
+    #[error(
+        "the pulse's band holds {bins} bins of the trace's transform, and 4 are needed: a longer trace \
+         or a wider band has more"
+    )]
+    NoBand {
+        /// Bins in the band.
+        bins: usize,
+    },
+    /// A matrix that could not be decomposed.
+    #[error(transparent)]
+    Linalg(#[from] linalg::Error),
     /// A file that cannot be opened.
     #[error("cannot open {}: {source}", path.display())]
     Open {

@@ -80,6 +80,7 @@ mod fixture;
 pub mod peaks;
 pub mod pitch;
 pub mod spectrum;
+pub mod subspace;
 #[cfg(feature = "wav")]
 pub mod wav;
 pub mod window;

@@ -1,0 +1,370 @@
+//! Maximum likelihood on the data themselves: variable projection, and the Cramér-Rao bound.
+
+use linalg::{Cholesky, Complex, DMatrix, Qr, condition_number};
+
+use super::Refinement;
+use crate::{Error, Result};
+
+/// What the amplitudes may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amplitudes {
+    /// Any complex number, one per snapshot: tones, directions.
+    Complex,
+    /// Real: echoes of a known pulse in a real signal.
+    Real,
+}
+
+/// Data of the form y_k = s_k·∑ᵢ aᵢ·e^(jkωᵢ) + white noise.
+#[derive(Debug, Clone)]
+pub(super) struct Model<'a> {
+    /// y, samples x snapshots.
+    pub(super) data: &'a DMatrix<Complex<f64>>,
+    /// s; ones where empty.
+    pub(super) pulse: &'a [Complex<f64>],
+    /// k of the first sample.
+    pub(super) first: usize,
+    pub(super) amplitudes: Amplitudes,
+}
+
+/// The best parameters near a start.
+#[derive(Debug, Clone)]
+pub(super) struct Fit {
+    /// ω.
+    pub(super) angles: Vec<f64>,
+    /// a, sources x snapshots.
+    pub(super) amplitudes: DMatrix<Complex<f64>>,
+    /// ‖y − model‖².
+    pub(super) residual: f64,
+    /// The variance of the noise in the real and in the imaginary part of each sample, unbiased.
+    pub(super) noise_variance: f64,
+    /// The Cramér-Rao bound on the covariance of the angles at that noise; `None` where the angles
+    /// cannot be told apart at all.
+    pub(super) bound: Option<DMatrix<f64>>,
+    /// The condition number of the steering matrix.
+    pub(super) condition: f64,
+    pub(super) iterations: usize,
+}
+
+impl Model<'_> {
+    /// Improves `start` by Levenberg and Marquardt's method on the residual left after the best
+    /// amplitudes, with Kaufman's Jacobian.
+    ///
+    /// # References
+    /// G. Golub and V. Pereyra, "Separable nonlinear least squares: the variable projection method",
+    /// Inverse Problems 19, 2003.
+    pub(super) fn fit(&self, start: &[f64], refinement: Refinement) -> Result<Fit> {
+        let mut angles = start.to_vec();
+        let mut here = self.project(&angles)?;
+        let mut damping = 1e-3;
+        let mut iterations = 0;
+        let most = if refinement == Refinement::None { 0 } else { 100 };
+        while iterations < most {
+            iterations += 1;
+            let (gram, downhill) = here.normal_equations();
+            let mut improved = false;
+            while damping < 1e12 {
+                let step = damped_step(&gram, &downhill, damping);
+                let next: Option<Vec<f64>> =
+                    step.map(|step| angles.iter().zip(&step).map(|(angle, d)| angle + d).collect());
+                let tried = next.as_ref().map(|next| self.project(next));
+                if let (Some(next), Some(Ok(tried))) = (next, tried)
+                    && tried.residual < here.residual
+                {
+                    let gain = (here.residual - tried.residual) / here.residual;
+                    (angles, here) = (next, tried);
+                    damping = (damping / 10.0).max(1e-12);
+                    improved = gain > 1e-14;
+                    break;
+                }
+                damping *= 10.0;
+            }
+            if !improved {
+                break;
+            }
+        }
+        self.finish(angles, &here, iterations)
+    }
+
+    fn finish(&self, angles: Vec<f64>, here: &Projection, iterations: usize) -> Result<Fit> {
+        let (samples, snapshots) = self.data.shape();
+        let (real, sources) = (here.steering.ncols(), angles.len());
+        let free = (2 * samples * snapshots).saturating_sub(real * snapshots + sources);
+        let noise_variance = if free > 0 { here.residual / free as f64 } else { 0.0 };
+        let (gram, _) = here.normal_equations();
+        let identity = DMatrix::identity(sources, sources);
+        let bound = Cholesky::new(gram)
+            .and_then(|cholesky| cholesky.solve_many(&identity))
+            .ok()
+            .map(|inverse| inverse.scale(noise_variance));
+        let amplitudes =
+            DMatrix::from_fn(sources, snapshots, |source, snapshot| match self.amplitudes {
+                Amplitudes::Real => here.amplitudes[(source, snapshot)].into(),
+                Amplitudes::Complex => Complex::new(
+                    here.amplitudes[(source, snapshot)],
+                    here.amplitudes[(sources + source, snapshot)],
+                ),
+            });
+        let condition = condition_number(&here.steering)?;
+        let residual = here.residual;
+        Ok(Fit { angles, amplitudes, residual, noise_variance, bound, condition, iterations })
+    }
+
+    /// The best amplitudes for the given angles, and what they leave.
+    ///
+    /// Everything is stacked, real parts over imaginary parts; a complex amplitude is two real ones.
+    fn project(&self, angles: &[f64]) -> Result<Projection> {
+        let (samples, snapshots) = self.data.shape();
+        let sources = angles.len();
+        let columns = match self.amplitudes {
+            Amplitudes::Real => sources,
+            Amplitudes::Complex => 2 * sources,
+        };
+        let mut steering = DMatrix::zeros(2 * samples, columns);
+        for (source, &angle) in angles.iter().enumerate() {
+            for k in 0..samples {
+                let h = self.response(k, angle);
+                steering[(k, source)] = h.re;
+                steering[(samples + k, source)] = h.im;
+                if self.amplitudes == Amplitudes::Complex {
+                    steering[(k, sources + source)] = -h.im;
+                    steering[(samples + k, sources + source)] = h.re;
+                }
+            }
+        }
+        let data = DMatrix::from_fn(2 * samples, snapshots, |row, snapshot| {
+            let y = self.data[(row % samples, snapshot)];
+            if row < samples { y.re } else { y.im }
+        });
+        let qr = Qr::new(steering.clone())?;
+        let (amplitudes, residuals) = solve(&qr, columns, &data)?;
+        // The derivative by ω of the model at these amplitudes, less what amplitudes could undo.
+        let mut slopes = Vec::with_capacity(sources);
+        for (source, &angle) in angles.iter().enumerate() {
+            let mut slope = DMatrix::zeros(2 * samples, snapshots);
+            for k in 0..samples {
+                let dh = self.response(k, angle) * Complex::new(0.0, (self.first + k) as f64);
+                for snapshot in 0..snapshots {
+                    let a = match self.amplitudes {
+                        Amplitudes::Real => amplitudes[(source, snapshot)].into(),
+                        Amplitudes::Complex => Complex::new(
+                            amplitudes[(source, snapshot)],
+                            amplitudes[(sources + source, snapshot)],
+                        ),
+                    };
+                    let change: Complex<f64> = dh * a;
+                    slope[(k, snapshot)] = change.re;
+                    slope[(samples + k, snapshot)] = change.im;
+                }
+            }
+            slopes.push(solve(&qr, columns, &slope)?.1);
+        }
+        let residual = residuals.norm_squared();
+        Ok(Projection { steering, amplitudes, residuals, residual, slopes })
+    }
+
+    /// h_k(ω) = s_k·e^(jkω).
+    fn response(&self, k: usize, angle: f64) -> Complex<f64> {
+        // The product of k and ω is reduced first: sin and cos of large numbers are slow.
+        let turn = Complex::from_polar(1.0, (self.first + k) as f64 * angle);
+        self.pulse.get(k).map_or(turn, |s| s * turn)
+    }
+
+    /// Starting angles by exhaustive search of `grid`: pairs together, further ones one at a time,
+    /// then each again with the others held, until none moves.
+    pub(super) fn search(&self, sources: usize, grid: &[f64]) -> Vec<f64> {
+        let search = Search::new(self, grid);
+        let mut chosen = match sources {
+            0 => Vec::new(),
+            1 => vec![search.best_among(&[])],
+            _ => search.best_pair(),
+        };
+        while chosen.len() < sources {
+            chosen.push(search.best_among(&chosen));
+        }
+        for _ in 0..10 {
+            let mut moved = false;
+            for place in 0..chosen.len() {
+                let others: Vec<usize> = chosen
+                    .iter()
+                    .enumerate()
+                    .filter(|&(i, _)| i != place)
+                    .map(|(_, &g)| g)
+                    .collect();
+                let best = search.best_among(&others);
+                moved |= best != chosen[place];
+                chosen[place] = best;
+            }
+            if !moved {
+                break;
+            }
+        }
+        chosen.into_iter().map(|index| grid[index]).collect()
+    }
+}
+
+/// x with A·x ≈ b by least squares, column by column, and b − A·x.
+fn solve(qr: &Qr<f64>, columns: usize, b: &DMatrix<f64>) -> Result<(DMatrix<f64>, DMatrix<f64>)> {
+    let mut rotated = b.clone();
+    qr.apply_q_adjoint(&mut rotated)?;
+    let r = qr.r();
+    let mut x = rotated.rows(0, columns).into_owned();
+    for mut column in x.column_iter_mut() {
+        for i in (0..columns).rev() {
+            let known: f64 = (i + 1..columns).map(|j| r[(i, j)] * column[j]).sum();
+            // A column that is a combination of the others adds nothing: its amplitude is 0.
+            let pivot = r[(i, i)];
+            column[i] = if pivot == 0.0 { 0.0 } else { (column[i] - known) / pivot };
+        }
+    }
+    rotated.rows_mut(0, columns).fill(0.0);
+    qr.apply_q(&mut rotated)?;
+    Ok((x, rotated))
+}
+
+/// The model at given angles.
+struct Projection {
+    /// A, stacked.
+    steering: DMatrix<f64>,
+    /// Real amplitudes, or the real parts over the imaginary parts.
+    amplitudes: DMatrix<f64>,
+    /// y − A·a, stacked.
+    residuals: DMatrix<f64>,
+    /// Its squared norm.
+    residual: f64,
+    /// For each source the projected derivative of the model by its angle.
+    slopes: Vec<DMatrix<f64>>,
+}
+
+impl Projection {
+    /// JᵀJ and Jᵀr, with J the derivative of the model.
+    fn normal_equations(&self) -> (DMatrix<f64>, Vec<f64>) {
+        let n = self.slopes.len();
+        let gram = DMatrix::from_fn(n, n, |i, j| self.slopes[i].dot(&self.slopes[j]));
+        let downhill = self.slopes.iter().map(|slope| slope.dot(&self.residuals)).collect();
+        (gram, downhill)
+    }
+}
+
+/// (G + damping·diag G)⁻¹·d; `None` where that is not positive definite.
+fn damped_step(gram: &DMatrix<f64>, downhill: &[f64], damping: f64) -> Option<Vec<f64>> {
+    let mut damped = gram.clone();
+    for i in 0..downhill.len() {
+        damped[(i, i)] *= 1.0 + damping;
+    }
+    let b = linalg::DVector::from_column_slice(downhill);
+    Cholesky::new(damped)
+        .and_then(|cholesky| cholesky.solve(&b))
+        .ok()
+        .map(|x| x.as_slice().to_vec())
+}
+
+/// The power that sets of grid angles explain, from inner products computed once.
+struct Search {
+    /// ⟨h_g, y⟩ for each angle and snapshot: real, or complex.
+    along: Vec<Vec<Complex<f64>>>,
+    /// ⟨h₀, h_d⟩ for a difference of d places.
+    overlap: Vec<Complex<f64>>,
+    /// ⟨h, h⟩.
+    power: f64,
+}
+
+impl Search {
+    fn new(model: &Model<'_>, grid: &[f64]) -> Self {
+        let real = model.amplitudes == Amplitudes::Real;
+        let keep = |z: Complex<f64>| if real { z.re.into() } else { z };
+        let samples = model.data.nrows();
+        let along = grid
+            .iter()
+            .map(|&angle| {
+                let h: Vec<_> = (0..samples).map(|k| model.response(k, angle).conj()).collect();
+                let column = |y: &[Complex<f64>]| keep(h.iter().zip(y).map(|(h, y)| h * y).sum());
+                model.data.as_slice().chunks_exact(samples).map(column).collect()
+            })
+            .collect();
+        let weights: Vec<f64> = (0..samples).map(|k| model.response(k, 0.0).norm_sqr()).collect();
+        let overlap = grid
+            .iter()
+            .map(|&angle| {
+                let turn = angle - grid[0];
+                let terms = weights.iter().enumerate();
+                keep(
+                    terms
+                        .map(|(k, w)| Complex::from_polar(*w, (model.first + k) as f64 * turn))
+                        .sum(),
+                )
+            })
+            .collect();
+        Self { along, overlap, power: weights.iter().sum() }
+    }
+
+    /// ⟨h_i, h_j⟩.
+    fn between(&self, i: usize, j: usize) -> Complex<f64> {
+        if j >= i { self.overlap[j - i] } else { self.overlap[i - j].conj() }
+    }
+
+    /// ∑ bᴴ·C⁻¹·b over the snapshots, for two angles in closed form; angles that coincide explain
+    /// what one of them does.
+    fn pair(&self, i: usize, j: usize) -> f64 {
+        let c = self.between(i, j);
+        let determinant = self.power * self.power - c.norm_sqr();
+        if determinant <= 1e-9 * self.power * self.power {
+            return 0.0;
+        }
+        let snapshots = self.along[i].iter().zip(&self.along[j]);
+        let sum: f64 = snapshots
+            .map(|(a, b)| self.power * (a.norm_sqr() + b.norm_sqr()) - 2.0 * (a.conj() * c * b).re)
+            .sum();
+        sum / determinant
+    }
+
+    fn best_pair(&self) -> Vec<usize> {
+        let mut best = (f64::NEG_INFINITY, 0, 0);
+        for i in 0..self.along.len() {
+            for j in i + 1..self.along.len() {
+                let explained = self.pair(i, j);
+                if explained > best.0 {
+                    best = (explained, i, j);
+                }
+            }
+        }
+        vec![best.1, best.2]
+    }
+
+    /// The angle that explains the most beside `others`.
+    fn best_among(&self, others: &[usize]) -> usize {
+        let score = |index: usize| match *others {
+            [] => self.along[index].iter().map(Complex::norm_sqr).sum::<f64>() / self.power,
+            [other] => self.pair(other, index),
+            _ => self.set(others, index),
+        };
+        (0..self.along.len()).max_by(|&a, &b| score(a).total_cmp(&score(b))).unwrap_or(0)
+    }
+
+    /// As [`Search::pair`] for more of them.
+    fn set(&self, others: &[usize], index: usize) -> f64 {
+        if others.contains(&index) {
+            return 0.0;
+        }
+        let chosen: Vec<usize> = others.iter().copied().chain([index]).collect();
+        let n = chosen.len();
+        let gram = DMatrix::from_fn(n, n, |i, j| self.between(chosen[i], chosen[j]));
+        let snapshots = self.along[index].len();
+        let b = DMatrix::from_fn(n, snapshots, |i, s| self.along[chosen[i]][s]);
+        let solved = Cholesky::new(gram).and_then(|cholesky| cholesky.solve_many(&b));
+        solved.map_or(0.0, |x| b.iter().zip(x.iter()).map(|(b, x)| (b.conj() * x).re).sum())
+    }
+}
+
+/// Refuses more parameters than there are numbers.
+pub(super) fn check_size(model: &Model<'_>, sources: usize) -> Result<()> {
+    let per_source = match model.amplitudes {
+        Amplitudes::Real => 1,
+        Amplitudes::Complex => 2,
+    };
+    let (samples, snapshots) = model.data.shape();
+    let limit = 2 * samples * snapshots / (per_source * snapshots + 1);
+    if sources == 0 || sources >= limit.min(samples) {
+        return Err(Error::Sources { sources, limit: limit.min(samples).saturating_sub(1) });
+    }
+    Ok(())
+}

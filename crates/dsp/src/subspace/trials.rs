@@ -1,0 +1,208 @@
+//! Many noisy trials against the Cramér-Rao bound, which is computed here in the time domain from
+//! closed forms, by none of the code that it judges.
+
+use std::f64::consts::{PI, TAU};
+
+use linalg::{Cholesky, Complex, DMatrix};
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
+use super::*;
+
+/// A standard normal number (Box and Muller).
+fn normal(rng: &mut Xoshiro256PlusPlus) -> f64 {
+    let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
+    radius * (TAU * rng.random::<f64>()).cos()
+}
+
+const FC: f64 = 1.5e9;
+const DT: f64 = 25e-12;
+const HALF: usize = 80;
+
+/// A Ricker pulse about t = 0, and its derivative.
+fn pulse_at(t: f64) -> (f64, f64) {
+    let w = (PI * FC).powi(2);
+    let (u, e) = (w * t * t, (-w * t * t).exp());
+    ((1.0 - 2.0 * u) * e, -2.0 * w * t * (3.0 - 2.0 * u) * e)
+}
+
+struct Echoes {
+    delays: [f64; 2],
+    amplitudes: [f64; 2],
+    sigma: f64,
+}
+
+impl Echoes {
+    fn trace(&self, rng: &mut Xoshiro256PlusPlus) -> Vec<f64> {
+        (0..1024)
+            .map(|k| {
+                let clean: f64 = self
+                    .delays
+                    .iter()
+                    .zip(self.amplitudes)
+                    .map(|(delay, a)| a * pulse_at((k as f64 - HALF as f64) * DT - delay).0)
+                    .sum();
+                clean + self.sigma * normal(rng)
+            })
+            .collect()
+    }
+
+    /// Bounds on the standard deviations of the delays.
+    fn bounds(&self) -> [f64; 2] {
+        let d = DMatrix::from_fn(1024, 4, |k, column| {
+            let (source, of_amplitude) = (column % 2, column / 2 == 1);
+            let t = (k as f64 - HALF as f64) * DT - self.delays[source];
+            let (s, slope) = pulse_at(t);
+            // Delays in units of 1/FC, so that the matrix is balanced.
+            if of_amplitude { s } else { -self.amplitudes[source] * slope / FC }
+        });
+        let inverse = Cholesky::new(d.transpose() * &d)
+            .and_then(|cholesky| cholesky.solve_many(&DMatrix::identity(4, 4)))
+            .unwrap();
+        [0, 1].map(|i| self.sigma * inverse[(i, i)].sqrt() / FC)
+    }
+}
+
+/// RMSE over bound of both delays, mean over bound of the stated bounds, and failures.
+fn run(options: &DelayOptions, separation: f64, snr_db: f64, trials: u64) -> ([f64; 2], f64, u64) {
+    let pulse = ricker(FC, DT, 2 * HALF + 1).unwrap();
+    let (mut squares, mut stated, mut failures) = ([0.0; 2], 0.0, 0);
+    for trial in 0..trials {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1000 + trial);
+        let first = 6e-9 + DT * rng.random::<f64>();
+        let echoes = Echoes {
+            delays: [first, first + separation],
+            amplitudes: [1.0, 0.7],
+            sigma: 10_f64.powf(-snr_db / 20.0),
+        };
+        let bounds = echoes.bounds();
+        let trace = echoes.trace(&mut rng);
+        let estimate = delays(&trace, &pulse, DT, options).unwrap();
+        let found: Vec<f64> = estimate.sources.iter().map(|source| source.value).collect();
+        if found.len() < 2 || found.iter().zip(echoes.delays).any(|(f, d)| (f - d).abs() > 0.5e-9) {
+            failures += 1;
+        }
+        for i in 0..2 {
+            let off = found.get(i).map_or(1e-9, |found| found - echoes.delays[i]);
+            squares[i] += (off / bounds[i]).powi(2) / trials as f64;
+        }
+        stated += estimate.sources.first().and_then(|s| s.bound).unwrap_or(f64::NAN) / bounds[0];
+    }
+    (squares.map(f64::sqrt), stated / trials as f64, failures)
+}
+
+#[test]
+#[ignore = "minutes; prints the table of the module's accuracy"]
+fn table_of_overlapping_echoes() {
+    let refined = DelayOptions::default().sources(Sources::Known(2));
+    let plain = |estimator| refined.clone().estimator(estimator).refinement(Refinement::None);
+    let kinds: [(&str, DelayOptions, u64); 4] = [
+        ("refined", refined.clone(), 500),
+        ("root-MUSIC", plain(Estimator::Roots(Method::Music)), 200),
+        ("ESPRIT", plain(Estimator::Esprit(Solution::LeastSquares)), 200),
+        ("MUSIC", plain(Estimator::Minima(Method::Music, 8192)), 200),
+    ];
+    for separation in [0.2e-9, 0.3e-9, 0.45e-9] {
+        for snr in [10.0, 15.0, 20.0, 30.0, 40.0] {
+            for (name, options, trials) in &kinds {
+                let (ratio, stated, failures) = run(options, separation, snr, *trials);
+                println!(
+                    "{:.2} ns {snr} dB {name:10} {:7.3} {:7.3} stated {stated:.3} failed {failures}/{trials}",
+                    separation * 1e9,
+                    ratio[0],
+                    ratio[1]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "a minute; prints how often the number of echoes is right"]
+fn table_of_counts() {
+    let pulse = ricker(FC, DT, 2 * HALF + 1).unwrap();
+    for separation in [0.2e-9, 0.3e-9, 0.45e-9] {
+        for snr in [10.0, 20.0, 30.0, 40.0] {
+            let mut right = [0; 3];
+            let trials = 300;
+            for trial in 0..trials {
+                let mut rng = Xoshiro256PlusPlus::seed_from_u64(trial);
+                let first = 6e-9 + DT * rng.random::<f64>();
+                let echoes = Echoes {
+                    delays: [first, first + separation],
+                    amplitudes: [1.0, 0.7],
+                    sigma: 10_f64.powf(-snr / 20.0),
+                };
+                let options = DelayOptions::default().sources(Sources::Known(1));
+                let estimate = delays(&echoes.trace(&mut rng), &pulse, DT, &options).unwrap();
+                let count = &estimate.count;
+                for (right, n) in
+                    right.iter_mut().zip([count.by_mdl(), count.by_aic(), count.by_gap()])
+                {
+                    *right += u32::from(n == 2);
+                }
+            }
+            println!("{:.2} ns {snr} dB: MDL, AIC, gap right {right:?}/{trials}", separation * 1e9);
+        }
+    }
+}
+
+#[test]
+#[ignore = "a minute; prints ESPRIT's accuracy on tones"]
+fn table_of_tones() {
+    let n = 64;
+    for separation in [0.6, 1.0, 2.0] {
+        for snr_db in [10.0, 20.0, 40.0] {
+            let sigma = 10_f64.powf(-snr_db / 20.0);
+            let trials = 1000;
+            let mut squares = [[0.0; 2]; 2];
+            let mut bound = [0.0; 2];
+            for trial in 0..trials {
+                let mut rng = Xoshiro256PlusPlus::seed_from_u64(trial);
+                let angles = [0.5, 0.5 + TAU * separation / n as f64];
+                let phases = [TAU * rng.random::<f64>(), TAU * rng.random::<f64>()];
+                let x = DMatrix::from_fn(n, 1, |k, _| {
+                    let tone =
+                        |i: usize| Complex::from_polar(1.0, angles[i] * k as f64 + phases[i]);
+                    let part = std::f64::consts::FRAC_1_SQRT_2 * sigma;
+                    tone(0)
+                        + tone(1)
+                        + Complex::new(part * normal(&mut rng), part * normal(&mut rng))
+                });
+                // The bound from the Fisher matrix over (ω₁, ω₂, re, im, re, im).
+                let d = DMatrix::from_fn(2 * n, 6, |row, column| {
+                    let (k, i) = ((row % n) as f64, column % 2);
+                    let tone = Complex::from_polar(1.0, angles[i] * k + phases[i]);
+                    let by = match column / 2 {
+                        0 => tone * Complex::new(0.0, k),
+                        1 => Complex::from_polar(1.0, angles[i] * k),
+                        _ => Complex::from_polar(1.0, angles[i] * k) * Complex::new(0.0, 1.0),
+                    };
+                    if row < n { by.re } else { by.im }
+                });
+                let inverse = Cholesky::new(d.transpose() * &d)
+                    .and_then(|c| c.solve_many(&DMatrix::identity(6, 6)))
+                    .unwrap();
+                let sd = [0, 1].map(|i| sigma * (inverse[(i, i)] / 2.0).sqrt());
+                let smoothing = Smoothing::ForwardBackward { length: 43 };
+                let subspace = Subspace::new(&Covariance::new(&x, smoothing).unwrap()).unwrap();
+                let mut found = esprit(&subspace, 2, Solution::LeastSquares).unwrap();
+                found.sort_by(f64::total_cmp);
+                let options = Options::default().sources(Sources::Known(2));
+                let refined = sources(&x, Axis::frequency(TAU).unwrap(), &options).unwrap();
+                for i in 0..2 {
+                    squares[0][i] += ((found[i] - angles[i]) / sd[i]).powi(2) / trials as f64;
+                    let value = refined.sources[i].value;
+                    squares[1][i] += ((value - angles[i]) / sd[i]).powi(2) / trials as f64;
+                    bound[i] +=
+                        refined.sources[i].bound.unwrap_or(f64::NAN) / sd[i] / trials as f64;
+                }
+            }
+            println!(
+                "{separation}/N {snr_db} dB: ESPRIT {:.3?}, refined {:.3?}, stated bound {bound:.3?}",
+                squares[0].map(f64::sqrt),
+                squares[1].map(f64::sqrt)
+            );
+        }
+    }
+}
