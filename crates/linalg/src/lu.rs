@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use crate::columns::{add, dispatch, scale};
 use crate::condition::inverse_norm;
 use crate::door::{finite, power_of_two_near, square};
+use crate::gemm;
 use crate::operator::check_shape;
+use crate::parallel::over_columns;
 use crate::precision::{im, re, size};
 use crate::triangular::{Triangle, eliminate, solve, subtract_product, take_columns};
 use crate::{DMatrix, DMatrixViewMut, DVector, Error, Result, Scalar, Threads};
@@ -13,6 +15,8 @@ use pulp::{Simd, WithSimd};
 
 /// Panels up to this width are factored column by column.
 const SMALL: usize = 16;
+/// Multiplications that take the time of exchanging two numbers.
+const EXCHANGE: usize = 32;
 
 /// The factorisation P·A = L·U of a square n × n matrix, by elimination with partial pivoting:
 /// factor once, solve many.
@@ -234,16 +238,16 @@ impl<T: Scalar> Lu<T> {
             b.swap_rows(i, pivot);
         }
         let lu = self.factors.as_view();
-        solve(Triangle::UnitLower, lu, &mut b.as_view_mut(), self.threads);
-        solve(Triangle::Upper, lu, &mut b.as_view_mut(), self.threads);
+        solve(Triangle::UnitLower, lu, b.as_view_mut(), self.threads);
+        solve(Triangle::Upper, lu, b.as_view_mut(), self.threads);
     }
 
     /// B ← A⁻ᴴ·B, whatever B holds.
     fn divide_adjoint(&self, b: &mut DMatrix<T>) {
         self.unscale(b, false);
         let lu = self.factors.as_view();
-        solve(Triangle::UpperAdjoint, lu, &mut b.as_view_mut(), self.threads);
-        solve(Triangle::UnitLowerAdjoint, lu, &mut b.as_view_mut(), self.threads);
+        solve(Triangle::UpperAdjoint, lu, b.as_view_mut(), self.threads);
+        solve(Triangle::UnitLowerAdjoint, lu, b.as_view_mut(), self.threads);
         for (i, &pivot) in self.pivots.iter().enumerate().rev() {
             b.swap_rows(i, pivot);
         }
@@ -396,25 +400,29 @@ fn factor<T: Scalar>(
     let (mut left, mut right) = a.columns_range_pair_mut(..half, half..);
     let (first, second) = pivots.split_at_mut(half);
     factor(&mut left, first, threads)?;
-    exchange(&mut right, first);
+    exchange(right.as_view_mut(), first, threads);
     let (mut above, mut below) = right.rows_range_pair_mut(..half, half..);
-    solve(Triangle::UnitLower, left.rows(0, half), &mut above, threads);
+    solve(Triangle::UnitLower, left.rows(0, half), above.as_view_mut(), threads);
     let multipliers = left.rows_range(half..);
     subtract_product(multipliers, above.as_view(), below.as_view_mut(), threads);
     factor(&mut below, second, threads).map_err(|pivot| half + pivot)?;
-    exchange(&mut left.rows_range_mut(half..), second);
+    exchange(left.rows_range_mut(half..), second, threads);
     second.iter_mut().for_each(|pivot| *pivot += half);
     Ok(())
 }
 
 /// Exchanges row i with row `pivots[i]`, for each i in turn.
-fn exchange<T: Scalar>(a: &mut DMatrixViewMut<'_, T>, pivots: &[usize]) {
-    for column in a.column_iter_mut() {
-        let entries = column.data.into_slice_mut();
-        for (i, &pivot) in pivots.iter().enumerate() {
-            entries.swap(i, pivot);
+fn exchange<T: Scalar>(a: DMatrixViewMut<'_, T>, pivots: &[usize], threads: Threads) {
+    let columns = a.ncols();
+    let pieces = gemm::pieces((columns * pivots.len()).saturating_mul(EXCHANGE), threads).min(columns);
+    over_columns(a, pieces, &|mut a| {
+        for column in a.column_iter_mut() {
+            let entries = column.data.into_slice_mut();
+            for (i, &pivot) in pivots.iter().enumerate() {
+                entries.swap(i, pivot);
+            }
         }
-    }
+    });
 }
 
 /// [`factor`], one column after the other.

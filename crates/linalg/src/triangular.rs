@@ -2,16 +2,21 @@
 //! products.
 
 use crate::columns::{add, add_combination, dispatch, dot, scale};
-use crate::gemm::{Job, multiply};
+use crate::gemm::{self, Job, multiply};
+use crate::parallel::over_columns;
 use crate::precision::{quotient, re};
 use crate::product::{Operand, adjoint};
 use crate::{DMatrixView, DMatrixViewMut, Scalar, Threads};
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
-/// Systems up to this size are solved column by column.
+/// Systems up to this size are solved without products.
 const SMALL: usize = 16;
 /// So are those with fewer right-hand sides, where a product would spend its time on packing.
 const FEW: usize = 4;
+/// Right-hand sides that are solved abreast.
+const ABREAST: usize = 8;
+/// Right-hand sides that are worth a thread.
+const WIDE: usize = 32;
 /// Rows that are divided at a time, so that the columns of a small divisor stay in the cache.
 const STRIP: usize = 256;
 
@@ -57,12 +62,32 @@ pub(crate) fn subtract_product<'a, T: Scalar>(
 pub(crate) fn solve<T: Scalar>(
     triangle: Triangle,
     t: DMatrixView<'_, T>,
-    b: &mut DMatrixViewMut<'_, T>,
+    b: DMatrixViewMut<'_, T>,
+    threads: Threads,
+) {
+    let (n, columns) = b.shape();
+    // So wide a piece has products of the same kind as the whole, and so the same bits.
+    let pieces = gemm::pieces((n * n / 2).saturating_mul(columns), threads).min(columns / WIDE);
+    if pieces > 1 {
+        over_columns(b, pieces, &|b| by_halves(triangle, t, b, Threads::One));
+    } else {
+        by_halves(triangle, t, b, threads);
+    }
+}
+
+/// [`solve`], the triangle divided.
+fn by_halves<T: Scalar>(
+    triangle: Triangle,
+    t: DMatrixView<'_, T>,
+    mut b: DMatrixViewMut<'_, T>,
     threads: Threads,
 ) {
     let n = t.nrows();
-    if n <= SMALL || b.ncols() < FEW {
-        return dispatch(n, Small { triangle, t, b });
+    if b.ncols() < FEW {
+        return dispatch(n, OneByOne { triangle, t, b });
+    }
+    if n <= SMALL {
+        return Arch::new().dispatch(SideBySide { triangle, t, b });
     }
     let half = (n / 2).next_multiple_of(SMALL);
     let (first, second) = (..half, half..);
@@ -76,29 +101,85 @@ pub(crate) fn solve<T: Scalar>(
         Triangle::UpperAdjoint => adjoint(t.view_range(first, second)),
     };
     if triangle.forward() {
-        solve(triangle, t1, &mut b1, threads);
+        by_halves(triangle, t1, b1.as_view_mut(), threads);
         subtract_product(beside, b1.as_view(), b2.as_view_mut(), threads);
-        solve(triangle, t2, &mut b2, threads);
+        by_halves(triangle, t2, b2, threads);
     } else {
-        solve(triangle, t2, &mut b2, threads);
+        by_halves(triangle, t2, b2.as_view_mut(), threads);
         subtract_product(beside, b2.as_view(), b1.as_view_mut(), threads);
-        solve(triangle, t1, &mut b1, threads);
+        by_halves(triangle, t1, b1, threads);
     }
 }
 
-/// [`solve`], one right-hand side after the other, along the columns of t.
-struct Small<'a, 'b, 'c, T: Scalar> {
+/// [`solve`] for at most SMALL unknowns: columns of b side by side, so that none waits for another.
+struct SideBySide<'a, 'b, T: Scalar> {
     triangle: Triangle,
     t: DMatrixView<'a, T>,
-    b: &'b mut DMatrixViewMut<'c, T>,
+    b: DMatrixViewMut<'b, T>,
 }
 
-impl<T: Scalar> WithSimd for Small<'_, '_, '_, T> {
+/// Columns in cache lines of their own.
+#[repr(align(64))]
+struct Columns<T, const N: usize>([[T; SMALL]; N]);
+
+impl<T: Scalar> WithSimd for SideBySide<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { triangle, t, b } = self;
+        let Self { triangle, t, mut b } = self;
+        let n = t.nrows();
+        // The triangle without its diagonal, zeros around it, and its diagonal.
+        let mut square = Columns([[T::zero(); SMALL]; SMALL]);
+        let mut diagonal = [T::one(); SMALL];
+        let adjoint = matches!(
+            triangle,
+            Triangle::LowerAdjoint | Triangle::UnitLowerAdjoint | Triangle::UpperAdjoint
+        );
+        for k in 0..n {
+            let rows = if triangle.forward() { k + 1..n } else { 0..k };
+            for i in rows {
+                square.0[k][i] = if adjoint { t[(k, i)].conjugate() } else { t[(i, k)] };
+            }
+            diagonal[k] = if adjoint { t[(k, k)].conjugate() } else { t[(k, k)] };
+        }
+        let unit = matches!(triangle, Triangle::UnitLower | Triangle::UnitLowerAdjoint);
+        let mut sides = Columns([[T::zero(); SMALL]; ABREAST]);
+        let mut solved = [[T::zero(); SMALL]; ABREAST];
+        for start in (0..b.ncols()).step_by(ABREAST) {
+            let mut strip = b.columns_mut(start, ABREAST.min(b.ncols() - start));
+            for (side, column) in sides.0.iter_mut().zip(strip.column_iter_mut()) {
+                side[..n].copy_from_slice(column.data.into_slice_mut());
+            }
+            for step in 0..n {
+                let k = if triangle.forward() { step } else { n - 1 - step };
+                for (side, solved) in sides.0.iter_mut().zip(&mut solved) {
+                    let x = if unit { side[k] } else { quotient(side[k], diagonal[k]) };
+                    // Not into `side`: the next load of a whole vector would wait for it.
+                    solved[k] = x;
+                    add(simd, -x, &square.0[k], side);
+                }
+            }
+            for (solved, column) in solved.iter().zip(strip.column_iter_mut()) {
+                column.data.into_slice_mut().copy_from_slice(&solved[..n]);
+            }
+        }
+    }
+}
+
+/// [`solve`], one right-hand side after the other, along the columns of t.
+struct OneByOne<'a, 'b, T: Scalar> {
+    triangle: Triangle,
+    t: DMatrixView<'a, T>,
+    b: DMatrixViewMut<'b, T>,
+}
+
+impl<T: Scalar> WithSimd for OneByOne<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { triangle, t, mut b } = self;
         let n = t.nrows();
         for column in b.column_iter_mut() {
             let x = column.data.into_slice_mut();
