@@ -39,9 +39,24 @@ pub(crate) enum Triangle {
 }
 
 impl Triangle {
+    /// Whether the stored triangle is the lower one.
+    fn below(self) -> bool {
+        !matches!(self, Self::Upper | Self::UpperAdjoint)
+    }
+
+    /// Whether its adjoint is meant.
+    fn adjoint(self) -> bool {
+        matches!(self, Self::LowerAdjoint | Self::UnitLowerAdjoint | Self::UpperAdjoint)
+    }
+
+    /// Whether the diagonal counts as ones.
+    fn unit(self) -> bool {
+        matches!(self, Self::UnitLower | Self::UnitLowerAdjoint)
+    }
+
     /// Whether the first unknown is found first.
     fn forward(self) -> bool {
-        matches!(self, Self::Lower | Self::UnitLower | Self::UpperAdjoint)
+        self.below() != self.adjoint()
     }
 }
 
@@ -94,12 +109,9 @@ fn by_halves<T: Scalar>(
     let (mut b1, mut b2) = b.rows_range_pair_mut(first, second.clone());
     let t1 = t.view_range(first, first);
     let t2 = t.view_range(second.clone(), second.clone());
-    let beside: Operand<'_, T> = match triangle {
-        Triangle::Lower | Triangle::UnitLower => t.view_range(second, first).into(),
-        Triangle::LowerAdjoint | Triangle::UnitLowerAdjoint => adjoint(t.view_range(second, first)),
-        Triangle::Upper => t.view_range(first, second).into(),
-        Triangle::UpperAdjoint => adjoint(t.view_range(first, second)),
-    };
+    let beside =
+        if triangle.below() { t.view_range(second, first) } else { t.view_range(first, second) };
+    let beside = if triangle.adjoint() { adjoint(beside) } else { beside.into() };
     if triangle.forward() {
         by_halves(triangle, t1, b1.as_view_mut(), threads);
         subtract_product(beside, b1.as_view(), b2.as_view_mut(), threads);
@@ -132,18 +144,15 @@ impl<T: Scalar> WithSimd for SideBySide<'_, '_, T> {
         // The triangle without its diagonal, zeros around it, and its diagonal.
         let mut square = Columns([[T::zero(); SMALL]; SMALL]);
         let mut diagonal = [T::one(); SMALL];
-        let adjoint = matches!(
-            triangle,
-            Triangle::LowerAdjoint | Triangle::UnitLowerAdjoint | Triangle::UpperAdjoint
-        );
+        let entry = |i, k| if triangle.adjoint() { t[(k, i)].conjugate() } else { t[(i, k)] };
         for k in 0..n {
             let rows = if triangle.forward() { k + 1..n } else { 0..k };
             for i in rows {
-                square.0[k][i] = if adjoint { t[(k, i)].conjugate() } else { t[(i, k)] };
+                square.0[k][i] = entry(i, k);
             }
-            diagonal[k] = if adjoint { t[(k, k)].conjugate() } else { t[(k, k)] };
+            diagonal[k] = entry(k, k);
         }
-        let unit = matches!(triangle, Triangle::UnitLower | Triangle::UnitLowerAdjoint);
+        let unit = triangle.unit();
         let mut sides = Columns([[T::zero(); SMALL]; ABREAST]);
         let mut solved = [[T::zero(); SMALL]; ABREAST];
         for start in (0..b.ncols()).step_by(ABREAST) {
@@ -181,35 +190,26 @@ impl<T: Scalar> WithSimd for OneByOne<'_, '_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { triangle, t, mut b } = self;
         let n = t.nrows();
+        let (below, adjoint, unit) = (triangle.below(), triangle.adjoint(), triangle.unit());
         for column in b.column_iter_mut() {
             let x = column.data.into_slice_mut();
             for step in 0..n {
                 let j = if triangle.forward() { step } else { n - 1 - step };
                 let entries = t.column(j).data.into_slice();
                 let (head, rest) = x.split_at_mut(j);
-                let Some((pivot, tail)) = rest.split_first_mut() else { continue };
-                let diagonal = entries[j];
-                match triangle {
-                    Triangle::Lower | Triangle::UnitLower => {
-                        if triangle == Triangle::Lower {
-                            *pivot = quotient(*pivot, diagonal);
-                        }
-                        add(simd, -*pivot, &entries[j + 1..], tail);
-                    }
-                    Triangle::LowerAdjoint | Triangle::UnitLowerAdjoint => {
-                        *pivot -= dot(simd, &entries[j + 1..], tail);
-                        if triangle == Triangle::LowerAdjoint {
-                            *pivot = quotient(*pivot, diagonal.conjugate());
-                        }
-                    }
-                    Triangle::Upper => {
-                        *pivot = quotient(*pivot, diagonal);
-                        add(simd, -*pivot, &entries[..j], head);
-                    }
-                    Triangle::UpperAdjoint => {
-                        *pivot -= dot(simd, &entries[..j], head);
-                        *pivot = quotient(*pivot, diagonal.conjugate());
-                    }
+                let Some((unknown, tail)) = rest.split_first_mut() else { continue };
+                let (entries, others) =
+                    if below { (&entries[j + 1..], tail) } else { (&entries[..j], head) };
+                if adjoint {
+                    *unknown -= dot(simd, entries, others);
+                }
+                if !unit {
+                    let diagonal = t[(j, j)];
+                    *unknown =
+                        quotient(*unknown, if adjoint { diagonal.conjugate() } else { diagonal });
+                }
+                if !adjoint {
+                    add(simd, -*unknown, entries, others);
                 }
             }
         }
