@@ -99,9 +99,9 @@ impl<T: Scalar> Cholesky<T> {
         let n = self.l.nrows();
         check_shape("b", (n, b.ncols()), b.shape())?;
         finite("b", &b)?;
-        let (l, mut x) = (self.l.as_view(), b.as_view_mut());
-        solve(Triangle::Lower, l, &mut x, self.threads);
-        solve(Triangle::LowerAdjoint, l, &mut x, self.threads);
+        let l = self.l.as_view();
+        solve(Triangle::Lower, l, b.as_view_mut(), self.threads);
+        solve(Triangle::LowerAdjoint, l, b.as_view_mut(), self.threads);
         Ok(b)
     }
 

@@ -5,14 +5,20 @@ use std::sync::OnceLock;
 use crate::columns::{add, dispatch, scale};
 use crate::condition::inverse_norm;
 use crate::door::{finite, power_of_two_near, square};
+use crate::gemm;
 use crate::operator::check_shape;
-use crate::precision::{im, re, size};
-use crate::triangular::{Triangle, eliminate, solve, subtract_product, take_columns};
+use crate::parallel::over_columns;
+use crate::precision::{im, quotient, re, size};
+use crate::triangular::{Triangle, eliminate, solve, solve_many, subtract_product, take_columns};
 use crate::{DMatrix, DMatrixViewMut, DVector, Error, Result, Scalar, Threads};
 use pulp::{Simd, WithSimd};
 
 /// Panels up to this width are factored column by column.
-const SMALL: usize = 16;
+const SMALL: usize = 8;
+/// Numbers that are summed or compared side by side.
+const SIDE_BY_SIDE: usize = 16;
+/// Multiplications that take the time of exchanging two numbers.
+const EXCHANGE: usize = 32;
 
 /// The factorisation P·A = L·U of a square n × n matrix, by elimination with partial pivoting:
 /// factor once, solve many.
@@ -234,16 +240,16 @@ impl<T: Scalar> Lu<T> {
             b.swap_rows(i, pivot);
         }
         let lu = self.factors.as_view();
-        solve(Triangle::UnitLower, lu, &mut b.as_view_mut(), self.threads);
-        solve(Triangle::Upper, lu, &mut b.as_view_mut(), self.threads);
+        solve(Triangle::UnitLower, lu, b.as_view_mut(), self.threads);
+        solve(Triangle::Upper, lu, b.as_view_mut(), self.threads);
     }
 
     /// B ← A⁻ᴴ·B, whatever B holds.
     fn divide_adjoint(&self, b: &mut DMatrix<T>) {
         self.unscale(b, false);
         let lu = self.factors.as_view();
-        solve(Triangle::UpperAdjoint, lu, &mut b.as_view_mut(), self.threads);
-        solve(Triangle::UnitLowerAdjoint, lu, &mut b.as_view_mut(), self.threads);
+        solve(Triangle::UpperAdjoint, lu, b.as_view_mut(), self.threads);
+        solve(Triangle::UnitLowerAdjoint, lu, b.as_view_mut(), self.threads);
         for (i, &pivot) in self.pivots.iter().enumerate().rev() {
             b.swap_rows(i, pivot);
         }
@@ -323,25 +329,48 @@ struct Sums {
 
 impl Sums {
     fn of<T: Scalar>(a: &DMatrix<T>) -> Self {
-        let mut rows = vec![0.0; a.nrows()];
+        dispatch(a.nrows(), Summation(a))
+    }
+}
+
+/// [`Sums::of`].
+struct Summation<'a, T: Scalar>(&'a DMatrix<T>);
+
+impl<T: Scalar> WithSimd for Summation<'_, T> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _simd: S) -> Sums {
+        let height = self.0.nrows();
+        let mut rows = vec![0.0; height];
         let mut largest_column = 0.0_f64;
-        for column in a.as_slice().chunks_exact(a.nrows().max(1)) {
-            let mut sums = [0.0; 8];
-            for (rows, entries) in rows.chunks_mut(8).zip(column.chunks(8)) {
-                for ((row, sum), &entry) in rows.iter_mut().zip(&mut sums).zip(entries) {
-                    let size = re(entry).abs() + im(entry).abs();
-                    *row += size;
-                    *sum += size;
+        for column in self.0.as_slice().chunks_exact(height.max(1)) {
+            let mut sums = [0.0; SIDE_BY_SIDE];
+            let mut sum = 0.0;
+            let (rows, few_rows) = rows.as_chunks_mut::<SIDE_BY_SIDE>();
+            let (entries, few_entries) = column.as_chunks::<SIDE_BY_SIDE>();
+            for (row, &entry) in few_rows.iter_mut().zip(few_entries) {
+                let size = re(entry).abs() + im(entry).abs();
+                *row += size;
+                sum += size;
+            }
+            for (rows, entries) in rows.iter_mut().zip(entries) {
+                for i in 0..SIDE_BY_SIDE {
+                    let size = re(entries[i]).abs() + im(entries[i]).abs();
+                    rows[i] += size;
+                    sums[i] += size;
                 }
             }
-            let sum: f64 = sums.iter().sum();
+            if !entries.is_empty() {
+                sum += sums.iter().sum::<f64>();
+            }
             // A NaN, which no comparison keeps, stays in this one.
             largest_column = if sum <= largest_column { largest_column } else { sum };
             if sum.is_nan() {
                 break;
             }
         }
-        Self { rows, largest_column }
+        Sums { rows, largest_column }
     }
 }
 
@@ -396,25 +425,30 @@ fn factor<T: Scalar>(
     let (mut left, mut right) = a.columns_range_pair_mut(..half, half..);
     let (first, second) = pivots.split_at_mut(half);
     factor(&mut left, first, threads)?;
-    exchange(&mut right, first);
+    exchange(right.as_view_mut(), first, threads);
     let (mut above, mut below) = right.rows_range_pair_mut(..half, half..);
-    solve(Triangle::UnitLower, left.rows(0, half), &mut above, threads);
+    solve_many(Triangle::UnitLower, left.rows(0, half), above.as_view_mut(), threads);
     let multipliers = left.rows_range(half..);
     subtract_product(multipliers, above.as_view(), below.as_view_mut(), threads);
     factor(&mut below, second, threads).map_err(|pivot| half + pivot)?;
-    exchange(&mut left.rows_range_mut(half..), second);
+    exchange(left.rows_range_mut(half..), second, threads);
     second.iter_mut().for_each(|pivot| *pivot += half);
     Ok(())
 }
 
 /// Exchanges row i with row `pivots[i]`, for each i in turn.
-fn exchange<T: Scalar>(a: &mut DMatrixViewMut<'_, T>, pivots: &[usize]) {
-    for column in a.column_iter_mut() {
-        let entries = column.data.into_slice_mut();
-        for (i, &pivot) in pivots.iter().enumerate() {
-            entries.swap(i, pivot);
+fn exchange<T: Scalar>(a: DMatrixViewMut<'_, T>, pivots: &[usize], threads: Threads) {
+    let columns = a.ncols();
+    let pieces =
+        gemm::pieces((columns * pivots.len()).saturating_mul(EXCHANGE), threads).min(columns);
+    over_columns(a, pieces, &|mut a| {
+        for column in a.column_iter_mut() {
+            let entries = column.data.into_slice_mut();
+            for (i, &pivot) in pivots.iter().enumerate() {
+                entries.swap(i, pivot);
+            }
         }
-    }
+    });
 }
 
 /// [`factor`], one column after the other.
@@ -464,24 +498,27 @@ fn divide<S: Simd, T: Scalar>(simd: S, column: &mut [T]) {
     let Some((&mut pivot, rest)) = column.split_first_mut() else { return };
     // The reciprocal of a pivot that is nearly subnormal overflows, or is inexact.
     if size(pivot) > T::MIN_POSITIVE / T::EPSILON {
-        let unit = pivot.unscale(nalgebra::convert(size(pivot)));
-        scale(simd, unit.recip().unscale(nalgebra::convert(size(pivot))), rest);
+        scale(simd, quotient(T::one(), pivot), rest);
     } else {
-        rest.iter_mut().for_each(|entry| *entry = crate::precision::quotient(*entry, pivot));
+        rest.iter_mut().for_each(|entry| *entry = quotient(*entry, pivot));
     }
 }
 
 /// The place and size of the largest entry, the first of equals.
 #[inline(always)]
 fn largest<T: Scalar>(column: &[T]) -> (usize, f64) {
-    let mut lanes = [0.0_f64; 16];
-    for entries in column.chunks(16) {
-        for (lane, &entry) in lanes.iter_mut().zip(entries) {
-            let size = size(entry);
-            *lane = if size > *lane { size } else { *lane };
+    let greater = |a: f64, b: f64| if b > a { b } else { a };
+    let (chunks, few) = column.as_chunks::<SIDE_BY_SIDE>();
+    let mut largest = few.iter().fold(0.0, |largest, &entry| greater(largest, size(entry)));
+    if !chunks.is_empty() {
+        let mut lanes = [0.0_f64; SIDE_BY_SIDE];
+        for entries in chunks {
+            for i in 0..SIDE_BY_SIDE {
+                lanes[i] = greater(lanes[i], size(entries[i]));
+            }
         }
+        largest = lanes.into_iter().fold(largest, greater);
     }
-    let largest = lanes.iter().fold(0.0, |a: f64, &b| a.max(b));
     let place = column.iter().position(|&entry| size(entry) >= largest);
     (place.unwrap_or(0), largest)
 }

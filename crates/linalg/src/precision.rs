@@ -95,6 +95,9 @@ pub(crate) fn size<T: Scalar>(entry: T) -> f64 {
 
 /// a/b, where |b|² may leave the range though b does not.
 pub(crate) fn quotient<T: Scalar>(a: T, b: T) -> T {
+    if T::PARTS == 1 {
+        return a / b;
+    }
     let unit = || nalgebra::convert(size(b));
     a.unscale(unit()) / b.unscale(unit())
 }

@@ -247,7 +247,7 @@ impl<T: Scalar> Qr<T> {
         self.apply(Side::Adjoint, &mut c);
         let residual_norm = norm(&c.as_slice()[n..]);
         c.resize_vertically_mut(n, T::zero());
-        solve(Triangle::Upper, self.factors.rows(0, n), &mut c.as_view_mut(), self.threads);
+        solve(Triangle::Upper, self.factors.rows(0, n), c.as_view_mut(), self.threads);
         let x = DVector::from_vec(c.data.into());
         if !(residual_norm.is_finite() && x.iter().all(T::is_finite)) {
             return Err(Error::OutOfRange {
@@ -275,7 +275,7 @@ impl<T: Scalar> Qr<T> {
         }
         let solve = |triangle| {
             let r = r.as_view();
-            move |b: &mut DMatrix<T>| solve(triangle, r, &mut b.as_view_mut(), Threads::One)
+            move |b: &mut DMatrix<T>| solve(triangle, r, b.as_view_mut(), Threads::One)
         };
         1.0 / (largest * inverse_norm(n, solve(Triangle::Upper), solve(Triangle::UpperAdjoint)))
     }

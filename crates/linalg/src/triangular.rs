@@ -2,16 +2,21 @@
 //! products.
 
 use crate::columns::{add, add_combination, dispatch, dot, scale};
-use crate::gemm::{Job, multiply};
+use crate::gemm::{self, Job, multiply};
+use crate::parallel::over_columns;
 use crate::precision::{quotient, re};
 use crate::product::{Operand, adjoint};
 use crate::{DMatrixView, DMatrixViewMut, Scalar, Threads};
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
-/// Systems up to this size are solved column by column.
+/// Systems up to this size are solved without products.
 const SMALL: usize = 16;
 /// So are those with fewer right-hand sides, where a product would spend its time on packing.
 const FEW: usize = 4;
+/// Right-hand sides that are solved abreast.
+const ABREAST: usize = 8;
+/// Right-hand sides that are worth a thread.
+const WIDE: usize = 32;
 /// Rows that are divided at a time, so that the columns of a small divisor stay in the cache.
 const STRIP: usize = 256;
 
@@ -34,9 +39,24 @@ pub(crate) enum Triangle {
 }
 
 impl Triangle {
+    /// Whether the stored triangle is the lower one.
+    fn below(self) -> bool {
+        !matches!(self, Self::Upper | Self::UpperAdjoint)
+    }
+
+    /// Whether its adjoint is meant.
+    fn adjoint(self) -> bool {
+        matches!(self, Self::LowerAdjoint | Self::UnitLowerAdjoint | Self::UpperAdjoint)
+    }
+
+    /// Whether the diagonal counts as ones.
+    fn unit(self) -> bool {
+        matches!(self, Self::UnitLower | Self::UnitLowerAdjoint)
+    }
+
     /// Whether the first unknown is found first.
     fn forward(self) -> bool {
-        matches!(self, Self::Lower | Self::UnitLower | Self::UpperAdjoint)
+        self.below() != self.adjoint()
     }
 }
 
@@ -54,81 +74,159 @@ pub(crate) fn subtract_product<'a, T: Scalar>(
 }
 
 /// b ← t⁻¹·b, where t is the `triangle` of the square matrix `t`, whose diagonal has no zeros.
+///
+/// The solution of a small system has the same bits alone as among others.
 pub(crate) fn solve<T: Scalar>(
     triangle: Triangle,
     t: DMatrixView<'_, T>,
-    b: &mut DMatrixViewMut<'_, T>,
+    b: DMatrixViewMut<'_, T>,
     threads: Threads,
 ) {
     let n = t.nrows();
-    if n <= SMALL || b.ncols() < FEW {
-        return dispatch(n, Small { triangle, t, b });
+    if n <= SMALL {
+        dispatch(n, OneByOne { triangle, t, b });
+    } else {
+        solve_many(triangle, t, b, threads);
+    }
+}
+
+/// [`solve`] for many right-hand sides, fast for small systems too.
+pub(crate) fn solve_many<T: Scalar>(
+    triangle: Triangle,
+    t: DMatrixView<'_, T>,
+    b: DMatrixViewMut<'_, T>,
+    threads: Threads,
+) {
+    let (n, columns) = b.shape();
+    // So wide a piece has products of the same kind as the whole, and so the same bits.
+    let pieces = gemm::pieces((n * n / 2).saturating_mul(columns), threads).min(columns / WIDE);
+    if pieces > 1 {
+        over_columns(b, pieces, &|b| by_halves(triangle, t, b, Threads::One));
+    } else {
+        by_halves(triangle, t, b, threads);
+    }
+}
+
+/// [`solve`], the triangle divided.
+fn by_halves<T: Scalar>(
+    triangle: Triangle,
+    t: DMatrixView<'_, T>,
+    mut b: DMatrixViewMut<'_, T>,
+    threads: Threads,
+) {
+    let n = t.nrows();
+    if b.ncols() < FEW {
+        return dispatch(n, OneByOne { triangle, t, b });
+    }
+    if n <= SMALL {
+        return Arch::new().dispatch(SideBySide { triangle, t, b });
     }
     let half = (n / 2).next_multiple_of(SMALL);
     let (first, second) = (..half, half..);
     let (mut b1, mut b2) = b.rows_range_pair_mut(first, second.clone());
     let t1 = t.view_range(first, first);
     let t2 = t.view_range(second.clone(), second.clone());
-    let beside: Operand<'_, T> = match triangle {
-        Triangle::Lower | Triangle::UnitLower => t.view_range(second, first).into(),
-        Triangle::LowerAdjoint | Triangle::UnitLowerAdjoint => adjoint(t.view_range(second, first)),
-        Triangle::Upper => t.view_range(first, second).into(),
-        Triangle::UpperAdjoint => adjoint(t.view_range(first, second)),
-    };
+    let beside =
+        if triangle.below() { t.view_range(second, first) } else { t.view_range(first, second) };
+    let beside = if triangle.adjoint() { adjoint(beside) } else { beside.into() };
     if triangle.forward() {
-        solve(triangle, t1, &mut b1, threads);
+        by_halves(triangle, t1, b1.as_view_mut(), threads);
         subtract_product(beside, b1.as_view(), b2.as_view_mut(), threads);
-        solve(triangle, t2, &mut b2, threads);
+        by_halves(triangle, t2, b2, threads);
     } else {
-        solve(triangle, t2, &mut b2, threads);
+        by_halves(triangle, t2, b2.as_view_mut(), threads);
         subtract_product(beside, b2.as_view(), b1.as_view_mut(), threads);
-        solve(triangle, t1, &mut b1, threads);
+        by_halves(triangle, t1, b1, threads);
     }
 }
 
-/// [`solve`], one right-hand side after the other, along the columns of t.
-struct Small<'a, 'b, 'c, T: Scalar> {
+/// [`solve`] for at most SMALL unknowns: columns of b side by side, so that none waits for another.
+struct SideBySide<'a, 'b, T: Scalar> {
     triangle: Triangle,
     t: DMatrixView<'a, T>,
-    b: &'b mut DMatrixViewMut<'c, T>,
+    b: DMatrixViewMut<'b, T>,
 }
 
-impl<T: Scalar> WithSimd for Small<'_, '_, '_, T> {
+/// Columns in cache lines of their own.
+#[repr(align(64))]
+struct Columns<T, const N: usize>([[T; SMALL]; N]);
+
+impl<T: Scalar> WithSimd for SideBySide<'_, '_, T> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { triangle, t, b } = self;
+        let Self { triangle, t, mut b } = self;
         let n = t.nrows();
+        // The triangle without its diagonal, zeros around it, and its diagonal.
+        let mut square = Columns([[T::zero(); SMALL]; SMALL]);
+        let mut diagonal = [T::one(); SMALL];
+        let entry = |i, k| if triangle.adjoint() { t[(k, i)].conjugate() } else { t[(i, k)] };
+        for k in 0..n {
+            let rows = if triangle.forward() { k + 1..n } else { 0..k };
+            for i in rows {
+                square.0[k][i] = entry(i, k);
+            }
+            diagonal[k] = entry(k, k);
+        }
+        let unit = triangle.unit();
+        let mut sides = Columns([[T::zero(); SMALL]; ABREAST]);
+        let mut solved = [[T::zero(); SMALL]; ABREAST];
+        for start in (0..b.ncols()).step_by(ABREAST) {
+            let mut strip = b.columns_mut(start, ABREAST.min(b.ncols() - start));
+            for (side, column) in sides.0.iter_mut().zip(strip.column_iter_mut()) {
+                side[..n].copy_from_slice(column.data.into_slice_mut());
+            }
+            for step in 0..n {
+                let k = if triangle.forward() { step } else { n - 1 - step };
+                for (side, solved) in sides.0.iter_mut().zip(&mut solved) {
+                    let x = if unit { side[k] } else { quotient(side[k], diagonal[k]) };
+                    // Not into `side`: the next load of a whole vector would wait for it.
+                    solved[k] = x;
+                    add(simd, -x, &square.0[k], side);
+                }
+            }
+            for (solved, column) in solved.iter().zip(strip.column_iter_mut()) {
+                column.data.into_slice_mut().copy_from_slice(&solved[..n]);
+            }
+        }
+    }
+}
+
+/// [`solve`], one right-hand side after the other, along the columns of t.
+struct OneByOne<'a, 'b, T: Scalar> {
+    triangle: Triangle,
+    t: DMatrixView<'a, T>,
+    b: DMatrixViewMut<'b, T>,
+}
+
+impl<T: Scalar> WithSimd for OneByOne<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { triangle, t, mut b } = self;
+        let n = t.nrows();
+        let (below, adjoint, unit) = (triangle.below(), triangle.adjoint(), triangle.unit());
         for column in b.column_iter_mut() {
             let x = column.data.into_slice_mut();
             for step in 0..n {
                 let j = if triangle.forward() { step } else { n - 1 - step };
                 let entries = t.column(j).data.into_slice();
                 let (head, rest) = x.split_at_mut(j);
-                let Some((pivot, tail)) = rest.split_first_mut() else { continue };
-                let diagonal = entries[j];
-                match triangle {
-                    Triangle::Lower | Triangle::UnitLower => {
-                        if triangle == Triangle::Lower {
-                            *pivot = quotient(*pivot, diagonal);
-                        }
-                        add(simd, -*pivot, &entries[j + 1..], tail);
-                    }
-                    Triangle::LowerAdjoint | Triangle::UnitLowerAdjoint => {
-                        *pivot -= dot(simd, &entries[j + 1..], tail);
-                        if triangle == Triangle::LowerAdjoint {
-                            *pivot = quotient(*pivot, diagonal.conjugate());
-                        }
-                    }
-                    Triangle::Upper => {
-                        *pivot = quotient(*pivot, diagonal);
-                        add(simd, -*pivot, &entries[..j], head);
-                    }
-                    Triangle::UpperAdjoint => {
-                        *pivot -= dot(simd, &entries[..j], head);
-                        *pivot = quotient(*pivot, diagonal.conjugate());
-                    }
+                let Some((unknown, tail)) = rest.split_first_mut() else { continue };
+                let (entries, others) =
+                    if below { (&entries[j + 1..], tail) } else { (&entries[..j], head) };
+                if adjoint {
+                    *unknown -= dot(simd, entries, others);
+                }
+                if !unit {
+                    let diagonal = t[(j, j)];
+                    *unknown =
+                        quotient(*unknown, if adjoint { diagonal.conjugate() } else { diagonal });
+                }
+                if !adjoint {
+                    add(simd, -*unknown, entries, others);
                 }
             }
         }

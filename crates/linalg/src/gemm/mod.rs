@@ -133,6 +133,14 @@ impl Path {
     }
 }
 
+/// Into how many pieces so many multiplications are worth dividing.
+pub(crate) fn pieces(work: usize, threads: Threads) -> usize {
+    match threads {
+        Threads::One => 1,
+        Threads::Pool => available_threads().min(work / GRAIN).max(1),
+    }
+}
+
 /// c ← alpha·a·b + beta·c; shapes have been checked.
 pub(crate) fn multiply<T: Entry>(job: &Job<'_, T>, mut c: DMatrixViewMut<'_, T>, threads: Threads) {
     let (m, n) = c.shape();
@@ -150,11 +158,7 @@ pub(crate) fn multiply<T: Entry>(job: &Job<'_, T>, mut c: DMatrixViewMut<'_, T>,
         }
     } else if m > 0 && n > 0 {
         let work = m.saturating_mul(n).saturating_mul(job.a.columns().max(1));
-        let pieces = match threads {
-            Threads::One => 1,
-            Threads::Pool => available_threads().min(work / GRAIN),
-        };
-        split(Path::of(job, n), job, c, pieces.max(1));
+        split(Path::of(job, n), job, c, pieces(work, threads));
     }
 }
 
