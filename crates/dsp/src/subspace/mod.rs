@@ -47,8 +47,10 @@
 //!
 //! [`Covariance`] → [`Subspace`] → [`SourceCount`], then [`NullSpectrum`] (MUSIC, eigenvector,
 //! minimum norm, Capon; on a [`Grid`], as minima, or as roots), [`esprit`] or [`matrix_pencil`].
+//! [`Array`] is for sensors that stand in no line, [`Section`] for many radar traces at once.
 //! [`sources`] does all of these and refines; [`tones`], [`directions`] and [`delays`] name its axis.
 
+mod array;
 mod axis;
 mod covariance;
 mod delay;
@@ -57,6 +59,7 @@ mod estimate;
 mod fit;
 mod null_spectrum;
 mod pulse;
+mod section;
 mod shift;
 #[cfg(test)]
 mod trials;
@@ -65,6 +68,7 @@ use linalg::{Complex, DMatrix};
 
 use crate::{Error, Result};
 
+pub use array::Array;
 pub use axis::Axis;
 pub use covariance::{Covariance, Smoothing};
 pub use delay::{DelayOptions, TransferFunction, delays, transfer_function};
@@ -75,6 +79,7 @@ pub use estimate::{
 pub use fit::Amplitudes;
 pub use null_spectrum::{Grid, Method, NullSpectrum};
 pub use pulse::{gaussian_pulse, ricker};
+pub use section::{Moveout, Pick, Section, moveout};
 pub use shift::{Solution, esprit, matrix_pencil};
 
 /// Refuses a parameter that is not a finite number greater than 0.

@@ -37,6 +37,26 @@ pub enum Method {
     MatchedFilter,
 }
 
+impl Method {
+    /// The weight of each eigenvector in G; the minimum norm has no such form.
+    pub(super) fn weights(self, subspace: &Subspace, sources: usize) -> Vec<f64> {
+        let values = &subspace.values;
+        // Below rounding an eigenvalue is unknown.
+        let floor = values[0] * f64::EPSILON * values.len() as f64;
+        let weight = |(i, value): (usize, &f64)| {
+            let noise = i >= sources;
+            match self {
+                Self::Music if noise => 1.0,
+                Self::Eigenvector if noise => 1.0 / value.max(floor),
+                Self::Capon => 1.0 / value.max(floor),
+                Self::MatchedFilter => -value,
+                Self::Music | Self::Eigenvector | Self::MinimumNorm => 0.0,
+            }
+        };
+        values.iter().enumerate().map(weight).collect()
+    }
+}
+
 /// A null spectrum over all angles ω, as a trigonometric polynomial.
 ///
 /// ```text
@@ -100,54 +120,38 @@ impl NullSpectrum {
     pub fn new(subspace: &Subspace, sources: usize, method: Method) -> Result<Self> {
         subspace.covariance.check_sources(sources)?;
         let m = subspace.values.len();
-        // Below rounding an eigenvalue is unknown.
-        let floor = subspace.values[0] * f64::EPSILON * m as f64;
         let mut diagonals = vec![Complex::default(); m];
-        let noise = sources..m;
         match method {
+            // I − ∑ over the signals costs less than the sum over the noise.
             Method::Music if sources <= m - sources => {
-                // I − ∑ over the signals costs less than the sum over the noise.
                 diagonals[0] = Complex::from(m as f64);
                 for i in 0..sources {
                     add_diagonals(&mut diagonals, column(subspace, i), -1.0);
-                }
-            }
-            Method::Music => {
-                for i in noise {
-                    add_diagonals(&mut diagonals, column(subspace, i), 1.0);
-                }
-            }
-            Method::Eigenvector => {
-                for i in noise {
-                    let weight = 1.0 / subspace.values[i].max(floor);
-                    add_diagonals(&mut diagonals, column(subspace, i), weight);
-                }
-            }
-            Method::Capon => {
-                for i in 0..m {
-                    let weight = 1.0 / subspace.values[i].max(floor);
-                    add_diagonals(&mut diagonals, column(subspace, i), weight);
-                }
-            }
-            Method::MatchedFilter => {
-                diagonals[0] = Complex::from(subspace.values.iter().sum::<f64>() * m as f64);
-                for i in 0..m {
-                    add_diagonals(&mut diagonals, column(subspace, i), -subspace.values[i]);
                 }
             }
             Method::MinimumNorm => {
                 // The projection of (1, 0, …) onto the noise subspace, scaled to first entry 1.
                 let mut d = vec![Complex::default(); m];
                 let mut first = 0.0;
-                for i in noise {
+                for i in sources..m {
                     let v = column(subspace, i);
                     first += v[0].norm_sqr();
                     for (d, v_m) in d.iter_mut().zip(v) {
                         *d += v[0].conj() * v_m;
                     }
                 }
-                let scale = 1.0 / first.max(f64::MIN_POSITIVE);
-                add_diagonals(&mut diagonals, &d, scale * scale);
+                let scale = 1.0 / (first * first).max(f64::MIN_POSITIVE);
+                add_diagonals(&mut diagonals, &d, scale);
+            }
+            _ => {
+                if method == Method::MatchedFilter {
+                    diagonals[0] = Complex::from(subspace.values.iter().sum::<f64>() * m as f64);
+                }
+                for (i, weight) in method.weights(subspace, sources).into_iter().enumerate() {
+                    if weight != 0.0 {
+                        add_diagonals(&mut diagonals, column(subspace, i), weight);
+                    }
+                }
             }
         }
         diagonals[0].im = 0.0;
