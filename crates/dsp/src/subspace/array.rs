@@ -142,7 +142,8 @@ mod tests {
                 let d = array.null_spectrum(&subspace, 2, method, &[e]).unwrap()[0];
                 let expected = uniform.at(TAU * 0.4 * sine);
                 // 36 products, of size up to the largest weight.
-                let scale = method.weights(&subspace, 2).iter().fold(1.0, |a: f64, b| a.max(b.abs()));
+                let scale =
+                    method.weights(&subspace, 2).iter().fold(1.0, |a: f64, b| a.max(b.abs()));
                 let error = (d - expected).abs();
                 assert!(error < 36.0 * 36.0 * f64::EPSILON * scale, "{method:?}: {d} {expected}");
             }

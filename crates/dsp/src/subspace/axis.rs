@@ -5,13 +5,13 @@ use std::f64::consts::TAU;
 use super::positive;
 use crate::{Error, Result};
 
-/// The physical quantity behind the angle ω of a uniform model x_k = ∑ᵢ aᵢ·e^(jkωᵢ).
+/// The physical quantity behind the angle ω of a uniform model xₖ = ∑ᵢ aᵢ·e^(jkωᵢ).
 ///
 /// One code path serves tones, echoes and directions: they differ in this alone.
 ///
 /// | axis | the samples | ω | unambiguous |
 /// |---|---|---|---|
-/// | [`Axis::frequency`] | of a signal in time | 2πf/f_s | −f_s/2 ≤ f < f_s/2 |
+/// | [`Axis::frequency`] | of a signal in time | 2πf/fₛ | −fₛ/2 ≤ f < fₛ/2 |
 /// | [`Axis::delay`] | of a transfer function over frequency | −2πΔf·τ | 0 ≤ τ < 1/Δf |
 /// | [`Axis::direction`] | of a line of sensors | 2π·(d/λ)·sin θ | −90° ≤ θ ≤ 90° for d ≤ λ/2 |
 ///
@@ -109,7 +109,7 @@ impl Axis {
         }
     }
 
-    /// The length of the unambiguous interval: f_s, 1/Δf, π.
+    /// The length of the unambiguous interval: fₛ, 1/Δf, π.
     #[must_use]
     pub fn extent(&self) -> f64 {
         match self.0 {

@@ -124,10 +124,10 @@ fn smallest(scores: &[f64]) -> usize {
     (0..scores.len()).min_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0)
 }
 
-/// QᴴRQ of a centro-Hermitian matrix R, which is real.
+/// `QᴴRQ` of a centro-Hermitian matrix R, which is real.
 ///
 /// Q = [I 0 jI; 0 √2 0; J 0 −jJ]/√2, the middle row and column only where M is odd. With the halves
-/// R = [A a B; …], the blocks of QᴴRQ are the real and imaginary parts of A ± B·J.
+/// R = [A a B; …], the blocks of `QᴴRQ` are the real and imaginary parts of A ± B·J.
 fn to_real(r: &DMatrix<Complex<f64>>) -> DMatrix<f64> {
     let m = r.nrows();
     let (half, odd) = (m / 2, m % 2);

@@ -124,7 +124,7 @@ pub struct Estimate {
     pub sources: Vec<Source>,
     /// The scores by which their number was chosen; of interest where it was given, too.
     pub count: SourceCount,
-    /// λ_K/λ_(K+1) of the covariance: near 1, signals and noise are not separated.
+    /// λₖ/λₖ₊₁ for k sources of the covariance: near 1, signals and noise are not separated.
     pub eigenvalue_gap: f64,
     /// The variance of the noise in the real and in the imaginary part of a sample, from what the
     /// model leaves.
@@ -204,7 +204,7 @@ pub fn directions(
     sources(snapshots, Axis::direction(spacing_wavelengths)?, options)
 }
 
-/// Sources of the uniform model x_k = ∑ᵢ aᵢ·e^(jkωᵢ) in `snapshots`, samples x snapshots, on any
+/// Sources of the uniform model xₖ = ∑ᵢ aᵢ·e^(jkωᵢ) in `snapshots`, samples x snapshots, on any
 /// axis: what [`tones`] and [`directions`] call.
 ///
 /// # Errors

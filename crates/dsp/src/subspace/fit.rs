@@ -14,7 +14,7 @@ pub enum Amplitudes {
     Real,
 }
 
-/// Data of the form y_k = s_k·∑ᵢ aᵢ·e^(jkωᵢ) + white noise.
+/// Data of the form yₖ = sₖ·∑ᵢ aᵢ·e^(jkωᵢ) + white noise.
 #[derive(Debug, Clone)]
 pub(super) struct Model<'a> {
     /// y, samples x snapshots.
@@ -162,7 +162,7 @@ impl Model<'_> {
         Ok(Projection { steering, amplitudes, residuals, residual, slopes })
     }
 
-    /// h_k(ω) = s_k·e^(jkω).
+    /// hₖ(ω) = sₖ·e^(jkω).
     fn response(&self, k: usize, angle: f64) -> Complex<f64> {
         // The product of k and ω is reduced first: sin and cos of large numbers are slow.
         let turn = Complex::from_polar(1.0, (self.first + k) as f64 * angle);
@@ -236,7 +236,7 @@ struct Projection {
 }
 
 impl Projection {
-    /// JᵀJ and Jᵀr, with J the derivative of the model.
+    /// `JᵀJ` and `Jᵀr`, with J the derivative of the model.
     fn normal_equations(&self) -> (DMatrix<f64>, Vec<f64>) {
         let n = self.slopes.len();
         let gram = DMatrix::from_fn(n, n, |i, j| self.slopes[i].dot(&self.slopes[j]));
@@ -260,9 +260,9 @@ fn damped_step(gram: &DMatrix<f64>, downhill: &[f64], damping: f64) -> Option<Ve
 
 /// The power that sets of grid angles explain, from inner products computed once.
 struct Search {
-    /// ⟨h_g, y⟩ for each angle and snapshot: real, or complex.
+    /// ⟨hᵍ, y⟩ for each angle and snapshot: real, or complex.
     along: Vec<Vec<Complex<f64>>>,
-    /// ⟨h₀, h_d⟩ for a difference of d places.
+    /// ⟨h₀, hᵈ⟩ for a difference of d places.
     overlap: Vec<Complex<f64>>,
     /// ⟨h, h⟩.
     power: f64,
@@ -297,7 +297,7 @@ impl Search {
         Self { along, overlap, power: weights.iter().sum() }
     }
 
-    /// ⟨h_i, h_j⟩.
+    /// ⟨hᵢ, hⱼ⟩.
     fn between(&self, i: usize, j: usize) -> Complex<f64> {
         if j >= i { self.overlap[j - i] } else { self.overlap[i - j].conj() }
     }

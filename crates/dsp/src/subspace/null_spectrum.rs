@@ -245,7 +245,7 @@ impl NullSpectrum {
 
     /// The angles of the roots of D nearest to the unit circle, one per source: root-MUSIC.
     ///
-    /// z^(M−1)·D has its 2(M − 1) roots in pairs z and 1/z̄, on both sides of the circle. A source
+    /// `z^(M−1)·D` has its 2(M − 1) roots in pairs z and 1/z̄, on both sides of the circle. A source
     /// that two minima would merge still has its own root.
     ///
     /// # Errors
@@ -272,7 +272,7 @@ impl NullSpectrum {
         Ok(angles)
     }
 
-    /// All roots of z^(M−1)·D(ω), z = e^(jω).
+    /// All roots of `z^(M−1)·D`(ω), z = e^(jω).
     ///
     /// # Errors
     /// As [`linalg::roots`].

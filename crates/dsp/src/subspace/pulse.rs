@@ -8,10 +8,10 @@ use crate::{Error, Result};
 /// The Ricker wavelet, `samples` of it every `dt_s` seconds, its peak of 1 on the middle one.
 ///
 /// ```text
-/// s(t) = (1 − 2u)·e^(−u),   u = (π·f_c·t)²          |S(f)| ∝ (f/f_c)²·e^(−(f/f_c)²)
+/// s(t) = (1 − 2u)·e^(−u),   u = (π·f₀·t)²          |S(f)| ∝ (f/f₀)²·e^(−(f/f₀)²)
 /// ```
 ///
-/// f_c = `center_hz` is where its spectrum is largest; −10 dB lie at 0.3645·f_c and 1.8343·f_c.
+/// f₀ = `center_hz` is where its spectrum is largest; −10 dB lie at 0.3645·f₀ and 1.8343·f₀.
 ///
 /// # Errors
 /// [`Error::OutOfRange`] unless both are finite and greater than 0, or for an even number of samples.
@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// ```
 /// let pulse = dsp::subspace::ricker(1.5e9, 25e-12, 81)?;
 /// assert_eq!(pulse[40], 1.0);
-/// // ∫s² = 3/(4√(2π)·f_c)
+/// // ∫s² = 3/(4√(2π)·f₀)
 /// let energy = pulse.iter().map(|s| s * s).sum::<f64>() * 25e-12;
 /// assert!((energy * 1.5e9 - 0.29921).abs() < 1e-5);
 /// # Ok::<(), dsp::Error>(())
@@ -38,7 +38,7 @@ pub fn ricker(center_hz: f64, dt_s: f64, samples: usize) -> Result<Vec<f64>> {
         .collect())
 }
 
-/// A tone of `center_hz` under a Gaussian, cos(2πf_c·t)·e^(−(π·b·t)²/(2·ln 2)) with
+/// A tone of `center_hz` under a Gaussian, cos(2πf₀·t)·e^(−(π·b·t)²/(2·ln 2)) with
 /// b = `bandwidth_hz`, the width between the −3 dB points of its spectrum; `samples` of it every
 /// `dt_s` seconds, its peak of 1 on the middle one.
 ///
@@ -71,7 +71,7 @@ pub fn gaussian_pulse(
 /// Seconds from the middle sample.
 fn times(dt_s: f64, samples: usize) -> Result<impl Iterator<Item = f64>> {
     positive("dt_s", dt_s)?;
-    if samples % 2 == 0 {
+    if samples.is_multiple_of(2) {
         let expected = "odd, for a middle sample";
         return Err(Error::OutOfRange { argument: "samples", value: samples as f64, expected });
     }

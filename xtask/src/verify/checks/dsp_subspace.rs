@@ -3,8 +3,8 @@
 use std::f64::consts::{PI, TAU};
 
 use dsp::subspace::{
-    Covariance, DelayOptions, Grid, Method, NullSpectrum, Smoothing, Sources, Subspace, delays, ricker,
-    transfer_function,
+    Covariance, DelayOptions, Grid, Method, NullSpectrum, Smoothing, Sources, Subspace, delays,
+    ricker, transfer_function,
 };
 use linalg::{Cholesky, Complex, DMatrix};
 use rand::RngExt;
@@ -179,11 +179,7 @@ fn delay_domain(context: &Context) -> Result<Evidence, BoxError> {
 }
 
 /// 1/D over the delay, and the estimates.
-fn pseudospectrum(
-    values: &[Complex<f64>],
-    step_hz: f64,
-    found: &[f64],
-) -> Result<Plot, BoxError> {
+fn pseudospectrum(values: &[Complex<f64>], step_hz: f64, found: &[f64]) -> Result<Plot, BoxError> {
     let snapshot = DMatrix::from_column_slice(values.len(), 1, values);
     let smoothing = Smoothing::ForwardBackward { length: 2 * values.len() / 3 };
     let subspace = Subspace::new(&Covariance::new(&snapshot, smoothing)?)?;
@@ -194,11 +190,8 @@ fn pseudospectrum(
         (delay * 1e9, 1.0 / spectrum.at(axis.angle(delay)))
     });
     let (low, high) = (1.0 / values.len() as f64, 1e3);
-    let mut series = vec![Series {
-        label: "1/D, MUSIC".to_owned(),
-        mark: Mark::Line,
-        points: points.collect(),
-    }];
+    let mut series =
+        vec![Series { label: "1/D, MUSIC".to_owned(), mark: Mark::Line, points: points.collect() }];
     series.extend(found.iter().enumerate().map(|(index, delay)| Series {
         label: format!("echo {}, refined", index + 1),
         mark: Mark::Dashed,
@@ -312,12 +305,14 @@ fn spectrum_by_transform(context: &Context) -> Result<Evidence, BoxError> {
     let subspace = Subspace::new(&Covariance::new(&x, smoothing)?)?;
     let grid = Grid::new(POINTS)?;
     let d = NullSpectrum::new(&subspace, 4, Method::Music)?.on(&grid);
-    let steering =
-        DMatrix::from_fn(M, POINTS, |k, index| Complex::from_polar(1.0, grid.angle(index) * k as f64));
+    let steering = DMatrix::from_fn(M, POINTS, |k, index| {
+        Complex::from_polar(1.0, grid.angle(index) * k as f64)
+    });
     let product = |first: usize| -> Result<f64, BoxError> {
         let noise = subspace.vectors.columns(first, M - 4).into_owned();
         let along = linalg::product(linalg::adjoint(&noise), &steering)?;
-        let difference = |(column, d): (usize, &f64)| (along.column(column).norm_squared() - d).abs();
+        let difference =
+            |(column, d): (usize, &f64)| (along.column(column).norm_squared() - d).abs();
         Ok(d.iter().enumerate().map(difference).fold(0.0, f64::max))
     };
     Ok(Evidence {
@@ -341,7 +336,8 @@ fn source_count(context: &Context) -> Result<Evidence, BoxError> {
     for _ in 0..TRIALS {
         let echoes = Echoes::draw(0.45e-9, &mut rng);
         let trace = echoes.noisy(0.1, &mut rng);
-        let count = delays(&trace, &pulse, DT, &DelayOptions::default().sources(Sources::Known(1)))?.count;
+        let count =
+            delays(&trace, &pulse, DT, &DelayOptions::default().sources(Sources::Known(1)))?.count;
         by_mdl += u32::from(count.by_mdl() != 2);
         by_aic += u32::from(count.by_aic() != 2);
     }
@@ -350,7 +346,10 @@ fn source_count(context: &Context) -> Result<Evidence, BoxError> {
         measured: share(by_mdl),
         limit: 0.05 + 3.0 * (0.05_f64 * 0.95 / f64::from(TRIALS)).sqrt(),
         reason: "5 of 100 wrong, and three standard errors of a share of 5 % over 200 traces",
-        control: Control { what: "Akaike's criterion, which takes too many", measured: share(by_aic) },
+        control: Control {
+            what: "Akaike's criterion, which takes too many",
+            measured: share(by_aic),
+        },
         plots: vec![],
         notes: vec![],
     })
@@ -386,7 +385,10 @@ fn cramer_rao_bound(context: &Context) -> Result<Evidence, BoxError> {
         measured: worst,
         limit: 1e-2,
         reason: "outside the 40 dB that are fitted lies less than a hundredth of the information",
-        control: Control { what: "the bound of a single echo, as if the other were known", measured: alone },
+        control: Control {
+            what: "the bound of a single echo, as if the other were known",
+            measured: alone,
+        },
         plots: vec![],
         notes: vec![],
     })
