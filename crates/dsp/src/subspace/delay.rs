@@ -5,7 +5,7 @@ use std::ops::Range;
 use linalg::{Complex, DMatrix};
 use rustfft::FftPlanner;
 
-use super::estimate::{finish, number_of};
+use super::estimate::finish;
 use super::fit::{Amplitudes, Model};
 use super::{
     Axis, Covariance, Estimate, Estimator, Options, Refinement, Smoothing, Sources, Subspace,
@@ -24,7 +24,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DelayOptions {
-    /// How many echoes; by the minimum description length until said otherwise.
+    /// How many echoes; by fitting until said otherwise.
     pub sources: Sources,
     /// The band for the subspace method: where the pulse's power spectrum lies less than so many
     /// decibels below its peak, 10 by default. A wider band resolves better, until the pulse drowns
@@ -176,8 +176,8 @@ pub fn transfer_function(
 /// ```
 ///
 /// By default: the band within 10 dB of the pulse's peak; division by the pulse; forward-backward
-/// smoothing; the number of echoes by the minimum description length; from MUSIC, ESPRIT and an
-/// exhaustive search of pairs a maximum-likelihood fit of the undivided transform. The noise is taken
+/// smoothing; from MUSIC, ESPRIT and an exhaustive search of pairs a maximum-likelihood fit of the
+/// undivided transform; as many echoes as make the description shortest. The noise is taken
 /// to be white; the pulse must fit into the trace, or into the gate.
 ///
 /// # Errors
@@ -205,7 +205,6 @@ pub fn delays(trace: &[f64], pulse: &[f64], dt_s: f64, options: &DelayOptions) -
     let subspace = smoothed(options.subarray.unwrap_or((2 * samples).div_ceil(3)))?;
     // Counting wants many subarrays more than it wants aperture.
     let count = smoothed(samples / 3)?.source_count();
-    let number = number_of(options.sources, &count);
 
     let wide = spectra.band(40.0);
     let received = &spectra.trace[wide.clone()];
@@ -232,7 +231,7 @@ pub fn delays(trace: &[f64], pulse: &[f64], dt_s: f64, options: &DelayOptions) -
         estimator: options.estimator,
         refinement: options.refinement,
     };
-    let mut estimate = finish(&model, &subspace, count, number, axis, &plain, &grid)?;
+    let mut estimate = finish(&model, &subspace, count, axis, &plain, &grid)?;
     for source in &mut estimate.sources {
         source.value += h.start_s;
     }

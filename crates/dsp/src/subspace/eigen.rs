@@ -67,7 +67,7 @@ impl Subspace {
         let gap = (1..=limit)
             .map(|k| values[k - 1].max(floor) / values.get(k).map_or(floor, |next| next.max(floor)))
             .collect();
-        SourceCount { aic, mdl, gap }
+        SourceCount { aic, mdl, gap, fit: Vec::new() }
     }
 }
 
@@ -81,8 +81,8 @@ impl Subspace {
 ///
 /// with g and a the geometric and the arithmetic mean of the M − k smallest eigenvalues and L the
 /// subarrays. The two criteria assume independent ones; those of one trace overlap, which biases
-/// both. AIC takes too many in one case of four at any signal-to-noise ratio; MDL is the better
-/// default.
+/// both. AIC takes too many in one case of four at any signal-to-noise ratio, MDL too few where
+/// smoothing leaves little of a close pair: the fit is the default.
 ///
 /// # References
 /// M. Wax and T. Kailath, "Detection of signals by information theoretic criteria", IEEE Trans. ASSP
@@ -97,6 +97,9 @@ pub struct SourceCount {
     pub mdl: Vec<f64>,
     /// The gap after 1, 2, … sources; the largest wins.
     pub gap: Vec<f64>,
+    /// The description length of the data with the fitted model of 0, 1, … sources; the smallest
+    /// wins. Empty where none was fitted for the purpose.
+    pub fit: Vec<f64>,
 }
 
 impl SourceCount {
@@ -110,6 +113,12 @@ impl SourceCount {
     #[must_use]
     pub fn by_mdl(&self) -> usize {
         smallest(&self.mdl)
+    }
+
+    /// The number whose fit describes the data shortest; `None` where none was fitted.
+    #[must_use]
+    pub fn by_fit(&self) -> Option<usize> {
+        (!self.fit.is_empty()).then(|| smallest(&self.fit))
     }
 
     /// The number before the widest gap; at least 1.

@@ -16,8 +16,13 @@ use crate::{Error, Result};
 pub enum Sources {
     /// So many.
     Known(usize),
-    /// As many as the minimum description length says.
+    /// As many as shorten the description of the data themselves: models of 1, 2, … sources are
+    /// fitted until one more no longer pays. Sees what smoothing has blurred, and takes several times
+    /// as long; where the model is not exact (another pulse than the one given), it explains the
+    /// difference by further sources.
     #[default]
+    ByFit,
+    /// As many as the minimum description length says of the covariance's eigenvalues.
     ByMdl,
     /// As many as Akaike's criterion says, often too many.
     ByAic,
@@ -61,7 +66,7 @@ pub enum Refinement {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Options {
-    /// How many sources; by the minimum description length until said otherwise.
+    /// How many sources; by fitting until said otherwise.
     pub sources: Sources,
     /// Samples in a subarray; by default two thirds of the samples, averaged forward-backward. With
     /// many snapshots of independent sources, all samples are best.
@@ -220,66 +225,119 @@ pub fn sources(
     let subspace = Subspace::new(&Covariance::new(snapshots, smoothing)?)?;
     let count = subspace.source_count();
     let model = Model { data: snapshots, pulse: &[], first: 0, amplitudes: Amplitudes::Complex };
-    let number = number_of(options.sources, &count);
     // An eighth of a bin; the middle of the unambiguous interval lies inside.
     let points = 8 * samples;
     let grid: Vec<f64> = (0..points)
         .map(|index| TAU * (index as f64 / points as f64 - 0.5))
         .filter(|&angle| axis.has(angle))
         .collect();
-    finish(&model, &subspace, count, number, axis, options, &grid)
-}
-
-pub(super) fn number_of(sources: Sources, count: &SourceCount) -> usize {
-    match sources {
-        Sources::Known(number) => number,
-        Sources::ByMdl => count.by_mdl(),
-        Sources::ByAic => count.by_aic(),
-        Sources::ByGap => count.by_gap(),
-    }
+    finish(&model, &subspace, count, axis, options, &grid)
 }
 
 /// From a subspace and a model of the data to the estimate.
 pub(super) fn finish(
     model: &Model<'_>,
     subspace: &Subspace,
-    count: SourceCount,
-    number: usize,
+    mut count: SourceCount,
     axis: Axis,
     options: &Options,
     grid: &[f64],
 ) -> Result<Estimate> {
     let power = model.data.norm_squared();
-    if number == 0 {
+    let number = match options.sources {
+        Sources::Known(number) => Some(number),
+        Sources::ByMdl => Some(count.by_mdl()).filter(|&number| number > 0),
+        Sources::ByAic => Some(count.by_aic()).filter(|&number| number > 0),
+        Sources::ByGap => Some(count.by_gap()),
+        Sources::ByFit => None,
+    };
+    let fit = match number {
+        Some(number) => Some(best_fit(model, subspace, number, options, grid)?),
+        None if options.sources == Sources::ByFit => {
+            let (fit, scores) = shortest_fit(model, subspace, options, grid)?;
+            count.fit = scores;
+            fit
+        }
+        None => None,
+    };
+    let Some(fit) = fit else {
         // Nothing but noise: an answer, and not an error.
-        let noise_variance = power / (2 * model.data.len()) as f64;
         return Ok(Estimate {
             sources: Vec::new(),
             count,
             eigenvalue_gap: 1.0,
-            noise_variance,
+            noise_variance: power / (2 * model.data.len()) as f64,
             residual: 1.0,
             condition: 1.0,
             unresolved: Vec::new(),
             iterations: 0,
         });
-    }
+    };
+    let (values, number) = (&subspace.values, fit.angles.len());
+    let below = values.get(number).copied().unwrap_or(0.0);
+    let floor = values[0] * f64::EPSILON;
+    Ok(estimate(&fit, count, values[number - 1].max(floor) / below.max(floor), axis, power))
+}
+
+/// The best end of the refinement from several starts.
+fn best_fit(
+    model: &Model<'_>,
+    subspace: &Subspace,
+    number: usize,
+    options: &Options,
+    grid: &[f64],
+) -> Result<Fit> {
     subspace.covariance.check_sources(number)?;
     check_size(model, number)?;
-    let starts = starts(model, subspace, number, options, grid)?;
     let mut best: Option<Fit> = None;
-    for start in starts {
+    for start in starts(model, subspace, number, options, grid)? {
         // A start with two equal angles, say, may fail where another one does not.
         let Ok(fit) = model.fit(&start, options.refinement) else { continue };
         if best.as_ref().is_none_or(|best| fit.residual < best.residual) {
             best = Some(fit);
         }
     }
-    let Some(fit) = best else { return Err(Error::Sources { sources: number, limit: number - 1 }) };
-    let values = &subspace.values;
-    let below = values.get(number).copied().unwrap_or(0.0);
-    let floor = values[0] * f64::EPSILON;
-    Ok(estimate(&fit, count, values[number - 1].max(floor) / below.max(floor), axis, power))
+    best.ok_or(Error::Sources { sources: number, limit: number - 1 })
+}
+
+/// The fit whose description, with the data's rest, is shortest, and the lengths for 0, 1, …
+/// sources; `None` where that is no source at all.
+///
+/// The length is n/2·ln ‖rest‖² and, for n real numbers, ½·ln n for each real amplitude and 3/2·ln n
+/// for each angle, which n numbers determine to n^(−3/2) (P. Djurić, "A model selection rule for
+/// sinusoids in white Gaussian noise", IEEE Trans. Signal Processing 44(7), 1996).
+fn shortest_fit(
+    model: &Model<'_>,
+    subspace: &Subspace,
+    options: &Options,
+    grid: &[f64],
+) -> Result<(Option<Fit>, Vec<f64>)> {
+    let n = (2 * model.data.len()) as f64;
+    let power = model.data.norm_squared();
+    let per_source = match model.amplitudes {
+        Amplitudes::Real => 1,
+        Amplitudes::Complex => 2,
+    } * model.data.ncols();
+    let price = (0.5 * per_source as f64 + 1.5) * n.ln();
+    // Below rounding there is nothing left to describe.
+    let length = |rest: f64, k: usize| {
+        0.5 * n * rest.max(power * f64::EPSILON.powi(2)).ln() + price * k as f64
+    };
+    let mut scores = vec![length(power, 0)];
+    let mut best: Option<Fit> = None;
+    for number in 1..=subspace.covariance.source_limit {
+        let Ok(fit) = best_fit(model, subspace, number, options, grid) else { break };
+        let score = length(fit.residual, number);
+        let least = scores.iter().copied().fold(f64::INFINITY, f64::min);
+        scores.push(score);
+        if score < least {
+            best = Some(fit);
+        } else if scores.len() > best.as_ref().map_or(0, |best| best.angles.len()) + 2 {
+            // Two more than the best did not pay: close pairs pay together.
+            break;
+        }
+    }
+    Ok((best, scores))
 }
 
 /// The sets of angles from which the refinement starts.

@@ -123,7 +123,7 @@ fn table_of_counts() {
     let pulse = ricker(FC, DT, 2 * HALF + 1).unwrap();
     for separation in [0.2e-9, 0.3e-9, 0.45e-9] {
         for snr in [10.0, 20.0, 30.0, 40.0] {
-            let mut right = [0; 3];
+            let mut right = [0; 4];
             let trials = 300;
             for trial in 0..trials {
                 let mut rng = Xoshiro256PlusPlus::seed_from_u64(trial);
@@ -133,16 +133,22 @@ fn table_of_counts() {
                     amplitudes: [1.0, 0.7],
                     sigma: 10_f64.powf(-snr / 20.0),
                 };
-                let options = DelayOptions::default().sources(Sources::Known(1));
+                let options = DelayOptions::default();
                 let estimate = delays(&echoes.trace(&mut rng), &pulse, DT, &options).unwrap();
                 let count = &estimate.count;
-                for (right, n) in
-                    right.iter_mut().zip([count.by_mdl(), count.by_aic(), count.by_gap()])
-                {
+                for (right, n) in right.iter_mut().zip([
+                    count.by_mdl(),
+                    count.by_aic(),
+                    count.by_gap(),
+                    estimate.sources.len(),
+                ]) {
                     *right += u32::from(n == 2);
                 }
             }
-            println!("{:.2} ns {snr} dB: MDL, AIC, gap right {right:?}/{trials}", separation * 1e9);
+            println!(
+                "{:.2} ns {snr} dB: MDL, AIC, gap, fit right {right:?}/{trials}",
+                separation * 1e9
+            );
         }
     }
 }
