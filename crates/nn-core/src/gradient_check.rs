@@ -350,10 +350,16 @@ impl GradientCheck {
         };
         let here = at(T::zero())?;
         let largest = size(&here);
-        let mut central = |step: T| -> Result<Vec<f64>> {
+        // The quotient over both sides, and by how much those over one side differ: the bend.
+        let mut central = |step: T| -> Result<Vec<(f64, f64)>> {
             let (above, below) = (at(step)?, at(-step)?);
-            let width = 2.0 * step.to_double();
-            Ok(above.iter().zip(&below).map(|(above, below)| (above - below) / width).collect())
+            let step = step.to_double();
+            let sides = above.iter().zip(&below).zip(&here);
+            Ok(sides
+                .map(|((above, below), here)| {
+                    ((above - below) / (2.0 * step), (above - 2.0 * here + below) / step)
+                })
+                .collect())
         };
         let half = wide / (T::one() + T::one());
         let rounding = 8.0 * T::EPSILON * largest / half.to_double();
@@ -361,7 +367,11 @@ impl GradientCheck {
         Ok(narrow
             .into_iter()
             .zip(wide)
-            .map(|(value, wide)| Slope { value, uncertainty: (wide - value).abs() + rounding })
+            .map(|((value, bend), (wide, wide_bend))| {
+                // As for the slopes of the loss: half the step halves the bend, but not a kink.
+                let uncertainty = (wide - value).abs() + (2.0 * bend - wide_bend).abs() + rounding;
+                Slope { value, uncertainty }
+            })
             .collect())
     }
 
