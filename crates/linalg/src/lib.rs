@@ -36,6 +36,7 @@
 //! | A known by its products only, or sparse | [`operator`], [`Csr`], [`Csc`], [`krylov`] |
 //! | how good a factorisation or a solution is | [`residual`] |
 //! | a gradient or Jacobian of a function, by differences | [`differences`] |
+//! | exp, tanh, the logistic sigmoid of many numbers | [`elementary`] |
 //!
 //! A factorisation is a value: factor once, solve many.
 //!
@@ -71,6 +72,7 @@ mod condition;
 pub mod differences;
 mod door;
 mod eigenvalues;
+pub mod elementary;
 mod error;
 mod evidence;
 #[cfg(feature = "faer")]

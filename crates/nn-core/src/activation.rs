@@ -1,4 +1,4 @@
-//! Activation functions: value, slope at z, inverse.
+//! Activation functions: value, slope at z, curvature, inverse.
 //!
 //! A unit computes z, the weighted sum of its inputs, and then a = f(z). Backpropagation multiplies
 //! by f′(z): the slope where f was evaluated. Some f let f′(z) be written with a (tanh: 1 − a²);
@@ -8,8 +8,6 @@ use std::any::Any;
 use std::fmt::Debug;
 
 use linalg::Real;
-
-use crate::{Error, Result};
 
 /// A function applied to each value on its own.
 ///
@@ -50,6 +48,14 @@ pub trait Activation<T: Real>: Any + Debug + Send + Sync {
     /// f′(z), the slope at z: where f was evaluated, not at f's value.
     fn slope(&self, z: T) -> T;
 
+    /// f″(z), the derivative of the slope: what products with the Hessian need. By central differences
+    /// of [`Activation::slope`] by default, good to about ε^⅔.
+    fn curvature(&self, z: T) -> T {
+        let step = T::from_double(T::EPSILON.cbrt() * z.to_double().abs().max(1.0));
+        let (above, below) = (z + step, z - step);
+        (self.slope(above) - self.slope(below)) / (above - below)
+    }
+
     /// f′(z) from a = f(z) alone, where that determines it; saves evaluating f′.
     ///
     /// All or none: either every a has an answer or none has.
@@ -57,7 +63,7 @@ pub trait Activation<T: Real>: Any + Debug + Send + Sync {
         None
     }
 
-    /// a = f(z) for every entry of `z`.
+    /// a = f(z) for every entry of `z`. The functions of this crate do it in vector lanes.
     fn values(&self, z: &[T], a: &mut [T]) {
         for (a, &z) in a.iter_mut().zip(z) {
             *a = self.value(z);
@@ -109,131 +115,6 @@ impl Interval {
     }
 }
 
-/// f(z) = tanh z.
-///
-/// f′(z) = 1/cosh² z = 1 − a². Inverse on (−1, 1): atanh a = ½·log1p(2a/(1 − a)) for a ≥ 0, odd; the
-/// logarithm of the quotient (1 + a)/(1 − a) would lose half the digits near 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tanh;
-
-impl<T: Real> Activation<T> for Tanh {
-    fn name(&self) -> &'static str {
-        "tanh"
-    }
-
-    fn value(&self, z: T) -> T {
-        z.tanh()
-    }
-
-    fn slope(&self, z: T) -> T {
-        let cosh = z.cosh();
-        T::one() / (cosh * cosh)
-    }
-
-    fn slope_from_value(&self, a: T) -> Option<T> {
-        Some((T::one() - a) * (T::one() + a))
-    }
-
-    fn inverse_domain(&self) -> Option<Interval> {
-        Some(Interval { lower: -1.0, upper: 1.0 })
-    }
-
-    fn inverse(&self, a: T) -> Option<T> {
-        let size = a.abs();
-        (size < T::one()).then(|| {
-            let twice = size + size;
-            (twice / (T::one() - size)).ln_1p() / (T::one() + T::one()) * a.signum()
-        })
-    }
-}
-
-/// f(z) = max(z, 0).
-///
-/// f′(z) is 1 for z > 0 and 0 for z ≤ 0 (at the kink too, as in PyTorch). No inverse: every z ≤ 0
-/// has the value 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Relu;
-
-impl<T: Real> Activation<T> for Relu {
-    fn name(&self) -> &'static str {
-        "ReLU"
-    }
-
-    fn value(&self, z: T) -> T {
-        // Not max(z, 0), which turns a NaN into a 0.
-        if z < T::zero() { T::zero() } else { z }
-    }
-
-    fn slope(&self, z: T) -> T {
-        if z > T::zero() { T::one() } else { T::zero() }
-    }
-
-    fn slope_from_value(&self, a: T) -> Option<T> {
-        Some(self.slope(a))
-    }
-}
-
-/// f(z) = z for z > 0 and αz otherwise, 0 < α ≤ 1.
-///
-/// f′(z) is 1 or α (α at the kink). Inverse on all of ℝ: a or a/α, which magnifies errors by up to
-/// 1/α.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LeakyRelu {
-    alpha: f64,
-}
-
-impl LeakyRelu {
-    /// A leaky ReLU with slope `alpha` for negative z.
-    ///
-    /// # Errors
-    /// [`Error::OutOfRange`] unless 0 < `alpha` ≤ 1; with 0 it would be [`Relu`].
-    pub fn new(alpha: f64) -> Result<Self> {
-        if !(alpha > 0.0 && alpha <= 1.0) {
-            return Err(Error::OutOfRange {
-                argument: "alpha",
-                value: alpha,
-                expected: "0 < alpha <= 1",
-            });
-        }
-        Ok(Self { alpha })
-    }
-
-    /// The slope for negative z.
-    #[must_use]
-    pub fn alpha(&self) -> f64 {
-        self.alpha
-    }
-}
-
-impl<T: Real> Activation<T> for LeakyRelu {
-    fn name(&self) -> &'static str {
-        "leaky ReLU"
-    }
-
-    fn value(&self, z: T) -> T {
-        if z > T::zero() { z } else { z * T::from_double(self.alpha) }
-    }
-
-    fn slope(&self, z: T) -> T {
-        if z > T::zero() { T::one() } else { T::from_double(self.alpha) }
-    }
-
-    fn slope_from_value(&self, a: T) -> Option<T> {
-        Some(self.slope(a))
-    }
-
-    fn inverse_domain(&self) -> Option<Interval> {
-        Some(Interval::REAL)
-    }
-
-    fn inverse(&self, a: T) -> Option<T> {
-        if !a.is_finite() {
-            return None;
-        }
-        Some(if a > T::zero() { a } else { a / T::from_double(self.alpha) })
-    }
-}
-
 /// f(z) = z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity;
@@ -249,6 +130,10 @@ impl<T: Real> Activation<T> for Identity {
 
     fn slope(&self, _z: T) -> T {
         T::one()
+    }
+
+    fn curvature(&self, _z: T) -> T {
+        T::zero()
     }
 
     fn slope_from_value(&self, _a: T) -> Option<T> {
@@ -283,6 +168,10 @@ impl<T: Real> Activation<T> for Sin {
     fn slope(&self, z: T) -> T {
         z.cos()
     }
+
+    fn curvature(&self, z: T) -> T {
+        -z.sin()
+    }
 }
 
 #[cfg(test)]
@@ -291,14 +180,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{Elu, Gelu, GeluTanh, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh};
 
-    fn all() -> [Box<dyn Activation<f64>>; 5] {
+    fn all<T: Real>() -> [Box<dyn Activation<T>>; 11] {
         [
             Box::new(Tanh),
             Box::new(Relu),
             Box::new(LeakyRelu::new(0.1).unwrap()),
             Box::new(Identity),
             Box::new(Sin),
+            Box::new(Elu::new(0.7).unwrap()),
+            Box::new(Sigmoid),
+            Box::new(Softplus),
+            Box::new(Silu),
+            Box::new(Gelu),
+            Box::new(GeluTanh),
         ]
     }
 
@@ -321,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_nan_stays_a_nan() {
-        for f in all() {
+        for f in all::<f64>() {
             assert!(f.value(f64::NAN).is_nan(), "{}", f.name());
             assert_eq!(f.inverse(f64::NAN), None, "{}", f.name());
         }
@@ -365,13 +261,185 @@ mod tests {
         }
     }
 
+    /// f, f′ and f″ at −3, −0.5 and 2 by mpmath at 30 digits, from the definitions: `mp.diff`.
+    #[test]
+    fn values_slopes_and_curvatures_have_the_digits_of_mpmath() {
+        type Row = (Box<dyn Activation<f64>>, f64, [f64; 3]);
+        let table: [Row; 24] = [
+            (
+                Box::new(Tanh),
+                -3.0,
+                [-0.99505475368673045, 9.8660371654401913e-3, 0.019634494363042436],
+            ),
+            (
+                Box::new(Tanh),
+                -0.5,
+                [-0.46211715726000976, 0.78644773296592741, 0.72686198138358728],
+            ),
+            (
+                Box::new(Tanh),
+                2.0,
+                [0.96402758007581688, 0.070650824853164466, -0.13621868742711304],
+            ),
+            (
+                Box::new(Sigmoid),
+                -3.0,
+                [0.047425873177566781, 0.045176659730912133, 0.040891574660943479],
+            ),
+            (
+                Box::new(Sigmoid),
+                -0.5,
+                [0.37754066879814544, 0.23500371220159449, 0.057556794852320741],
+            ),
+            (
+                Box::new(Sigmoid),
+                2.0,
+                [0.88079707797788244, 0.10499358540350652, -0.079962501056153063],
+            ),
+            (
+                Box::new(Softplus),
+                -3.0,
+                [0.048587351573742059, 0.047425873177566781, 0.045176659730912133],
+            ),
+            (
+                Box::new(Softplus),
+                -0.5,
+                [0.47407698418010668, 0.37754066879814544, 0.23500371220159449],
+            ),
+            (
+                Box::new(Softplus),
+                2.0,
+                [2.1269280110429725, 0.88079707797788244, 0.10499358540350652],
+            ),
+            (
+                Box::new(Silu),
+                -3.0,
+                [-0.14227761953270034, -0.088104106015169617, -0.032321404521006171],
+            ),
+            (
+                Box::new(Silu),
+                -0.5,
+                [-0.18877033439907272, 0.26003881269734819, 0.44122902697702861],
+            ),
+            (Box::new(Silu), 2.0, [1.7615941559557649, 1.0907842487848955, 0.05006216869470691]),
+            (
+                Box::new(Gelu),
+                -3.0,
+                [-4.0496940948902836e-3, -0.011945647204183927, -0.03102293888356605],
+            ),
+            (
+                Box::new(Gelu),
+                -0.5,
+                [-0.15426876936299345, 0.13250487534383716, 0.61611432183752409],
+            ),
+            (Box::new(Gelu), 2.0, [1.9544997361036416, 1.0852318010781969, -0.1079819330263761]),
+            (
+                Box::new(GeluTanh),
+                -3.0,
+                [-3.6373920817730188e-3, -0.011584166630969726, -0.031767658886074704],
+            ),
+            (
+                Box::new(GeluTanh),
+                -0.5,
+                [-0.15428599017485608, 0.13263009646535769, 0.61550689511598489],
+            ),
+            (
+                Box::new(GeluTanh),
+                2.0,
+                [1.954597694087775, 1.0860992566236184, -0.10787507995107845],
+            ),
+            (
+                Box::new(Elu::default()),
+                -3.0,
+                [-0.95021293163213606, 0.049787068367863943, 0.049787068367863943],
+            ),
+            (
+                Box::new(Elu::default()),
+                -0.5,
+                [-0.39346934028736658, 0.60653065971263342, 0.60653065971263342],
+            ),
+            (Box::new(Elu::default()), 2.0, [2.0, 1.0, 0.0]),
+            (
+                Box::new(Sin),
+                -3.0,
+                [-0.14112000805986722, -0.98999249660044546, 0.14112000805986722],
+            ),
+            (Box::new(Sin), -0.5, [-0.479425538604203, 0.87758256189037272, 0.479425538604203]),
+            (Box::new(Sin), 2.0, [0.9092974268256817, -0.41614683654714239, -0.9092974268256817]),
+        ];
+        for (f, z, expected) in table {
+            let found = [f.value(z), f.slope(z), f.curvature(z)];
+            for (order, (found, expected)) in found.iter().zip(expected).enumerate() {
+                // A few roundings of terms no larger than 3.
+                let near = (found - expected).abs() <= 8.0 * f64::EPSILON;
+                assert!(near, "{} of order {order} at {z}: {found}, not {expected}", f.name());
+            }
+        }
+    }
+
+    #[test]
+    fn slices_agree_with_single_values() {
+        fn check<T: Real>() {
+            let z: Vec<T> = (-400..400).map(|k| T::from_double(f64::from(k) / 32.0)).collect();
+            let mut da = vec![T::from_double(-1.5); z.len()];
+            da[7] = T::zero();
+            let (mut a, mut dz) = (z.clone(), z.clone());
+            for f in all::<T>() {
+                f.values(&z, &mut a);
+                f.pull_back(&z, &a, &da, &mut dz);
+                for k in 0..z.len() {
+                    // Slopes grow to 1.13, values to 12.5; both sides round a few times.
+                    let unit = 8.0 * T::EPSILON;
+                    let value = f.value(z[k]).to_double();
+                    let error = (a[k].to_double() - value).abs();
+                    assert!(error <= unit * value.abs().max(1e-30), "{} at {}", f.name(), z[k]);
+                    let slope = (da[k] * f.slope(z[k])).to_double();
+                    let error = (dz[k].to_double() - slope).abs();
+                    assert!(error <= 4.0 * unit, "slope of {} at {}", f.name(), z[k]);
+                }
+            }
+        }
+        check::<f32>();
+        check::<f64>();
+    }
+
+    #[test]
+    fn a_curvature_that_is_not_given_comes_from_differences() {
+        #[derive(Debug)]
+        struct Cube;
+        impl Activation<f64> for Cube {
+            fn name(&self) -> &'static str {
+                "cube"
+            }
+            fn value(&self, z: f64) -> f64 {
+                z * z * z
+            }
+            fn slope(&self, z: f64) -> f64 {
+                3.0 * z * z
+            }
+        }
+        // Rounding eps·3z²/h with h = 1.2e-5; the truncation of a quadratic slope is 0.
+        assert!((Cube.curvature(2.0) - 12.0).abs() <= 12.0 * f64::EPSILON / 6e-6);
+    }
+
     proptest! {
+        #[test]
+        fn the_curvature_is_the_limit_of_difference_quotients(z in -4.0..4.0_f64) {
+            // As for the slope, with a fourth derivative of at most 4.1.
+            let h = 6e-6;
+            prop_assume!(z.abs() > h);
+            for f in all::<f64>() {
+                let quotient = (f.slope(z + h) - f.slope(z - h)) / ((z + h) - (z - h));
+                prop_assert!((f.curvature(z) - quotient).abs() <= 1e-9, "{} at {z}", f.name());
+            }
+        }
+
         #[test]
         fn the_slope_is_the_limit_of_difference_quotients(z in -4.0..4.0_f64) {
             // Truncation h²/6·|f‴| ≤ h²/3, rounding eps/h: h = 6e-6 balances them near 1e-10.
             let h = 6e-6;
             prop_assume!(z.abs() > h);
-            for f in all() {
+            for f in all::<f64>() {
                 let quotient = (f.value(z + h) - f.value(z - h)) / ((z + h) - (z - h));
                 prop_assert!((f.slope(z) - quotient).abs() <= 1e-9, "{} at {z}", f.name());
             }
@@ -379,7 +447,7 @@ mod tests {
 
         #[test]
         fn the_slope_from_the_value_is_the_slope(z in -8.0..8.0_f64) {
-            for f in all() {
+            for f in all::<f64>() {
                 if let Some(slope) = f.slope_from_value(f.value(z)) {
                     prop_assert!((slope - f.slope(z)).abs() <= 4.0 * f64::EPSILON, "{}", f.name());
                 }
@@ -388,7 +456,7 @@ mod tests {
 
         #[test]
         fn the_inverse_undoes_the_value(z in -5.0..5.0_f64) {
-            for f in all().into_iter().filter(|f| f.inverse_domain().is_some()) {
+            for f in all::<f64>().into_iter().filter(|f| f.inverse_domain().is_some()) {
                 // f loses digits where it is flat: an error of 2 eps in a is 2 eps/f′ in z.
                 let bound = 4.0 * f64::EPSILON * (z.abs() + 1.0 / f.slope(z));
                 let back = f.inverse(f.value(z)).unwrap();

@@ -6,7 +6,10 @@ use linalg::{DMatrix, DVector, Real};
 use rand::Rng;
 
 use crate::check::{all_finite, size};
-use crate::{Activation, Dense, Error, Initializer, Layer, Network, Pointwise, Result, Shape};
+use crate::{
+    Activation, BatchNorm, Dense, Dropout, Embedding, Error, Initializer, Layer, LayerNorm,
+    Network, Pointwise, Recurrent, Result, Shape, Softmax, Steps,
+};
 
 /// Collects the layers of a [`Network`]; sizes follow from the input's.
 ///
@@ -52,7 +55,7 @@ impl<T: Real> NetworkBuilder<T> {
         self
     }
 
-    /// Adds a [`Dense`] layer of `units` outputs, of random weights and zero biases.
+    /// Adds a [`Dense`] layer of `units` outputs.
     pub fn dense(self, units: usize) -> Self {
         let layer = Dense::new(self.shape(), units, self.initializer);
         self.layer(layer)
@@ -78,6 +81,59 @@ impl<T: Real> NetworkBuilder<T> {
     /// Adds an activation, the caller's own or one of this crate's.
     pub fn activation(self, activation: impl Activation<T> + 'static) -> Self {
         let layer = Pointwise::new(activation, self.shape());
+        self.layer(layer)
+    }
+
+    /// Adds a [`Softmax`] over the channels: probabilities. Not before a loss that has its own.
+    pub fn softmax(self) -> Self {
+        let layer = Softmax::new(self.shape());
+        self.layer(layer)
+    }
+
+    /// Adds a [`BatchNorm`] of every channel over the batch.
+    pub fn batch_norm(self) -> Self {
+        let layer = BatchNorm::new(self.shape());
+        self.layer(layer)
+    }
+
+    /// Adds a [`LayerNorm`] of every place over its channels.
+    pub fn layer_norm(self) -> Self {
+        let layer = LayerNorm::new(self.shape());
+        self.layer(layer)
+    }
+
+    /// Adds a [`Dropout`] that drops values with probability `rate` in training.
+    pub fn dropout(mut self, rate: f64) -> Self {
+        match Dropout::new(rate, self.shape()) {
+            Ok(layer) => self.layer(layer),
+            Err(error) => {
+                self.error.get_or_insert(error);
+                self
+            }
+        }
+    }
+
+    /// Adds an [`Embedding`]: entries below `classes` become vectors of `dimension` entries.
+    pub fn embedding(self, classes: usize, dimension: usize) -> Self {
+        let layer = Embedding::new(self.shape(), classes, dimension);
+        self.layer(layer)
+    }
+
+    /// Adds an Elman layer of `units`; see [`Recurrent`].
+    pub fn elman(self, units: usize, steps: Steps) -> Self {
+        let layer = Recurrent::elman(self.shape(), units, steps, self.initializer);
+        self.layer(layer)
+    }
+
+    /// Adds a layer of gated recurrent units; see [`Recurrent`].
+    pub fn gru(self, units: usize, steps: Steps) -> Self {
+        let layer = Recurrent::gru(self.shape(), units, steps, self.initializer);
+        self.layer(layer)
+    }
+
+    /// Adds a layer of long short-term memory; see [`Recurrent`].
+    pub fn lstm(self, units: usize, steps: Steps) -> Self {
+        let layer = Recurrent::lstm(self.shape(), units, steps, self.initializer);
         self.layer(layer)
     }
 

@@ -1,12 +1,16 @@
 //! Layers one after the other, run forward and backward on one trace.
 
+use std::mem::{swap, take};
 use std::ops::Range;
 use std::sync::Arc;
 
 use linalg::Real;
 
 use crate::trace::{grow, zeros};
-use crate::{Backward, Block, Forward, Gradients, Layer, Mode, Result, Trace};
+use crate::{
+    Backward, BackwardTangent, Block, Forward, Gradients, Layer, Mode, Point, Result, Tangent,
+    Trace,
+};
 
 /// Layers in the order of a forward pass, and where the numbers of each one lie.
 #[derive(Debug, Clone)]
@@ -29,6 +33,14 @@ pub(crate) struct Numbers<'a, T> {
     pub(crate) state: &'a [T],
     /// What each layer has prepared.
     pub(crate) prepared: &'a [Vec<T>],
+}
+
+/// What moves, and what the velocity of the gradient is wanted of besides θ.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Velocities<'a, T> {
+    pub(crate) theta: &'a [T],
+    pub(crate) input: &'a [T],
+    pub(crate) to_input: bool,
 }
 
 impl<T: Real> Chain<T> {
@@ -133,32 +145,140 @@ impl<T: Real> Chain<T> {
         wanted: Gradients,
         trace: &mut Trace<T>,
     ) -> Result<()> {
+        for index in (0..self.layers.len()).rev() {
+            self.backward_through(numbers, x, wanted, index, trace)?;
+        }
+        trace.has_input_gradient = wanted != Gradients::Parameters;
+        Ok(())
+    }
+
+    /// From dL/dy of layer `index`, which `trace.delta` holds, to its gradients; `trace.delta` then
+    /// holds dL/dx.
+    fn backward_through(
+        &self,
+        numbers: Numbers<'_, T>,
+        x: &[T],
+        wanted: Gradients,
+        index: usize,
+        trace: &mut Trace<T>,
+    ) -> Result<()> {
         let samples = trace.samples;
-        let to_input = wanted != Gradients::Parameters;
+        let (inputs, outputs) = (self.sizes[index] * samples, self.sizes[index + 1] * samples);
+        let range = self.parameters[index].clone();
+        let (before, after) = trace.outputs.split_at(index);
+        self.layers[index].backward(Backward {
+            parameters: &numbers.parameters[range.clone()],
+            state: &numbers.state[self.state[index].clone()],
+            prepared: &numbers.prepared[index],
+            samples,
+            x: before.last().map_or(x, |y| &y[..inputs]),
+            y: &after[0][..outputs],
+            dy: &trace.delta[..outputs],
+            gradient: (wanted != Gradients::Input)
+                .then(|| &mut trace.gradient.as_mut_slice()[range]),
+            dx: (index > 0 || wanted != Gradients::Parameters)
+                .then(|| &mut trace.next_delta[..inputs]),
+            record: &trace.records[index],
+            scratch: &mut trace.scratch,
+            mode: mode_of(trace.mode, index),
+            first_sample: trace.first_sample,
+        })?;
+        swap(&mut trace.delta, &mut trace.next_delta);
+        Ok(())
+    }
+
+    /// From the velocities of θ and x to those of all outputs in `trace`, after a forward pass.
+    pub(crate) fn tangent(
+        &self,
+        numbers: Numbers<'_, T>,
+        x: &[T],
+        parameters_tangent: &[T],
+        x_tangent: &[T],
+        trace: &mut Trace<T>,
+    ) -> Result<()> {
+        let mut tangents = take(&mut trace.tangents);
+        tangents.outputs.resize(self.layers.len(), Vec::new());
+        tangents.records.resize(self.layers.len(), Vec::new());
+        for (index, layer) in self.layers.iter().enumerate() {
+            let (before, after) = tangents.outputs.split_at_mut(index);
+            after[0].clear();
+            after[0].resize(self.sizes[index + 1] * trace.samples, T::zero());
+            tangents.records[index].clear();
+            tangents.records[index].resize(trace.records[index].len(), T::zero());
+            layer.tangent(Tangent {
+                at: self.point(numbers, x, trace, index),
+                parameters_tangent: &parameters_tangent[self.parameters[index].clone()],
+                x_tangent: before.last().map_or(x_tangent, |x| x),
+                y_tangent: &mut after[0],
+                record_tangent: &mut tangents.records[index],
+            })?;
+        }
+        trace.tangents = tangents;
+        Ok(())
+    }
+
+    /// From dL/dP and its velocity, in `trace`, to the velocity of dL/dθ, and of dL/dX left in `trace`
+    /// where asked for, after [`Chain::tangent`].
+    pub(crate) fn backward_tangent(
+        &self,
+        numbers: Numbers<'_, T>,
+        x: &[T],
+        velocities: Velocities<'_, T>,
+        gradient_tangent: &mut [T],
+        trace: &mut Trace<T>,
+    ) -> Result<()> {
+        let samples = trace.samples;
         for (index, layer) in self.layers.iter().enumerate().rev() {
             let (inputs, outputs) = (self.sizes[index] * samples, self.sizes[index + 1] * samples);
             let range = self.parameters[index].clone();
-            let (before, after) = trace.outputs.split_at(index);
-            layer.backward(Backward {
-                parameters: &numbers.parameters[range.clone()],
-                state: &numbers.state[self.state[index].clone()],
-                prepared: &numbers.prepared[index],
-                samples,
-                x: before.last().map_or(x, |y| &y[..inputs]),
-                y: &after[0][..outputs],
+            let mut tangents = take(&mut trace.tangents);
+            tangents.next_delta.resize(inputs, T::zero());
+            layer.backward_tangent(BackwardTangent {
+                at: self.point(numbers, x, trace, index),
                 dy: &trace.delta[..outputs],
-                gradient: (wanted != Gradients::Input)
-                    .then(|| &mut trace.gradient.as_mut_slice()[range]),
-                dx: (index > 0 || to_input).then(|| &mut trace.next_delta[..inputs]),
-                record: &trace.records[index],
-                scratch: &mut trace.scratch,
-                mode: mode_of(trace.mode, index),
-                first_sample: trace.first_sample,
+                parameters_tangent: &velocities.theta[range.clone()],
+                x_tangent: if index == 0 { velocities.input } else { &tangents.outputs[index - 1] },
+                y_tangent: &tangents.outputs[index],
+                dy_tangent: &tangents.delta,
+                record_tangent: &tangents.records[index],
+                gradient_tangent: &mut gradient_tangent[range],
+                dx_tangent: (index > 0 || velocities.to_input)
+                    .then_some(&mut tangents.next_delta[..]),
             })?;
-            std::mem::swap(&mut trace.delta, &mut trace.next_delta);
+            swap(&mut tangents.delta, &mut tangents.next_delta);
+            trace.tangents = tangents;
+            if index > 0 {
+                self.backward_through(numbers, x, Gradients::Input, index, trace)?;
+            }
         }
-        trace.has_input_gradient = to_input;
+        trace.has_input_gradient = false;
         Ok(())
+    }
+
+    /// Where layer `index` was evaluated in the pass that `trace` holds.
+    fn point<'a>(
+        &self,
+        numbers: Numbers<'a, T>,
+        x: &'a [T],
+        trace: &'a Trace<T>,
+        index: usize,
+    ) -> Point<'a, T> {
+        let samples = trace.samples;
+        Point {
+            parameters: &numbers.parameters[self.parameters[index].clone()],
+            state: &numbers.state[self.state[index].clone()],
+            prepared: &numbers.prepared[index],
+            samples,
+            x: if index == 0 {
+                x
+            } else {
+                &trace.outputs[index - 1][..self.sizes[index] * samples]
+            },
+            y: &trace.outputs[index][..self.sizes[index + 1] * samples],
+            record: &trace.records[index],
+            mode: mode_of(trace.mode, index),
+            first_sample: trace.first_sample,
+        }
     }
 
     /// Has every layer learn from the pass that `trace` holds, where that was for training.

@@ -4,7 +4,8 @@ use linalg::{DMatrixView, DMatrixViewMut, Real, Threads, gemm, transpose};
 use rand::Rng;
 
 use crate::{
-    Backward, Block, Forward, Initializer, Layer, Linear, Result, Shape, Tensor, TensorOf, View,
+    Backward, BackwardTangent, Block, Forward, Initializer, Layer, Linear, Result, Shape, Tangent,
+    Tensor, TensorOf, View,
 };
 
 /// Every output is a weighted sum of all inputs plus a bias: Y = W·X + b, a column per sample.
@@ -25,7 +26,7 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// A dense layer whose weights start from `initializer` and whose biases start at 0.
+    /// A dense layer whose weights and biases start from `initializer`.
     #[must_use]
     pub fn new(input: impl Into<Shape>, outputs: usize, initializer: Initializer) -> Self {
         let input = input.into();
@@ -83,7 +84,7 @@ impl<T: Real> Layer<T> for Dense {
     fn initialize(&self, parameters: &mut [T], rng: &mut dyn Rng) {
         let (weight, bias) = parameters.split_at_mut(self.outputs * self.inputs);
         self.initializer.fill(weight, self.inputs, self.outputs, rng);
-        bias.fill(T::zero());
+        self.initializer.fill_bias(bias, self.inputs, rng);
     }
 
     fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
@@ -120,6 +121,50 @@ impl<T: Real> Layer<T> for Dense {
                 dx,
                 Threads::One,
             )?;
+        }
+        Ok(())
+    }
+
+    fn tangent(&self, pass: Tangent<'_, T>) -> Result<()> {
+        // ẏ = Ẇ·x + ḃ + W·ẋ
+        let at = pass.at;
+        let bias = self.split(pass.parameters_tangent).1;
+        for column in pass.y_tangent.chunks_exact_mut(self.outputs) {
+            column.copy_from_slice(bias);
+        }
+        for (parameters, x) in [(pass.parameters_tangent, at.x), (at.parameters, pass.x_tangent)] {
+            let x = DMatrixView::from_slice(x, self.inputs, at.samples);
+            let y = DMatrixViewMut::from_slice(pass.y_tangent, self.outputs, at.samples);
+            gemm(T::one(), self.weight(parameters), x, T::one(), y, Threads::One)?;
+        }
+        Ok(())
+    }
+
+    fn backward_tangent(&self, pass: BackwardTangent<'_, T>) -> Result<()> {
+        let at = pass.at;
+        let (weight, bias) = pass.gradient_tangent.split_at_mut(self.outputs * self.inputs);
+        bias.fill(T::zero());
+        for column in pass.dy_tangent.chunks_exact(self.outputs) {
+            for (sum, &dy) in bias.iter_mut().zip(column) {
+                *sum += dy;
+            }
+        }
+        let terms = [(pass.dy_tangent, at.x, T::zero()), (pass.dy, pass.x_tangent, T::one())];
+        for (dy, x, beta) in terms {
+            let dy = DMatrixView::from_slice(dy, self.outputs, at.samples);
+            let x = DMatrixView::from_slice(x, self.inputs, at.samples);
+            let weight = DMatrixViewMut::from_slice(weight, self.outputs, self.inputs);
+            gemm(T::one(), dy, transpose(x), beta, weight, Threads::One)?;
+        }
+        let Some(dx) = pass.dx_tangent else { return Ok(()) };
+        let terms = [
+            (at.parameters, pass.dy_tangent, T::zero()),
+            (pass.parameters_tangent, pass.dy, T::one()),
+        ];
+        for (parameters, dy, beta) in terms {
+            let dy = DMatrixView::from_slice(dy, self.outputs, at.samples);
+            let dx = DMatrixViewMut::from_slice(dx, self.inputs, at.samples);
+            gemm(T::one(), transpose(self.weight(parameters)), dy, beta, dx, Threads::One)?;
         }
         Ok(())
     }

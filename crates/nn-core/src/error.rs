@@ -91,6 +91,20 @@ pub enum Error {
         /// Classes, numbered from 0.
         classes: usize,
     },
+    /// An entry that an embedding was given and that is the number of no class.
+    #[error(
+        "entry {entry} of sample {sample} is {value}, expected a label: a whole number below {classes}"
+    )]
+    NotALabel {
+        /// Index of the sample.
+        sample: usize,
+        /// Place in its column.
+        entry: usize,
+        /// What stands there.
+        value: f64,
+        /// Classes, numbered from 0.
+        classes: usize,
+    },
     /// A sample that the loss has no target for.
     #[error("sample {sample} has no target: the loss knows {samples} samples")]
     NoTarget {

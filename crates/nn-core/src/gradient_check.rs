@@ -1,10 +1,16 @@
 //! Is the gradient right? Backpropagation against difference quotients, for any network and loss.
 
-use linalg::{DMatrix, Real};
+use std::sync::Arc;
 
-use crate::{Gradients, Loss, Network, Result, Trace};
+use linalg::{DMatrix, DMatrixView, DMatrixViewMut, DVector, Real};
+use rand::Rng;
+use rand_distr::{Distribution, StandardNormal};
 
-/// What [`gradient_check`] found, block by block.
+use crate::tangent::{shifted, step};
+use crate::trace::zeros;
+use crate::{Block, Direction, Gradients, Layer, Loss, Mode, Network, Result, Trace};
+
+/// What a check of a gradient found, block by block.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 #[non_exhaustive]
@@ -54,7 +60,8 @@ pub struct BlockReport {
 }
 
 /// Compares the gradient of `loss` at `network` and `x`, of every parameter and of the input, with
-/// central differences of step h = ∛eps·max(1, |θ|).
+/// central differences of step h = ∛eps·max(1, |θ|), in inference mode; [`GradientCheck`] has other
+/// modes.
 ///
 /// Each quotient brings its own uncertainty, from a second one with half the step, from the second
 /// differences and from the rounding of the loss, so that a kink of a ReLU within the step is told
@@ -85,53 +92,374 @@ pub fn gradient_check<T: Real>(
     x: &DMatrix<T>,
     loss: &dyn Loss<T>,
 ) -> Result<GradientReport> {
-    network.check_loss(x, loss)?;
-    let all: Vec<usize> = (0..x.ncols()).collect();
-    let mut trace = Trace::new();
-    let here = network.batch_loss(x, &all, loss, &mut trace)?;
-    network.run_backward(Gradients::Both, &mut trace)?;
-    let analytic: Vec<f64> = trace.gradient().iter().map(|&g| g.to_double()).collect();
-    let to_input = trace.input_gradient().map(|dx| dx.into_owned()).unwrap_or_default();
-    let to_input: Vec<f64> = to_input.iter().map(|&g| g.to_double()).collect();
-    let scale = size(&analytic).max(size(&to_input));
+    GradientCheck::new().network(network, x, loss)
+}
 
-    let mut blocks = Vec::new();
-    let mut moved = network.clone();
-    let mut start = 0;
-    for (index, layer) in network.layers().enumerate() {
-        for block in layer.blocks() {
-            let slopes = (start..start + block.len())
-                .map(|at| {
-                    let theta = network.parameters()[at];
-                    let slope = slope(theta, here, |theta| {
-                        moved.parameters_mut()[at] = theta;
-                        moved.batch_loss(x, &all, loss, &mut trace)
-                    });
+/// Holds one layer to its word, the caller's own for one: its gradients, its tangents, and its second
+/// derivatives. As [`GradientCheck::layer`], in inference mode, for parameters and input.
+///
+/// # Errors
+/// As [`GradientCheck::layer`].
+///
+/// # Examples
+/// ```
+/// use linalg::DMatrix;
+/// use nn_core::{Dense, Initializer, layer_check};
+/// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+///
+/// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+/// let x = DMatrix::from_row_slice(2, 3, &[1.0, -2.0, 0.5, 0.5, 1.0, -1.5]);
+/// let report = layer_check(Dense::new(2, 3, Initializer::HeNormal), &x, &mut rng)?;
+/// assert!(report.gradient.worst() < 1e-7 && report.curvature.worst() < 1e-7);
+/// assert!(report.adjoint < 1e-12 && report.symmetry < 1e-12);
+/// # Ok::<(), nn_core::Error>(())
+/// ```
+pub fn layer_check<T: Real>(
+    layer: impl Layer<T> + 'static,
+    x: &DMatrix<T>,
+    rng: &mut impl Rng,
+) -> Result<LayerReport> {
+    GradientCheck::new().layer(layer, x, rng)
+}
+
+/// How a gradient is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+#[non_exhaustive]
+pub struct GradientCheck {
+    /// The mode of the passes: [`Mode::Inference`] until said otherwise.
+    pub mode: Mode,
+    /// What is checked: both until said otherwise. [`Gradients::Parameters`] is for networks whose
+    /// input is labels, which cannot be moved a little.
+    pub wanted: Gradients,
+}
+
+/// What [`GradientCheck::layer`] found.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+#[non_exhaustive]
+pub struct LayerReport {
+    /// The layer's backward pass against differences of its forward pass.
+    pub gradient: GradientReport,
+    /// How its backward pass changes along a random direction, against differences of it.
+    pub curvature: GradientReport,
+    /// |⟨J·v, u⟩ − ⟨v, Jᵀ·u⟩| for random v and u, relative to the terms of these sums: the tangent and
+    /// the backward pass against each other, without differences.
+    pub adjoint: f64,
+    /// |⟨H·v, w⟩ − ⟨v, H·w⟩| for random v and w, relative to the terms of these sums, or to the largest
+    /// entry of the gradient where that is larger: a second derivative does not depend on the order.
+    pub symmetry: f64,
+}
+
+impl Default for GradientCheck {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl GradientCheck {
+    /// In inference mode, parameters and input.
+    pub fn new() -> Self {
+        Self { mode: Mode::Inference, wanted: Gradients::Both }
+    }
+
+    /// In training mode: every pass draws the same from `seed`.
+    pub fn training(self, seed: u64) -> Self {
+        Self { mode: Mode::Training { seed }, ..self }
+    }
+
+    /// What is checked.
+    pub fn wanted(self, wanted: Gradients) -> Self {
+        Self { wanted, ..self }
+    }
+
+    /// As [`gradient_check`].
+    ///
+    /// # Errors
+    /// As [`Network::loss_and_gradient`].
+    pub fn network<T: Real>(
+        &self,
+        network: &Network<T>,
+        x: &DMatrix<T>,
+        loss: &dyn Loss<T>,
+    ) -> Result<GradientReport> {
+        network.check_loss(x, loss)?;
+        let all: Vec<usize> = (0..x.ncols()).collect();
+        let mut trace = Trace::of(self.mode);
+        let here = network.batch_loss(x, &all, loss, &mut trace)?;
+        let analytic = self.gradient(network, x, loss, &mut trace)?;
+
+        let mut moved = network.clone();
+        let mut slopes = Vec::with_capacity(analytic.len());
+        if self.wanted != Gradients::Input {
+            for at in 0..network.parameters().len() {
+                let theta = network.parameters()[at];
+                slopes.push(slope(theta, here, |theta| {
                     moved.parameters_mut()[at] = theta;
-                    slope
-                })
-                .collect::<Result<Vec<Slope>>>()?;
-            let name = format!("{} {}", layer.describe(), block.name);
-            let analytic = &analytic[start..start + block.len()];
-            let report = compare(&slopes, analytic, block.rows, scale);
-            blocks.push(BlockReport { layer: Some(index), name, ..report });
-            start += block.len();
+                    moved.batch_loss(x, &all, loss, &mut trace)
+                })?);
+                moved.parameters_mut()[at] = theta;
+            }
+        }
+        let mut input = x.clone();
+        if self.wanted != Gradients::Parameters {
+            for at in 0..x.len() {
+                slopes.push(slope(x[at], here, |value| {
+                    input[at] = value;
+                    network.batch_loss(&input, &all, loss, &mut trace)
+                })?);
+                input[at] = x[at];
+            }
+        }
+        let scale = size(&analytic);
+        Ok(self.report(network, x.nrows(), &slopes, &analytic, scale))
+    }
+
+    /// Checks one layer with parameters of its own choice, moved at random, at the input `x`: as a
+    /// network of this layer, with the loss ⟨U, Y⟩ for a random U.
+    ///
+    /// # Errors
+    /// [`Error::Size`](crate::Error::Size), [`Error::Empty`](crate::Error::Empty) or
+    /// [`Error::NotFinite`](crate::Error::NotFinite) for an x that does not fit, and what the layer
+    /// itself returns.
+    pub fn layer<T: Real>(
+        &self,
+        layer: impl Layer<T> + 'static,
+        x: &DMatrix<T>,
+        rng: &mut impl Rng,
+    ) -> Result<LayerReport> {
+        let mut parameters = zeros(layer.blocks().iter().map(Block::len).sum());
+        layer.initialize(&mut parameters, rng);
+        let mut draw = || {
+            let unit: f64 = StandardNormal.sample(rng);
+            T::from_double(unit)
+        };
+        for parameter in &mut parameters {
+            *parameter += draw() * T::from_double(0.1);
+        }
+        let network = Network::from_parts(vec![Arc::new(layer)], DVector::from_vec(parameters));
+        network.check_batch(x)?;
+        let mut random = |rows, columns| DMatrix::from_fn(rows, columns, |_, _| draw());
+        let weights = random(network.outputs(), x.ncols());
+        let loss = Weighted(&weights);
+        let gradient = self.network(&network, x, &loss)?;
+
+        let thetas =
+            [(); 2].map(|()| self.moves(Gradients::Input, random(network.parameters().len(), 1)));
+        let inputs =
+            [(); 2].map(|()| self.moves(Gradients::Parameters, random(x.nrows(), x.ncols())));
+        let mut trace = Trace::of(self.mode);
+        let along = |k: usize, trace: &mut Trace<T>| -> Result<Vec<f64>> {
+            let [theta, input] = [thetas[k].as_slice(), inputs[k].as_slice()];
+            self.change(&network, x, &loss, theta, input, trace)
+        };
+        let moved_gradient = along(0, &mut trace)?;
+        let v = joined(&thetas[0], &inputs[0], self);
+
+        let theta = DVector::from_column_slice(thetas[0].as_slice());
+        let pushed = network.jvp(Direction::Both(&theta, &inputs[0]), &mut trace)?;
+        let pulled = self.gradient(&network, x, &loss, &mut trace)?;
+        let outer =
+            terms(pushed.iter().zip(weights.iter()).map(|(a, b)| (a.to_double(), b.to_double())));
+        let inner = terms(v.iter().copied().zip(pulled.iter().copied()));
+
+        let other = along(1, &mut trace)?;
+        let w = joined(&thetas[1], &inputs[1], self);
+        let one = terms(moved_gradient.iter().copied().zip(w));
+        let two = terms(other.into_iter().zip(v));
+
+        let slopes = self.quotients(&network, x, &loss, &thetas[0], &inputs[0])?;
+        let scale = size(&moved_gradient).max(size(&pulled));
+        let curvature = self.report(&network, x.nrows(), &slopes, &moved_gradient, scale);
+        Ok(LayerReport {
+            gradient,
+            curvature,
+            adjoint: distance(outer, inner),
+            symmetry: distance((one.0, one.1.max(size(&pulled))), two),
+        })
+    }
+
+    /// `velocity`, or zeros where only `other` is to be checked.
+    fn moves<T: Real>(&self, other: Gradients, velocity: DMatrix<T>) -> DMatrix<T> {
+        if self.wanted == other {
+            DMatrix::zeros(velocity.nrows(), velocity.ncols())
+        } else {
+            velocity
         }
     }
 
-    let mut input = x.clone();
-    let slopes = (0..x.len())
-        .map(|at| {
-            let slope = slope(x[at], here, |value| {
-                input[at] = value;
-                network.batch_loss(&input, &all, loss, &mut trace)
-            });
-            input[at] = x[at];
-            slope
-        })
-        .collect::<Result<Vec<Slope>>>()?;
-    blocks.push(compare(&slopes, &to_input, x.nrows(), scale));
-    Ok(GradientReport { blocks })
+    /// dL/dθ and dL/dX one after the other, as far as wanted.
+    fn gradient<T: Real>(
+        &self,
+        network: &Network<T>,
+        x: &DMatrix<T>,
+        loss: &dyn Loss<T>,
+        trace: &mut Trace<T>,
+    ) -> Result<Vec<f64>> {
+        let all: Vec<usize> = (0..x.ncols()).collect();
+        network.batch_loss(x, &all, loss, trace)?;
+        network.run_backward(self.wanted, trace)?;
+        let mut gradient = Vec::new();
+        if self.wanted != Gradients::Input {
+            gradient.extend(trace.gradient().iter().map(|g| g.to_double()));
+        }
+        if let Some(dx) = trace.input_gradient() {
+            gradient.extend(dx.iter().map(|g| g.to_double()));
+        }
+        Ok(gradient)
+    }
+
+    /// The velocities of the same.
+    fn change<T: Real>(
+        &self,
+        network: &Network<T>,
+        x: &DMatrix<T>,
+        loss: &dyn Loss<T>,
+        theta: &[T],
+        input: &[T],
+        trace: &mut Trace<T>,
+    ) -> Result<Vec<f64>> {
+        let (by_theta, by_input) =
+            network.gradient_tangent(x, loss, theta, input, self.wanted, trace)?;
+        let by_theta = by_theta.iter().map(|g| g.to_double());
+        let mut change: Vec<f64> =
+            if self.wanted == Gradients::Input { vec![] } else { by_theta.collect() };
+        change.extend(by_input.iter().map(|g| g.to_double()));
+        Ok(change)
+    }
+
+    /// The velocities of the same by differences.
+    fn quotients<T: Real>(
+        &self,
+        network: &Network<T>,
+        x: &DMatrix<T>,
+        loss: &dyn Loss<T>,
+        theta: &DMatrix<T>,
+        input: &DMatrix<T>,
+    ) -> Result<Vec<Slope>> {
+        let wide = step(
+            &[network.parameters().as_slice(), x.as_slice()],
+            &[theta.as_slice(), input.as_slice()],
+        );
+        let mut trace = Trace::of(self.mode);
+        let mut at = |step: T| -> Result<Vec<f64>> {
+            let mut moved = network.clone();
+            let parameters = shifted(network.parameters().as_slice(), theta.as_slice(), step);
+            moved.parameters_mut().copy_from_slice(&parameters);
+            self.gradient(&moved, &(x + input * step), loss, &mut trace)
+        };
+        let here = at(T::zero())?;
+        let largest = size(&here);
+        // The quotient over both sides, and by how much those over one side differ: the bend.
+        let mut central = |step: T| -> Result<Vec<(f64, f64)>> {
+            let (above, below) = (at(step)?, at(-step)?);
+            let step = step.to_double();
+            let sides = above.iter().zip(&below).zip(&here);
+            Ok(sides
+                .map(|((above, below), here)| {
+                    ((above - below) / (2.0 * step), (above - 2.0 * here + below) / step)
+                })
+                .collect())
+        };
+        let half = wide / (T::one() + T::one());
+        let rounding = 8.0 * T::EPSILON * largest / half.to_double();
+        let (wide, narrow) = (central(wide)?, central(half)?);
+        Ok(narrow
+            .into_iter()
+            .zip(wide)
+            .map(|((value, bend), (wide, wide_bend))| {
+                // As for the slopes of the loss: half the step halves the bend, but not a kink.
+                let uncertainty = (wide - value).abs() + (2.0 * bend - wide_bend).abs() + rounding;
+                Slope { value, uncertainty }
+            })
+            .collect())
+    }
+
+    /// Block by block.
+    fn report<T: Real>(
+        &self,
+        network: &Network<T>,
+        inputs: usize,
+        slopes: &[Slope],
+        analytic: &[f64],
+        scale: f64,
+    ) -> GradientReport {
+        let mut blocks = Vec::new();
+        let mut start = 0;
+        if self.wanted != Gradients::Input {
+            for (index, layer) in network.layers().enumerate() {
+                for block in layer.blocks() {
+                    let range = start..start + block.len();
+                    let (slopes, analytic) = (&slopes[range.clone()], &analytic[range]);
+                    let name = format!("{} {}", layer.describe(), block.name);
+                    let report = compare(slopes, analytic, block.rows, scale);
+                    blocks.push(BlockReport { layer: Some(index), name, ..report });
+                    start += block.len();
+                }
+            }
+        }
+        if self.wanted != Gradients::Parameters {
+            blocks.push(compare(&slopes[start..], &analytic[start..], inputs, scale));
+        }
+        GradientReport { blocks }
+    }
+}
+
+/// The loss ⟨U, P⟩, whose gradient is U and which has no curvature of its own.
+#[derive(Debug)]
+struct Weighted<'a, T: Real>(&'a DMatrix<T>);
+
+impl<T: Real> Loss<T> for Weighted<'_, T> {
+    fn samples(&self) -> usize {
+        self.0.ncols()
+    }
+
+    fn outputs(&self) -> usize {
+        self.0.nrows()
+    }
+
+    fn evaluate(
+        &self,
+        samples: &[usize],
+        p: DMatrixView<'_, T>,
+        mut dp: DMatrixViewMut<'_, T>,
+    ) -> Result<f64> {
+        let mut sum = 0.0;
+        for (column, &sample) in samples.iter().enumerate() {
+            dp.set_column(column, &self.0.column(sample));
+            sum += p.column(column).dot(&self.0.column(sample)).to_double();
+        }
+        Ok(sum)
+    }
+
+    fn curvature(
+        &self,
+        _samples: &[usize],
+        _p: DMatrixView<'_, T>,
+        _direction: DMatrixView<'_, T>,
+        mut out: DMatrixViewMut<'_, T>,
+    ) -> Result<()> {
+        out.fill(T::zero());
+        Ok(())
+    }
+}
+
+/// The velocities of what is checked, as [`GradientCheck::gradient`] has its entries.
+fn joined<T: Real>(theta: &DMatrix<T>, input: &DMatrix<T>, check: &GradientCheck) -> Vec<f64> {
+    let theta = theta.iter().filter(|_| check.wanted != Gradients::Input);
+    let input = input.iter().filter(|_| check.wanted != Gradients::Parameters);
+    theta.chain(input).map(|v| v.to_double()).collect()
+}
+
+/// A sum of products, and the sum of their absolute values.
+fn terms(pairs: impl Iterator<Item = (f64, f64)>) -> (f64, f64) {
+    pairs.fold((0.0, 0.0), |(sum, size), (a, b)| (sum + a * b, size + (a * b).abs()))
+}
+
+/// How far two sums are apart, relative to their terms.
+fn distance(one: (f64, f64), two: (f64, f64)) -> f64 {
+    let scale = one.1.max(two.1);
+    if scale == 0.0 { 0.0 } else { (one.0 - two.0).abs() / scale }
 }
 
 /// A derivative by differences, and how uncertain it is.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use linalg::{DMatrixView, Real};
 use rand::Rng;
 
-use crate::{Activation, Result, Shape};
+use crate::tangent::{backward_tangent_by_differences, tangent_by_differences};
+use crate::{Activation, BackwardTangent, Result, Shape, Tangent};
 
 /// One layer of a [`Network`](crate::Network): y = f(θ, x), column by column.
 ///
@@ -150,6 +151,29 @@ pub trait Layer<T: Real>: Any + Debug + Send + Sync {
     /// # Errors
     /// As [`Layer::forward`].
     fn backward(&self, pass: Backward<'_, T>) -> Result<()>;
+
+    /// Writes ẏ, the derivative of y where θ moves with velocity θ̇ and x with ẋ, after a forward
+    /// pass.
+    ///
+    /// By central differences of [`Layer::forward`] by default, good to about ε^⅔; the layers of this
+    /// crate have exact ones. What it needs besides the point it may allocate.
+    ///
+    /// # Errors
+    /// As [`Layer::forward`].
+    fn tangent(&self, pass: Tangent<'_, T>) -> Result<()> {
+        tangent_by_differences(self, pass)
+    }
+
+    /// Writes the derivatives of dL/dθ and dL/dx where θ, x and dL/dy move, after
+    /// [`Layer::tangent`]: what products with the Hessian are made of.
+    ///
+    /// By central differences of [`Layer::backward`] by default.
+    ///
+    /// # Errors
+    /// As [`Layer::forward`].
+    fn backward_tangent(&self, pass: BackwardTangent<'_, T>) -> Result<()> {
+        backward_tangent_by_differences(self, pass)
+    }
 
     /// How the layer looks from outside. [`View::Other`] by default.
     fn view<'a>(&'a self, _parameters: &'a [T]) -> View<'a, T> {

@@ -108,52 +108,95 @@
 //!
 //! [`Network::backward`] takes dL/dP from whoever made it.
 //!
+//! # "Is my own layer right? What is its derivative along a direction?"
+//!
+//! [`layer_check`] holds one [`Layer`] to difference quotients, block by block: its gradients, how they
+//! change along a direction, and its tangent against its backward pass without any differences;
+//! [`GradientCheck`] does so in training mode. [`Network::jvp`] is J·v, [`Network::backward`] Jᵀ·u,
+//! [`Network::jacobian`] the whole of J for one sample and [`Network::hessian_vector`] H·v, all exact for
+//! the layers of this crate; a layer of the caller's own has its tangents by central differences until
+//! it writes better ones.
+//!
 //! # What is here, and what is not yet
 //!
-//! Dense layers; tanh, ReLU, leaky ReLU, sin and the identity; mean squared error and softmax
-//! cross-entropy; gradient descent with momentum and Adam; labelled images from CSV. Convolution,
-//! recurrent layers, infogain loss, L-BFGS, Jacobian and Hessian products, files that PyTorch reads and
-//! work on several threads are to come; the traits and the one parameter vector are made for them.
+//! *Layers*: [`Dense`], [`Softmax`], [`BatchNorm`], [`LayerNorm`], [`Dropout`], [`Embedding`], and
+//! [`Recurrent`] for Elman, GRU and LSTM, parameterized as PyTorch's.
+//!
+//! *Activations*: [`Identity`], [`Relu`], [`LeakyRelu`], [`Elu`], [`Gelu`], [`GeluTanh`], [`Silu`],
+//! [`Softplus`], [`Sigmoid`], [`Tanh`], [`Sin`], each with slope and curvature at z, and its inverse
+//! where it has one; tanh, the exponential function and the sigmoid in vector lanes.
+//!
+//! Mean squared error and softmax cross-entropy; gradient descent with momentum and Adam; labelled
+//! images from CSV. Convolution, infogain loss, L-BFGS and files that PyTorch reads are to come.
 
 mod activation;
+mod batch_norm;
 mod builder;
+mod cell;
 mod chain;
 mod check;
 mod data;
 mod dense;
+mod derivatives;
+mod dropout;
+mod dual;
+mod embedding;
 mod error;
 mod files;
 mod filters;
+mod gelu;
 mod gradient_check;
 mod init;
 mod layer;
+mod layer_norm;
 mod loss;
 mod network;
+mod normal;
 mod optimizer;
 mod pointwise;
+mod rectifier;
+mod recurrent;
 mod shape;
 mod shards;
+mod sigmoid;
 mod softmax;
+mod softmax_layer;
+mod summary;
+mod tangent;
 mod trace;
 mod trainer;
 
-pub use activation::{Activation, Identity, Interval, LeakyRelu, Relu, Sin, Tanh};
+pub use activation::{Activation, Identity, Interval, Sin};
+pub use batch_norm::BatchNorm;
 pub use builder::NetworkBuilder;
 pub use data::{Header, IdxFile, IdxProblem, LabelledImages, error_rate};
 pub use dense::Dense;
+pub use derivatives::Direction;
+pub use dropout::Dropout;
+pub use embedding::Embedding;
 pub use error::{Error, Result};
 pub use filters::{
     Importance, Matching, Similarity, Tuning, edge_energy, filter_importance, match_filters, tuning,
 };
-pub use gradient_check::{BlockReport, GradientReport, gradient_check};
+pub use gelu::{Gelu, GeluTanh};
+pub use gradient_check::{
+    BlockReport, GradientCheck, GradientReport, LayerReport, gradient_check, layer_check,
+};
 pub use init::Initializer;
 pub use layer::{Backward, Block, Forward, Layer, Linear, Memory, Mode, Tensor, TensorOf, View};
+pub use layer_norm::LayerNorm;
 pub use loss::{Loss, MeanSquaredError};
 pub use network::{Gradients, Network};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use pointwise::Pointwise;
+pub use rectifier::{Elu, LeakyRelu, Relu};
+pub use recurrent::{Recurrent, Steps};
 pub use shape::Shape;
 pub use shards::Workspace;
+pub use sigmoid::{Sigmoid, Silu, Softplus, Tanh};
 pub use softmax::{SoftmaxCrossEntropy, softmax};
+pub use softmax_layer::Softmax;
+pub use summary::{LayerSummary, Summary};
+pub use tangent::{BackwardTangent, Point, Tangent};
 pub use trace::Trace;
 pub use trainer::{Batch, History, Progress, Stop, Trainer};

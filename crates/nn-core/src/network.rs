@@ -35,7 +35,7 @@ use crate::{Error, Layer, Loss, Mode, NetworkBuilder, Result, Shape, Trace, View
 /// ```
 #[derive(Debug, Clone)]
 pub struct Network<T: Real> {
-    chain: Chain<T>,
+    pub(crate) chain: Chain<T>,
     /// The same in fewer steps, for where nobody looks between the layers.
     fused: Chain<T>,
     parameters: DVector<T>,
@@ -72,6 +72,12 @@ impl<T: Real> Network<T> {
     #[must_use]
     pub fn inputs(&self) -> usize {
         self.chain.sizes[0]
+    }
+
+    /// The arrangement of an input.
+    #[must_use]
+    pub fn input(&self) -> Shape {
+        self.chain.layers[0].input()
     }
 
     /// Values in an output.
@@ -287,7 +293,7 @@ impl<T: Real> Network<T> {
     }
 
     /// Calls `pass` with what it reads taken out of the trace that it writes.
-    fn with_parts(
+    pub(crate) fn with_parts(
         &self,
         trace: &mut Trace<T>,
         pass: impl FnOnce(Numbers<'_, T>, &[T], &mut Trace<T>) -> Result<()>,
@@ -338,7 +344,7 @@ impl<T: Real> Network<T> {
         Some(self.fused.first[stage])
     }
 
-    fn check_batch(&self, x: &DMatrix<T>) -> Result<()> {
+    pub(crate) fn check_batch(&self, x: &DMatrix<T>) -> Result<()> {
         size("x", "rows", x.nrows(), self.inputs())?;
         if x.ncols() == 0 {
             return Err(Error::Empty { what: "the batch" });

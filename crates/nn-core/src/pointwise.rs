@@ -2,7 +2,7 @@
 
 use linalg::Real;
 
-use crate::{Activation, Backward, Forward, Layer, Result, Shape, View};
+use crate::{Activation, Backward, BackwardTangent, Forward, Layer, Result, Shape, Tangent, View};
 
 /// aᵢ = f(zᵢ) for every i; backward, dL/dzᵢ = f′(zᵢ)·dL/daᵢ.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +44,23 @@ impl<T: Real, A: Activation<T>> Layer<T> for Pointwise<A> {
     fn backward(&self, pass: Backward<'_, T>) -> Result<()> {
         if let Some(dz) = pass.dx {
             self.activation.pull_back(pass.x, pass.y, pass.dy, dz);
+        }
+        Ok(())
+    }
+
+    fn tangent(&self, pass: Tangent<'_, T>) -> Result<()> {
+        self.activation.pull_back(pass.at.x, pass.at.y, pass.x_tangent, pass.y_tangent);
+        Ok(())
+    }
+
+    fn backward_tangent(&self, pass: BackwardTangent<'_, T>) -> Result<()> {
+        if let Some(dz) = pass.dx_tangent {
+            self.activation.pull_back(pass.at.x, pass.at.y, pass.dy_tangent, dz);
+            for (((dz, &z), &velocity), &da) in
+                dz.iter_mut().zip(pass.at.x).zip(pass.x_tangent).zip(pass.dy)
+            {
+                *dz += self.activation.curvature(z) * velocity * da;
+            }
         }
         Ok(())
     }

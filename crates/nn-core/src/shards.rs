@@ -163,6 +163,12 @@ impl<T: Real> Workspace<T> {
         task.run(&mut self.shards, 0)
     }
 
+    /// Shards of the last batch.
+    #[cfg(test)]
+    pub(crate) fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
     /// Adds the gradients of the shards, in order.
     fn reduce(&mut self) {
         let Some((first, rest)) = self.shards.split_first() else { return };

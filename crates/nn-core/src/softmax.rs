@@ -111,6 +111,28 @@ impl<T: Real> Loss<T> for SoftmaxCrossEntropy<'_> {
         }
         Ok(sum / samples.len() as f64)
     }
+
+    fn curvature(
+        &self,
+        samples: &[usize],
+        p: DMatrixView<'_, T>,
+        direction: DMatrixView<'_, T>,
+        mut out: DMatrixViewMut<'_, T>,
+    ) -> Result<()> {
+        // (diag p − ppᵀ)/N times the direction, whatever the label.
+        let mut probabilities = softmax(&p.into_owned());
+        probabilities /= T::from_double(samples.len() as f64);
+        let n = T::from_double(samples.len() as f64);
+        for ((mut out, p), v) in
+            out.column_iter_mut().zip(probabilities.column_iter()).zip(direction.column_iter())
+        {
+            let mean = p.dot(&v) * n;
+            for ((out, &p), &v) in out.iter_mut().zip(p.iter()).zip(v.iter()) {
+                *out = p * (v - mean);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// −ln pₗ for one sample, with p − onehot written to `gradient`.

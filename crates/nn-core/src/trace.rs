@@ -46,6 +46,17 @@ pub struct Trace<T: Real> {
     pub(crate) gradient: DVector<T>,
     /// 0, 1, …: the samples of a full batch.
     pub(crate) all: Vec<usize>,
+
+    pub(crate) tangents: Tangents<T>,
+}
+
+/// The derivatives of what a trace holds along a direction.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tangents<T> {
+    pub(crate) outputs: Vec<Vec<T>>,
+    pub(crate) records: Vec<Vec<T>>,
+    pub(crate) delta: Vec<T>,
+    pub(crate) next_delta: Vec<T>,
 }
 
 impl<T: Real> Default for Trace<T> {
@@ -67,7 +78,7 @@ impl<T: Real> Trace<T> {
         Self::of(Mode::Training { seed })
     }
 
-    fn of(mode: Mode) -> Self {
+    pub(crate) fn of(mode: Mode) -> Self {
         Self {
             sizes: Vec::new(),
             samples: 0,
@@ -83,6 +94,7 @@ impl<T: Real> Trace<T> {
             has_input_gradient: false,
             gradient: DVector::zeros(0),
             all: Vec::new(),
+            tangents: Tangents::default(),
         }
     }
 

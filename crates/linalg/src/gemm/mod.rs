@@ -189,7 +189,7 @@ fn split<T: Entry>(path: Path, job: &Job<'_, T>, mut c: DMatrixViewMut<'_, T>, p
 }
 
 /// The instruction set of this processor.
-fn arch() -> Arch {
+pub(crate) fn arch() -> Arch {
     #[cfg(test)]
     if let Some(arch) = FORCED.get() {
         return arch;

@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod build;
+mod derivatives;
 mod gradients;
+mod layers;
 mod training;

@@ -7,6 +7,7 @@ mod linalg;
 mod linalg_krylov;
 mod nn_core;
 mod nn_invert;
+mod nn_layers;
 mod quad;
 mod rl_pg;
 
@@ -19,6 +20,7 @@ pub fn all() -> Vec<Check> {
         linalg::CHECKS,
         linalg_krylov::CHECKS,
         nn_core::CHECKS,
+        nn_layers::CHECKS,
         nn_invert::CHECKS,
         rl_pg::CHECKS,
         dsp::CHECKS,
