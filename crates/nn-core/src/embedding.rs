@@ -4,7 +4,10 @@ use linalg::Real;
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::{Backward, BackwardTangent, Block, Error, Forward, Layer, Result, Shape, Tangent};
+use crate::{
+    Backward, BackwardTangent, Block, Error, Forward, Layer, Result, Shape, Tangent, Tensor,
+    TensorOf,
+};
 
 /// Every entry of a column is a label, a whole number from 0 to classes − 1, and is replaced by the
 /// vector that belongs to it: a column of `weight`, dimension x classes.
@@ -110,6 +113,18 @@ impl<T: Real> Layer<T> for Embedding {
 
     fn blocks(&self) -> Vec<Block> {
         vec![Block { name: "weight", rows: self.dimension, columns: self.classes }]
+    }
+
+    /// PyTorch keeps a class in each row.
+    fn tensors(&self) -> Vec<Tensor> {
+        let (classes, dimension) = (self.classes, self.dimension);
+        vec![Tensor {
+            name: "weight",
+            of: TensorOf::Parameters,
+            shape: vec![classes, dimension],
+            start: 0,
+            walk: vec![(classes * dimension, 1)],
+        }]
     }
 
     fn initialize(&self, parameters: &mut [T], rng: &mut dyn Rng) {

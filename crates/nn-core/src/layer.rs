@@ -234,7 +234,7 @@ pub enum TensorOf {
 
 impl Tensor {
     /// A matrix for each block, a vector for each block of one column.
-    fn of_blocks(of: TensorOf, blocks: &[Block]) -> impl Iterator<Item = Self> {
+    pub(crate) fn of_blocks(of: TensorOf, blocks: &[Block]) -> impl Iterator<Item = Self> {
         blocks.iter().scan(0, move |next, &Block { name, rows, columns }| {
             let start = *next;
             *next += rows * columns;

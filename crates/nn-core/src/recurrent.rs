@@ -8,6 +8,7 @@ use crate::dual::{Dual, duals};
 use crate::trace::zeros;
 use crate::{
     Backward, BackwardTangent, Block, Forward, Initializer, Layer, Memory, Result, Shape, Tangent,
+    Tensor, TensorOf,
 };
 
 /// Which states a recurrent layer gives on.
@@ -246,6 +247,13 @@ impl<T: Real> Layer<T> for Recurrent {
             Block { name: "bias_ih", rows, columns: 1 },
             Block { name: "bias_hh", rows, columns: 1 },
         ]
+    }
+
+    /// PyTorch numbers the layers of its stacks; this is the first.
+    fn tensors(&self) -> Vec<Tensor> {
+        let names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"];
+        let blocks = Tensor::of_blocks(TensorOf::Parameters, &Layer::<T>::blocks(self));
+        blocks.zip(names).map(|(tensor, name)| Tensor { name, ..tensor }).collect()
     }
 
     fn initialize(&self, parameters: &mut [T], rng: &mut dyn Rng) {
