@@ -99,6 +99,26 @@ pub enum Error {
         /// Samples that the loss knows.
         samples: usize,
     },
+    /// A target without a direction, where the direction is all that counts.
+    #[error("the target of sample {sample} is zero, and must have a direction")]
+    ZeroTarget {
+        /// Index of the sample.
+        sample: usize,
+    },
+    /// A matrix entry outside the range that its matrix allows.
+    #[error("{argument}[{row}, {column}] is {value}, expected {expected}")]
+    Entry {
+        /// The matrix.
+        argument: &'static str,
+        /// Row of the first such entry, in column order.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// The entry.
+        value: f64,
+        /// What it should be, in words.
+        expected: &'static str,
+    },
     /// A backward pass without the forward pass of the same network before it.
     #[error("the trace holds no forward pass of this network; call `forward` first")]
     NoForward,

@@ -116,6 +116,7 @@
 //! work on several threads are to come; the traits and the one parameter vector are made for them.
 
 mod activation;
+mod binary;
 mod builder;
 mod chain;
 mod check;
@@ -123,12 +124,14 @@ mod data;
 mod dense;
 mod error;
 mod gradient_check;
+mod infogain;
 mod init;
 mod layer;
 mod loss;
 mod network;
 mod optimizer;
 mod pointwise;
+mod regression;
 mod shape;
 mod shards;
 mod softmax;
@@ -136,19 +139,22 @@ mod trace;
 mod trainer;
 
 pub use activation::{Activation, Identity, Interval, LeakyRelu, Relu, Sin, Tanh};
+pub use binary::BinaryCrossEntropy;
 pub use builder::NetworkBuilder;
 pub use data::{Header, LabelledImages, error_rate};
 pub use dense::Dense;
 pub use error::{Error, Result};
 pub use gradient_check::{BlockReport, GradientReport, gradient_check};
+pub use infogain::{ExpectedCost, Infogain, similarities_from_distances};
 pub use init::Initializer;
 pub use layer::{Backward, Block, Forward, Layer, Linear, Memory, Mode, View};
-pub use loss::{Loss, MeanSquaredError};
+pub use loss::Loss;
 pub use network::{Gradients, Network};
 pub use optimizer::{Adam, Optimizer, Sgd};
 pub use pointwise::Pointwise;
+pub use regression::{CosineDistance, Huber, MeanAbsoluteError, MeanSquaredError};
 pub use shape::Shape;
 pub use shards::Workspace;
-pub use softmax::{SoftmaxCrossEntropy, softmax};
+pub use softmax::{Normalizer, SoftCrossEntropy, SoftmaxCrossEntropy, softmax};
 pub use trace::Trace;
 pub use trainer::{Batch, History, Progress, Stop, Trainer};
