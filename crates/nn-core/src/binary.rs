@@ -99,7 +99,6 @@ impl<T: Real> Loss<T> for BinaryCrossEntropy<'_, T> {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "numbers that come out exact")]
 mod tests {
     use super::*;
 

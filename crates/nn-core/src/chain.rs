@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use linalg::Real;
 
+use crate::check::is_finite;
 use crate::trace::{grow, zeros};
-use crate::{Backward, Block, Forward, Gradients, Layer, Mode, Result, Trace};
+use crate::{Backward, Block, Descent, Forward, Gradients, Layer, Mode, Result, Trace};
 
 /// Layers in the order of a forward pass, and where the numbers of each one lie.
 #[derive(Debug, Clone)]
@@ -133,28 +134,68 @@ impl<T: Real> Chain<T> {
         wanted: Gradients,
         trace: &mut Trace<T>,
     ) -> Result<()> {
-        let samples = trace.samples;
         let to_input = wanted != Gradients::Parameters;
-        for (index, layer) in self.layers.iter().enumerate().rev() {
+        let Numbers { parameters, state, prepared } = numbers;
+        self.walk_back((state, prepared), x, to_input, trace, |index, pass| {
+            let parameters = &parameters[self.parameters[index].clone()];
+            let gradient = pass.gradient.filter(|_| wanted != Gradients::Input);
+            self.layers[index].backward(Backward { parameters, gradient, ..pass })
+        })
+    }
+
+    /// From dL/dP in `trace` to a step of gradient descent, layer by layer, after a forward pass
+    /// from `x`.
+    pub(crate) fn descend(
+        &self,
+        descent: Descent<T>,
+        parameters: &mut [T],
+        state_and_prepared: (&[T], &[Vec<T>]),
+        x: &[T],
+        trace: &mut Trace<T>,
+    ) -> Result<()> {
+        self.walk_back(state_and_prepared, x, false, trace, |index, pass| {
+            let parameters = &mut parameters[self.parameters[index].clone()];
+            self.layers[index].descend(descent, parameters, pass)
+        })
+    }
+
+    /// Calls `step` for every layer, last to first, with all but its parameters.
+    fn walk_back(
+        &self,
+        (state, prepared): (&[T], &[Vec<T>]),
+        x: &[T],
+        to_input: bool,
+        trace: &mut Trace<T>,
+        mut step: impl FnMut(usize, Backward<'_, T>) -> Result<()>,
+    ) -> Result<()> {
+        let samples = trace.samples;
+        trace.first_bad_delta = None;
+        for index in (0..self.layers.len()).rev() {
             let (inputs, outputs) = (self.sizes[index] * samples, self.sizes[index + 1] * samples);
-            let range = self.parameters[index].clone();
             let (before, after) = trace.outputs.split_at(index);
-            layer.backward(Backward {
-                parameters: &numbers.parameters[range.clone()],
-                state: &numbers.state[self.state[index].clone()],
-                prepared: &numbers.prepared[index],
+            let dy = &trace.delta[..outputs];
+            if !self.parameters[index].is_empty()
+                && trace.first_bad_delta.is_none()
+                && !is_finite(dy)
+            {
+                trace.first_bad_delta = Some(index);
+            }
+            let pass = Backward {
+                parameters: &[],
+                state: &state[self.state[index].clone()],
+                prepared: &prepared[index],
                 samples,
                 x: before.last().map_or(x, |y| &y[..inputs]),
                 y: &after[0][..outputs],
-                dy: &trace.delta[..outputs],
-                gradient: (wanted != Gradients::Input)
-                    .then(|| &mut trace.gradient.as_mut_slice()[range]),
+                dy,
+                gradient: Some(&mut trace.gradient.as_mut_slice()[self.parameters[index].clone()]),
                 dx: (index > 0 || to_input).then(|| &mut trace.next_delta[..inputs]),
                 record: &trace.records[index],
                 scratch: &mut trace.scratch,
                 mode: mode_of(trace.mode, index),
                 first_sample: trace.first_sample,
-            })?;
+            };
+            step(index, pass)?;
             std::mem::swap(&mut trace.delta, &mut trace.next_delta);
         }
         trace.has_input_gradient = to_input;
