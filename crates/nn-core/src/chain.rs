@@ -13,8 +13,6 @@ use crate::{Backward, Block, Descent, Forward, Gradients, Layer, Mode, Result, T
 #[derive(Debug, Clone)]
 pub(crate) struct Chain<T: Real> {
     pub(crate) layers: Vec<Arc<dyn Layer<T>>>,
-    /// The first layer of the network that each one stands for.
-    pub(crate) first: Vec<usize>,
     /// Where each layer's parameters lie in θ.
     pub(crate) parameters: Vec<Range<usize>>,
     /// Where each layer's state lies.
@@ -34,31 +32,27 @@ pub(crate) struct Numbers<'a, T> {
 
 impl<T: Real> Chain<T> {
     pub(crate) fn new(layers: Vec<Arc<dyn Layer<T>>>) -> Self {
-        let first = (0..layers.len()).collect();
         let input = layers.first().map_or(0, |layer| layer.input().len());
         let sizes =
             [input].into_iter().chain(layers.iter().map(|layer| layer.output().len())).collect();
         let parameters = ranges(layers.iter().map(|layer| entries(&layer.blocks())));
         let state = ranges(layers.iter().map(|layer| entries(&layer.state_blocks())));
-        Self { layers, first, parameters, state, sizes }
+        Self { layers, parameters, state, sizes }
     }
 
     /// The same function in fewer layers, as far as neighbours can be fused.
     pub(crate) fn fused(&self) -> Self {
-        let (mut fused, mut first) = (Vec::<Arc<dyn Layer<T>>>::new(), Vec::new());
-        for (index, layer) in self.layers.iter().enumerate() {
+        let mut fused = Vec::<Arc<dyn Layer<T>>>::new();
+        for layer in &self.layers {
             match fused.last().and_then(|last| last.fuse(layer.as_ref())) {
                 Some(both) => {
                     fused.pop();
                     fused.push(both);
                 }
-                None => {
-                    fused.push(layer.clone());
-                    first.push(index);
-                }
+                None => fused.push(layer.clone()),
             }
         }
-        Self { first, ..Self::new(fused) }
+        Self::new(fused)
     }
 
     /// Has every layer prepare what it derives from the parameters.

@@ -7,7 +7,7 @@ use rand::Rng;
 
 use crate::{
     Activation, Backward, Block, Descent, Forward, Initializer, Layer, Linear, Memory, Result,
-    Shape, View,
+    Shape, View, narrow,
 };
 
 /// Every output is a weighted sum of all inputs plus a bias: Y = W·X + b, a column per sample.
@@ -33,6 +33,14 @@ impl Dense {
     pub fn new(input: impl Into<Shape>, outputs: usize, initializer: Initializer) -> Self {
         let input = input.into();
         Self { input, inputs: input.len(), outputs, initializer }
+    }
+
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
     }
 
     /// The weight, outputs x inputs, and the bias within the layer's parameters.
@@ -142,7 +150,7 @@ impl<T: Real> Layer<T> for Dense {
     }
 
     fn fuse(&self, next: &dyn Layer<T>) -> Option<Arc<dyn Layer<T>>> {
-        let activation = next.activation()?;
+        let Some(activation) = next.activation() else { return narrow::fuse(self, None, next) };
         // Where the slope needs z, z has to be kept, and the two layers do that.
         activation.slope_from_value(T::zero())?;
         Some(Arc::new(Activated { dense: self.clone(), activation }))
@@ -227,6 +235,10 @@ impl<T: Real> Layer<T> for Activated<T> {
 
     fn blocks(&self) -> Vec<Block> {
         Layer::<T>::blocks(&self.dense)
+    }
+
+    fn fuse(&self, next: &dyn Layer<T>) -> Option<Arc<dyn Layer<T>>> {
+        narrow::fuse(&self.dense, Some(&self.activation), next)
     }
 
     fn memory(&self, samples: usize) -> Memory {

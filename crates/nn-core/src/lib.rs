@@ -129,6 +129,7 @@ mod infogain;
 mod init;
 mod layer;
 mod loss;
+mod narrow;
 mod network;
 mod optimizer;
 mod pointwise;

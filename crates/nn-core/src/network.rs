@@ -350,14 +350,22 @@ impl<T: Real> Network<T> {
         workspace.update_state(&self.fused, &mut self.state);
     }
 
-    /// The layer in which a NaN or an infinity of the last pass began; `None` where there is none.
-    pub(crate) fn diverged(&self, loss: f64, workspace: &Workspace<T>) -> Option<usize> {
-        if workspace.is_finite(loss) {
-            return None;
+    /// The layer in which a NaN or an infinity of a batch begins: forward, or else backward. The
+    /// pass is run again, layer by layer, to see it.
+    pub(crate) fn first_not_finite(&self, batch: Batch<'_, T>) -> Result<usize> {
+        let last = self.chain.layers.len() - 1;
+        let Some(loss) = batch.loss else { return Ok(last) };
+        let mut trace = Trace::of(batch.mode);
+        self.batch_loss(batch.x, batch.samples, loss, &mut trace)?;
+        let is_bad = |layer: &usize| {
+            trace.output_of(*layer).is_some_and(|y| y.iter().any(|y| !y.is_finite()))
+        };
+        if let Some(layer) = (0..=last).find(is_bad) {
+            return Ok(layer);
         }
+        self.run_backward(Gradients::Parameters, &mut trace)?;
         // Where no layer has one, the loss itself overflowed: that is the last layer's doing.
-        let stage = workspace.first_not_finite(&self.fused);
-        Some(self.fused.first[stage.unwrap_or(self.fused.layers.len() - 1)])
+        Ok(trace.first_bad_delta.unwrap_or(last))
     }
 
     /// The layer whose parameters hold a NaN or an infinity; `None` where there is none.

@@ -1,5 +1,7 @@
 //! A batch divided into shards, each with a trace of its own, for as many threads as there are.
 
+use std::ops::Range;
+
 use linalg::parallel::join;
 use linalg::{DMatrix, DVector, Real};
 
@@ -172,18 +174,6 @@ impl<T: Real> Workspace<T> {
         loss.is_finite() && self.shards.iter().all(|shard| shard.trace.first_bad_delta.is_none())
     }
 
-    /// The layer in which a NaN or an infinity of the last pass began: forward, where it was there
-    /// already, or backward.
-    pub(crate) fn first_not_finite(&self, chain: &Chain<T>) -> Option<usize> {
-        let forward = (0..chain.layers.len()).find(|&layer| {
-            self.shards.iter().any(|shard| {
-                let y = shard.trace.output_of(layer);
-                y.is_some_and(|y| y.iter().any(|y| !y.is_finite()))
-            })
-        });
-        forward.or_else(|| self.shards.iter().filter_map(|shard| shard.trace.first_bad_delta).max())
-    }
-
     /// Has the layers learn from the last pass.
     pub(crate) fn update_state(&self, chain: &Chain<T>, state: &mut [T]) {
         // Layers with a state couple the samples, so that there is one shard.
@@ -279,6 +269,12 @@ impl<T: Real> Task<'_, T> {
     }
 }
 
+impl<T: Real> Shard<T> {
+    fn gradient(&self, range: Range<usize>) -> &[T] {
+        &self.trace.gradient.as_slice()[range]
+    }
+}
+
 /// Calls `take` with pieces of `target`, which begins at `start` of the parameters, and the sum of
 /// the shards' gradients there, each added in order.
 fn reduce<T: Real>(
@@ -296,14 +292,17 @@ fn reduce<T: Real>(
         join(|| reduce(shards, left, start, take), || reduce(shards, right, start + middle, take));
         return;
     }
-    let Some((first, rest)) = shards.split_first() else { return };
+    let [first, second, rest @ ..] = shards else { return };
     let mut sums = [T::zero(); PIECE];
     for (at, target) in target.chunks_mut(PIECE).enumerate() {
         let range = start + at * PIECE..start + at * PIECE + target.len();
         let sums = &mut sums[..target.len()];
-        sums.copy_from_slice(&first.trace.gradient.as_slice()[range.clone()]);
+        let gradient = |shard| Shard::gradient(shard, range.clone());
+        for ((sum, &g), &h) in sums.iter_mut().zip(gradient(first)).zip(gradient(second)) {
+            *sum = g + h;
+        }
         for shard in rest {
-            for (sum, &g) in sums.iter_mut().zip(&shard.trace.gradient.as_slice()[range.clone()]) {
+            for (sum, &g) in sums.iter_mut().zip(gradient(shard)) {
                 *sum += g;
             }
         }
@@ -342,6 +341,6 @@ fn pieces<T: Real>(chain: &Chain<T>, samples: usize, mode: Mode) -> usize {
     let parameters = chain.parameters.last().map_or(0, |range| range.end).max(1);
     // Passes over the parameters that the shards' work is worth.
     let passes = work / parameters;
-    let affordable = (passes / 256).max((passes / 64).min(2));
+    let affordable = (passes / 512).max((passes / 64).min(2));
     (3 * work / GRAIN).min(affordable).min(MOST).min(samples).max(1)
 }

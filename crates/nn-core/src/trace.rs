@@ -69,7 +69,7 @@ impl<T: Real> Trace<T> {
         Self::of(Mode::Training { seed })
     }
 
-    fn of(mode: Mode) -> Self {
+    pub(crate) fn of(mode: Mode) -> Self {
         Self {
             sizes: Vec::new(),
             samples: 0,

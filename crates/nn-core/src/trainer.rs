@@ -408,8 +408,8 @@ impl<T: Real> Trainer<T> {
                 value
             }
         };
-        if let Some(layer) = network.diverged(value, workspace) {
-            return Ok((value, Some(layer)));
+        if !workspace.is_finite(value) {
+            return Ok((value, Some(network.first_not_finite(batch)?)));
         }
         if pieces.is_none() {
             network.update_state(workspace);

@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod build;
+mod fused;
 mod gradients;
 mod training;

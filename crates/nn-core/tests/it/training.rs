@@ -81,7 +81,7 @@ fn an_offline_step_is_the_gradient_of_the_batch() {
     let expected = network.parameters() - trace.gradient() * 0.25;
     let mut trainer = Trainer::new(Sgd::new(0.25, 0.0).unwrap(), Batch::Full, 1);
     let history = trainer.train(&mut network, &x, &loss, 1, |_| ControlFlow::Continue(())).unwrap();
-    assert_eq!(history.losses, [value]);
+    assert!((history.losses[0] - value).abs() <= 4.0 * f64::EPSILON * value);
     // The step is taken in the product itself, in other roundings: a few of the largest term.
     assert!((network.parameters() - expected).amax() <= 4.0 * f64::EPSILON);
 }
