@@ -19,6 +19,10 @@ pub(crate) struct Chain<T: Real> {
     pub(crate) state: Vec<Range<usize>>,
     /// Values in a column of the input and of every layer's output.
     pub(crate) sizes: Vec<usize>,
+    /// Multiplications and additions for one sample's forward pass.
+    pub(crate) multiply_adds: usize,
+    /// Whether a layer's output for one sample depends on the others in training.
+    pub(crate) couples_samples: bool,
 }
 
 /// The numbers that a pass reads and does not write.
@@ -37,7 +41,9 @@ impl<T: Real> Chain<T> {
             [input].into_iter().chain(layers.iter().map(|layer| layer.output().len())).collect();
         let parameters = ranges(layers.iter().map(|layer| entries(&layer.blocks())));
         let state = ranges(layers.iter().map(|layer| entries(&layer.state_blocks())));
-        Self { layers, parameters, state, sizes }
+        let multiply_adds = layers.iter().map(|layer| layer.multiply_adds()).sum();
+        let couples_samples = layers.iter().any(|layer| layer.couples_samples());
+        Self { layers, parameters, state, sizes, multiply_adds, couples_samples }
     }
 
     /// The same function in fewer layers, as far as neighbours can be fused.
@@ -204,11 +210,6 @@ impl<T: Real> Chain<T> {
         for (index, layer) in self.layers.iter().enumerate() {
             layer.update_state(&trace.records[index], &mut state[self.state[index].clone()]);
         }
-    }
-
-    /// Multiplications and additions for one sample's forward pass.
-    pub(crate) fn multiply_adds(&self) -> usize {
-        self.layers.iter().map(|layer| layer.multiply_adds()).sum()
     }
 }
 

@@ -98,6 +98,10 @@ pub enum Stop {
     Finished,
     /// The observer asked for it; the network is as the last step left it.
     Observer,
+    /// The gradient is as small as was asked for.
+    Converged,
+    /// No point along the steepest descent is lower: a minimum, as far as rounding shows.
+    NoDescent,
     /// The validation loss has not fallen for so many epochs; the network has its best parameters.
     NoImprovement {
         /// Epochs since the best one.
@@ -124,6 +128,8 @@ impl fmt::Display for Stop {
         match self {
             Self::Finished => write!(f, "all epochs are done"),
             Self::Observer => write!(f, "stopped by the observer"),
+            Self::Converged => write!(f, "the gradient is small enough"),
+            Self::NoDescent => write!(f, "no step along the gradient lowers the loss"),
             Self::NoImprovement { epochs } => {
                 write!(f, "the validation loss has not fallen for {epochs} epochs")
             }

@@ -334,10 +334,10 @@ fn pieces<T: Real>(chain: &Chain<T>, samples: usize, mode: Mode) -> usize {
     const GRAIN: usize = 20_000_000;
     const MOST: usize = 16;
     let training = mode != Mode::Inference;
-    if training && chain.layers.iter().any(|layer| layer.couples_samples()) {
+    if training && chain.couples_samples {
         return 1;
     }
-    let work = samples.saturating_mul(chain.multiply_adds());
+    let work = samples.saturating_mul(chain.multiply_adds);
     let parameters = chain.parameters.last().map_or(0, |range| range.end).max(1);
     // Passes over the parameters that the shards' work is worth.
     let passes = work / parameters;
