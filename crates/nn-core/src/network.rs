@@ -356,15 +356,18 @@ impl<T: Real> Network<T> {
         let last = self.chain.layers.len() - 1;
         let Some(loss) = batch.loss else { return Ok(last) };
         let mut trace = Trace::of(batch.mode);
-        self.batch_loss(batch.x, batch.samples, loss, &mut trace)?;
+        let value = self.batch_loss(batch.x, batch.samples, loss, &mut trace)?;
         let is_bad = |layer: &usize| {
             trace.output_of(*layer).is_some_and(|y| y.iter().any(|y| !y.is_finite()))
         };
         if let Some(layer) = (0..=last).find(is_bad) {
             return Ok(layer);
         }
+        if !value.is_finite() {
+            // The loss itself overflowed: that is the last layer's doing.
+            return Ok(last);
+        }
         self.run_backward(Gradients::Parameters, &mut trace)?;
-        // Where no layer has one, the loss itself overflowed: that is the last layer's doing.
         Ok(trace.first_bad_delta.unwrap_or(last))
     }
 

@@ -428,6 +428,64 @@ mod tests {
     use super::*;
 
     #[test]
+    fn three_steps_of_each_are_pytorch_s() {
+        // torch 2.15, float64: torch.optim with the options in the names below.
+        fn run(mut optimizer: impl Optimizer<f64>) -> [f64; 3] {
+            let mut theta = [1.0, -2.0, 0.5];
+            for g in [[2.0, -0.5, 1e-3], [-1.0, 0.25, 4.0], [0.5, 3.0, -2.0]] {
+                optimizer.step(&mut theta, &g);
+            }
+            theta
+        }
+        let sgd = |momentum| Sgd::new(0.1, momentum).unwrap();
+        let rms = RmsProp::new(0.01).unwrap().decays(0.9).unwrap().momentum(0.5).unwrap();
+        let adam = || Adam::new(0.01).unwrap();
+        let cases = [
+            (run(sgd(0.9).weight_decay(0.01).unwrap()), [0.593054599, -2.200954548, -0.0626732206]),
+            (run(sgd(0.9).nesterov()), [0.4882, -2.4658, -0.2043439]),
+            (run(sgd(0.0).weight_decay(0.3).unwrap()), [0.771493, -2.102551, 0.26824241]),
+            (
+                run(rms.weight_decay(0.1).unwrap()),
+                [0.9555083770680872, -1.9792944588116337, 0.4115952308298537],
+            ),
+            (
+                run(adam().weight_decay(0.1).unwrap()),
+                [0.9827485017786578, -1.9889025087540717, 0.48001014042579004],
+            ),
+            (
+                run(adam().decoupled_decay(0.1).unwrap()),
+                [0.9809579905841741, -1.9872686950502019, 0.4787984288729932],
+            ),
+        ];
+        for (found, expected) in cases {
+            for (found, expected) in found.iter().zip(expected) {
+                // A dozen roundings of numbers near 1.
+                assert!((found - expected).abs() <= 16.0 * f64::EPSILON, "{found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_memory_written_down_goes_on_and_another_s_is_refused() {
+        let mut one = Adam::<f64>::new(0.1).unwrap();
+        let (mut theta, mut copy) = ([1.0, 2.0], [1.0, 2.0]);
+        one.step(&mut theta, &[3.0, -1.0]);
+        let memory = one.memory();
+        let mut other = Adam::<f64>::new(0.1).unwrap();
+        other.restore(&memory).unwrap();
+        copy.copy_from_slice(&theta);
+        one.step(&mut theta, &[1.0, 5.0]);
+        other.step(&mut copy, &[1.0, 5.0]);
+        assert_eq!(theta, copy);
+
+        let text = Sgd::<f64>::new(0.1, 0.9).unwrap().restore(&memory).unwrap_err().to_string();
+        assert_eq!(text, "the state has 2 numbers in \"mean\", expected 0");
+        let partial = OptimizerMemory { vectors: memory.vectors[..1].to_vec(), ..memory };
+        let text = other.restore(&partial).unwrap_err().to_string();
+        assert_eq!(text, "the state has 0 numbers in \"square\", expected 2");
+    }
+
+    #[test]
     fn two_steps_of_adam_by_hand() {
         let mut adam = Adam::<f64>::new(0.1).unwrap().decays(0.5, 0.75).unwrap();
         let mut theta = [0.0];
@@ -458,6 +516,9 @@ mod tests {
         }
         let text = "momentum is 1, expected at least 0 and less than 1";
         assert_eq!(Sgd::<f64>::new(1.0, 1.0).unwrap_err().to_string(), text);
+        let text = "decay is -1, expected a finite number not less than 0";
+        let sgd = Sgd::<f64>::new(1.0, 0.0).unwrap();
+        assert_eq!(sgd.weight_decay(-1.0).unwrap_err().to_string(), text);
         let text = "square is NaN, expected at least 0 and less than 1";
         let adam = Adam::<f64>::new(1.0).unwrap();
         assert_eq!(adam.decays(0.9, f64::NAN).unwrap_err().to_string(), text);
