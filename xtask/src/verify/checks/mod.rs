@@ -6,6 +6,7 @@ mod linalg;
 mod linalg_krylov;
 mod nn_core;
 mod nn_invert;
+mod nn_train;
 mod quad;
 mod rl_pg;
 
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Check> {
         linalg::CHECKS,
         linalg_krylov::CHECKS,
         nn_core::CHECKS,
+        nn_train::CHECKS,
         nn_invert::CHECKS,
         rl_pg::CHECKS,
         dsp::CHECKS,
