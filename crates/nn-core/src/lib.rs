@@ -104,16 +104,38 @@
 //! ```
 //! A [`Trace`] therefore keeps the input of every layer (z) and its output (a).
 //!
+//! # "Penalise cat-for-dog less than cat-for-car; what is the backward pass?"
+//!
+//! Infogain loss with a matrix H of similarities, a row for each label: L = −∑ⱼ H[l, j]·ln pⱼ. Fused
+//! with softmax its gradient by the scores is
+//!
+//! ```text
+//! dS[i] = S·pᵢ − H[l, i],   S = ∑ⱼ H[l, j]
+//! ```
+//!
+//! With H = I that is p − onehot: [`SoftmaxCrossEntropy`]. **The wrong turns**: p − H[l], which is right
+//! only where rows sum to one; softmax and loss as two layers, whose gradient dies where a
+//! probability underflows; and distances in H, whose minimum lies on the farthest class. See
+//! [`Infogain`], [`similarities_from_distances`], and [`ExpectedCost`] for costs as they are.
+//!
+//! # "Which optimizer?"
+//!
+//! [`Adam`] in mini-batches needs the least care. Offline, with all samples in every step, [`Lbfgs`]
+//! has no rate to choose and takes far fewer passes. [`Sgd`] without momentum is the cheapest step:
+//! each layer takes it on the way back, and no gradient is ever written down. A [`Trainer`] clips
+//! gradients, follows a [`schedule`], adds up micro-batches, stops early by a [`Plan`] and writes
+//! itself down as a [`TrainerState`], from which training goes on to the same bits.
+//!
 //! # "My loss is a simulator, it has no formula"
 //!
 //! [`Network::backward`] takes dL/dP from whoever made it.
 //!
 //! # What is here, and what is not yet
 //!
-//! Dense layers; tanh, ReLU, leaky ReLU, sin and the identity; mean squared error and softmax
-//! cross-entropy; gradient descent with momentum and Adam; labelled images from CSV. Convolution,
-//! recurrent layers, infogain loss, L-BFGS, Jacobian and Hessian products, files that PyTorch reads and
-//! work on several threads are to come; the traits and the one parameter vector are made for them.
+//! Dense layers; tanh, ReLU, leaky ReLU, sin and the identity; losses for numbers, directions, yes or
+//! no, classes and costs; gradient descent with momentum, RMSProp, Adam, AdamW and L-BFGS; labelled
+//! images from CSV. Convolution, recurrent layers, Jacobian and Hessian products and files that PyTorch
+//! reads are to come; the traits and the one parameter vector are made for them.
 
 mod activation;
 mod binary;
