@@ -11,7 +11,9 @@ use std::time::Instant;
 
 use benches::uniform;
 use linalg::DMatrix;
-use nn_core::{Batch, Loss, MeanSquaredError, Network, Relu, Sgd, SoftmaxCrossEntropy, Tanh, Trainer};
+use nn_core::{
+    Batch, Loss, MeanSquaredError, Network, Relu, Sgd, SoftmaxCrossEntropy, Tanh, Trainer,
+};
 
 /// A network, its batch and what it is trained with.
 struct Problem {

@@ -79,7 +79,7 @@ pub(crate) fn strong_wolfe(
             high = point;
         }
         // No more to be gained from numbers this close.
-        let settled = width <= 1e-9 * step || step == low.step && !good;
+        let settled = width <= 1e-9 * step;
         if !more || settled {
             if low.step == 0.0 {
                 return Ok(None);
