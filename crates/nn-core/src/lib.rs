@@ -106,14 +106,14 @@
 //!
 //! # "Penalise cat-for-dog less than cat-for-car; what is the backward pass?"
 //!
-//! Infogain loss with a matrix H of similarities, a row for each label: L = −∑ⱼ H[l, j]·ln pⱼ. Fused
+//! Infogain loss with a matrix H of similarities, a row for each label: `L = −∑ⱼ H[l, j]·ln pⱼ`. Fused
 //! with softmax its gradient by the scores is
 //!
 //! ```text
 //! dS[i] = S·pᵢ − H[l, i],   S = ∑ⱼ H[l, j]
 //! ```
 //!
-//! With H = I that is p − onehot: [`SoftmaxCrossEntropy`]. **The wrong turns**: p − H[l], which is right
+//! With H = I that is p − onehot: [`SoftmaxCrossEntropy`]. **The wrong turns**: p less the row of H, right
 //! only where rows sum to one; softmax and loss as two layers, whose gradient dies where a
 //! probability underflows; and distances in H, whose minimum lies on the farthest class. See
 //! [`Infogain`], [`similarities_from_distances`], and [`ExpectedCost`] for costs as they are.
