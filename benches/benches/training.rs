@@ -1,7 +1,7 @@
 //! Training steps of dense networks in `f32`: an image classifier and a network of nine units.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use linalg::DMatrix;
+use linalg::{DMatrix, Real};
 use nn_core::{
     Batch, Loss, MeanSquaredError, Network, NetworkBuilder, Relu, Sgd, SoftmaxCrossEntropy, Tanh,
     Trainer,
@@ -11,7 +11,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 fn numbers(rows: usize, columns: usize) -> DMatrix<f32> {
     let numbers = benches::uniform(1, rows * columns).into_iter();
-    DMatrix::from_iterator(rows, columns, numbers.map(|x| 2.0 * x as f32))
+    DMatrix::from_iterator(rows, columns, numbers.map(|x| f32::from_double(2.0 * x)))
 }
 
 fn step(

@@ -10,7 +10,7 @@ use std::io::{BufRead, Write};
 use std::time::Instant;
 
 use benches::uniform;
-use linalg::DMatrix;
+use linalg::{DMatrix, Real};
 use nn_core::{
     Batch, Loss, MeanSquaredError, Network, Relu, Sgd, SoftmaxCrossEntropy, Tanh, Trainer,
 };
@@ -49,14 +49,18 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn dense(layer: u64, outputs: usize, inputs: usize) -> DMatrix<f32> {
     let limit = (3.0 / inputs as f64).sqrt();
     let numbers = uniform(10 + layer, outputs * inputs);
-    DMatrix::from_iterator(outputs, inputs, numbers.into_iter().map(|x| (2.0 * limit * x) as f32))
+    DMatrix::from_iterator(
+        outputs,
+        inputs,
+        numbers.into_iter().map(|x| f32::from_double(2.0 * limit * x)),
+    )
 }
 
 fn problem(name: &str, batch: usize) -> Result<Problem, Box<dyn Error>> {
     let mlp = name == "mlp";
     let (inputs, rate) = if mlp { (784, 0.01) } else { (2, 0.05) };
     let numbers = uniform(1, inputs * batch).into_iter();
-    let x = DMatrix::from_iterator(inputs, batch, numbers.map(|x| (2.0 * x) as f32));
+    let x = DMatrix::from_iterator(inputs, batch, numbers.map(|x| f32::from_double(2.0 * x)));
     let start = if mlp {
         Network::builder(784)
             .dense_from(dense(0, 256, 784), vec![0.0; 256])
