@@ -16,8 +16,8 @@ use crate::{Error, Loss, Mode, Network, Result, Stop, Workspace};
 /// gradient suggest (two-loop recursion); the length satisfies the strong Wolfe conditions
 /// φ(t) ≤ φ(0) + 10⁻⁴·t·φ′(0) and |φ′(t)| ≤ 0.9·|φ′(0)|. A pair is taken up only where
 /// s·y > 10⁻¹⁰·‖y‖², so that H stays positive definite. There is no rate to choose, and the loss
-/// never rises. On the digits ten passes take it further than a hundred of gradient descent
-/// (`cargo xtask verify nn-core/lbfgs`).
+/// never rises. `cargo xtask verify nn-core/lbfgs` holds it against gradient descent on the digits, pass
+/// by pass.
 ///
 /// An evaluation is one pass forward and backward over all samples, usually one or two an iteration;
 /// [`Minimization`] counts them. For mini-batches it is not made: the changes of the gradient would
