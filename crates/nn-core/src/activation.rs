@@ -71,6 +71,9 @@ pub trait Activation<T: Real>: Any + Debug + Send + Sync {
     }
 
     /// dL/dz = f′(z)·dL/da for every entry, given z and a = f(z).
+    ///
+    /// Where [`Activation::slope_from_value`] has answers, z may be gone: a stands in its place, and
+    /// `a` alone is to be used.
     fn pull_back(&self, z: &[T], a: &[T], da: &[T], dz: &mut [T]) {
         for (((dz, &da), &z), &a) in dz.iter_mut().zip(da).zip(z).zip(a) {
             // The same number either way; from a it costs no second evaluation of f.

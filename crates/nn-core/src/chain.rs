@@ -6,24 +6,27 @@ use std::sync::Arc;
 
 use linalg::Real;
 
+use crate::check::is_finite;
 use crate::trace::{grow, zeros};
 use crate::{
-    Backward, BackwardTangent, Block, Forward, Gradients, Layer, Mode, Point, Result, Tangent,
-    Trace,
+    Backward, BackwardTangent, Block, Descent, Forward, Gradients, Layer, Mode, Point, Result,
+    Tangent, Trace,
 };
 
 /// Layers in the order of a forward pass, and where the numbers of each one lie.
 #[derive(Debug, Clone)]
 pub(crate) struct Chain<T: Real> {
     pub(crate) layers: Vec<Arc<dyn Layer<T>>>,
-    /// The first layer of the network that each one stands for.
-    pub(crate) first: Vec<usize>,
     /// Where each layer's parameters lie in θ.
     pub(crate) parameters: Vec<Range<usize>>,
     /// Where each layer's state lies.
     pub(crate) state: Vec<Range<usize>>,
     /// Values in a column of the input and of every layer's output.
     pub(crate) sizes: Vec<usize>,
+    /// Multiplications and additions for one sample's forward pass.
+    pub(crate) multiply_adds: usize,
+    /// Whether a layer's output for one sample depends on the others in training.
+    pub(crate) couples_samples: bool,
 }
 
 /// The numbers that a pass reads and does not write.
@@ -45,31 +48,29 @@ pub(crate) struct Velocities<'a, T> {
 
 impl<T: Real> Chain<T> {
     pub(crate) fn new(layers: Vec<Arc<dyn Layer<T>>>) -> Self {
-        let first = (0..layers.len()).collect();
         let input = layers.first().map_or(0, |layer| layer.input().len());
         let sizes =
             [input].into_iter().chain(layers.iter().map(|layer| layer.output().len())).collect();
         let parameters = ranges(layers.iter().map(|layer| entries(&layer.blocks())));
         let state = ranges(layers.iter().map(|layer| entries(&layer.state_blocks())));
-        Self { layers, first, parameters, state, sizes }
+        let multiply_adds = layers.iter().map(|layer| layer.multiply_adds()).sum();
+        let couples_samples = layers.iter().any(|layer| layer.couples_samples());
+        Self { layers, parameters, state, sizes, multiply_adds, couples_samples }
     }
 
     /// The same function in fewer layers, as far as neighbours can be fused.
     pub(crate) fn fused(&self) -> Self {
-        let (mut fused, mut first) = (Vec::<Arc<dyn Layer<T>>>::new(), Vec::new());
-        for (index, layer) in self.layers.iter().enumerate() {
+        let mut fused = Vec::<Arc<dyn Layer<T>>>::new();
+        for layer in &self.layers {
             match fused.last().and_then(|last| last.fuse(layer.as_ref())) {
                 Some(both) => {
                     fused.pop();
                     fused.push(both);
                 }
-                None => {
-                    fused.push(layer.clone());
-                    first.push(index);
-                }
+                None => fused.push(layer.clone()),
             }
         }
-        Self { first, ..Self::new(fused) }
+        Self::new(fused)
     }
 
     /// Has every layer prepare what it derives from the parameters.
@@ -145,39 +146,76 @@ impl<T: Real> Chain<T> {
         wanted: Gradients,
         trace: &mut Trace<T>,
     ) -> Result<()> {
+        let to_input = wanted != Gradients::Parameters;
+        let Numbers { parameters, state, prepared } = numbers;
+        self.walk_back((state, prepared), x, to_input, trace, |index, pass| {
+            let parameters = &parameters[self.parameters[index].clone()];
+            let gradient = pass.gradient.filter(|_| wanted != Gradients::Input);
+            self.layers[index].backward(Backward { parameters, gradient, ..pass })
+        })
+    }
+
+    /// From dL/dP in `trace` to a step of gradient descent, layer by layer, after a forward pass
+    /// from `x`.
+    pub(crate) fn descend(
+        &self,
+        descent: Descent<T>,
+        parameters: &mut [T],
+        state_and_prepared: (&[T], &[Vec<T>]),
+        x: &[T],
+        trace: &mut Trace<T>,
+    ) -> Result<()> {
+        self.walk_back(state_and_prepared, x, false, trace, |index, pass| {
+            let parameters = &mut parameters[self.parameters[index].clone()];
+            self.layers[index].descend(descent, parameters, pass)
+        })
+    }
+
+    /// Calls `step` for every layer, last to first, with all but its parameters.
+    fn walk_back(
+        &self,
+        (state, prepared): (&[T], &[Vec<T>]),
+        x: &[T],
+        to_input: bool,
+        trace: &mut Trace<T>,
+        mut step: impl FnMut(usize, Backward<'_, T>) -> Result<()>,
+    ) -> Result<()> {
+        trace.first_bad_delta = None;
         for index in (0..self.layers.len()).rev() {
-            self.backward_through(numbers, x, wanted, index, trace)?;
+            self.step_back((state, prepared), x, to_input, trace, index, |pass| step(index, pass))?;
         }
-        trace.has_input_gradient = wanted != Gradients::Parameters;
+        trace.has_input_gradient = to_input;
         Ok(())
     }
 
-    /// From dL/dy of layer `index`, which `trace.delta` holds, to its gradients; `trace.delta` then
-    /// holds dL/dx.
-    fn backward_through(
+    /// Calls `step` for layer `index`, with all but its parameters; `trace.delta` holds dL/dy before
+    /// and dL/dx afterwards.
+    fn step_back(
         &self,
-        numbers: Numbers<'_, T>,
+        (state, prepared): (&[T], &[Vec<T>]),
         x: &[T],
-        wanted: Gradients,
-        index: usize,
+        to_input: bool,
         trace: &mut Trace<T>,
+        index: usize,
+        step: impl FnOnce(Backward<'_, T>) -> Result<()>,
     ) -> Result<()> {
         let samples = trace.samples;
         let (inputs, outputs) = (self.sizes[index] * samples, self.sizes[index + 1] * samples);
-        let range = self.parameters[index].clone();
         let (before, after) = trace.outputs.split_at(index);
-        self.layers[index].backward(Backward {
-            parameters: &numbers.parameters[range.clone()],
-            state: &numbers.state[self.state[index].clone()],
-            prepared: &numbers.prepared[index],
+        let dy = &trace.delta[..outputs];
+        if !self.parameters[index].is_empty() && trace.first_bad_delta.is_none() && !is_finite(dy) {
+            trace.first_bad_delta = Some(index);
+        }
+        step(Backward {
+            parameters: &[],
+            state: &state[self.state[index].clone()],
+            prepared: &prepared[index],
             samples,
             x: before.last().map_or(x, |y| &y[..inputs]),
             y: &after[0][..outputs],
-            dy: &trace.delta[..outputs],
-            gradient: (wanted != Gradients::Input)
-                .then(|| &mut trace.gradient.as_mut_slice()[range]),
-            dx: (index > 0 || wanted != Gradients::Parameters)
-                .then(|| &mut trace.next_delta[..inputs]),
+            dy,
+            gradient: Some(&mut trace.gradient.as_mut_slice()[self.parameters[index].clone()]),
+            dx: (index > 0 || to_input).then(|| &mut trace.next_delta[..inputs]),
             record: &trace.records[index],
             scratch: &mut trace.scratch,
             mode: mode_of(trace.mode, index),
@@ -248,7 +286,10 @@ impl<T: Real> Chain<T> {
             swap(&mut tangents.delta, &mut tangents.next_delta);
             trace.tangents = tangents;
             if index > 0 {
-                self.backward_through(numbers, x, Gradients::Input, index, trace)?;
+                let parameters = &numbers.parameters[self.parameters[index].clone()];
+                self.step_back((numbers.state, numbers.prepared), x, true, trace, index, |pass| {
+                    self.layers[index].backward(Backward { parameters, gradient: None, ..pass })
+                })?;
             }
         }
         trace.has_input_gradient = false;
@@ -289,11 +330,6 @@ impl<T: Real> Chain<T> {
         for (index, layer) in self.layers.iter().enumerate() {
             layer.update_state(&trace.records[index], &mut state[self.state[index].clone()]);
         }
-    }
-
-    /// Multiplications and additions for one sample's forward pass.
-    pub(crate) fn multiply_adds(&self) -> usize {
-        self.layers.iter().map(|layer| layer.multiply_adds()).sum()
     }
 }
 

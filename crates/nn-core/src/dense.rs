@@ -1,11 +1,13 @@
-//! The dense layer, y = W·x + b.
+//! The dense layer, y = W·x + b, alone and with the activation that follows it.
+
+use std::sync::Arc;
 
 use linalg::{DMatrixView, DMatrixViewMut, Real, Threads, gemm, transpose};
 use rand::Rng;
 
 use crate::{
-    Backward, BackwardTangent, Block, Forward, Initializer, Layer, Linear, Result, Shape, Tangent,
-    Tensor, TensorOf, View,
+    Activation, Backward, BackwardTangent, Block, Descent, Forward, Initializer, Layer, Linear,
+    Memory, Result, Shape, Tangent, Tensor, TensorOf, View, narrow,
 };
 
 /// Every output is a weighted sum of all inputs plus a bias: Y = W·X + b, a column per sample.
@@ -33,13 +35,91 @@ impl Dense {
         Self { input, inputs: input.len(), outputs, initializer }
     }
 
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
     /// The weight, outputs x inputs, and the bias within the layer's parameters.
-    fn split<'a, T>(&self, parameters: &'a [T]) -> (&'a [T], &'a [T]) {
+    pub(crate) fn split<'a, T>(&self, parameters: &'a [T]) -> (&'a [T], &'a [T]) {
         parameters.split_at(self.outputs * self.inputs)
     }
 
-    fn weight<'a, T: Real>(&self, parameters: &'a [T]) -> DMatrixView<'a, T> {
+    pub(crate) fn split_mut<'a, T>(&self, parameters: &'a mut [T]) -> (&'a mut [T], &'a mut [T]) {
+        parameters.split_at_mut(self.outputs * self.inputs)
+    }
+
+    pub(crate) fn weight<'a, T: Real>(&self, parameters: &'a [T]) -> DMatrixView<'a, T> {
         DMatrixView::from_slice(self.split(parameters).0, self.outputs, self.inputs)
+    }
+
+    /// Y = W·X + b for as many columns as there are.
+    fn columns<T: Real>(&self, parameters: &[T], x: &[T], y: &mut [T]) -> Result<()> {
+        let bias = self.split(parameters).1;
+        let samples = y.len() / self.outputs;
+        for column in y.chunks_exact_mut(self.outputs) {
+            column.copy_from_slice(bias);
+        }
+        let x = DMatrixView::from_slice(x, self.inputs, samples);
+        let y = DMatrixViewMut::from_slice(y, self.outputs, samples);
+        Ok(gemm(T::one(), self.weight(parameters), x, T::one(), y, Threads::One)?)
+    }
+
+    /// dX = Wᵀ·dY.
+    fn pull_back<T: Real>(&self, parameters: &[T], dy: &[T], dx: &mut [T]) -> Result<()> {
+        let samples = dy.len() / self.outputs;
+        let dy = DMatrixView::from_slice(dy, self.outputs, samples);
+        let dx = DMatrixViewMut::from_slice(dx, self.inputs, samples);
+        let weight = transpose(self.weight(parameters));
+        Ok(gemm(T::one(), weight, dy, T::zero(), dx, Threads::One)?)
+    }
+
+    /// weight ← keep·weight + factor·dY·Xᵀ.
+    fn add_gradient<T: Real>(
+        &self,
+        (keep, factor): (T, T),
+        x: &[T],
+        dy: &[T],
+        weight: &mut [T],
+    ) -> Result<()> {
+        let samples = dy.len() / self.outputs;
+        let dy = DMatrixView::from_slice(dy, self.outputs, samples);
+        let x = transpose(DMatrixView::from_slice(x, self.inputs, samples));
+        let weight = DMatrixViewMut::from_slice(weight, self.outputs, self.inputs);
+        Ok(gemm(factor, dy, x, keep, weight, Threads::One)?)
+    }
+
+    /// As [`Layer::backward`] of this layer, where the row sums of dY are in the gradient's bias.
+    fn backward_but_bias<T: Real>(&self, pass: Backward<'_, T>, dy: &[T]) -> Result<()> {
+        if let Some(gradient) = pass.gradient {
+            let weight = self.split_mut(gradient).0;
+            self.add_gradient((T::zero(), T::one()), pass.x, dy, weight)?;
+        }
+        match pass.dx {
+            Some(dx) => self.pull_back(pass.parameters, dy, dx),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`Layer::descend`] of this layer, given the row sums of dY.
+    fn descend_with<T: Real>(
+        &self,
+        descent: Descent<T>,
+        parameters: &mut [T],
+        x: &[T],
+        dx: Option<&mut [T]>,
+        (dy, sums): (&[T], &[T]),
+    ) -> Result<()> {
+        if let Some(dx) = dx {
+            self.pull_back(parameters, dy, dx)?;
+        }
+        let (weight, bias) = self.split_mut(parameters);
+        self.add_gradient((descent.keep, -descent.rate), x, dy, weight)?;
+        descent.apply(bias, sums);
+        Ok(())
     }
 }
 
@@ -82,47 +162,43 @@ impl<T: Real> Layer<T> for Dense {
     }
 
     fn initialize(&self, parameters: &mut [T], rng: &mut dyn Rng) {
-        let (weight, bias) = parameters.split_at_mut(self.outputs * self.inputs);
+        let (weight, bias) = self.split_mut(parameters);
         self.initializer.fill(weight, self.inputs, self.outputs, rng);
         self.initializer.fill_bias(bias, self.inputs, rng);
     }
 
-    fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
-        let bias = self.split(pass.parameters).1;
-        for column in pass.y.chunks_exact_mut(self.outputs) {
-            column.copy_from_slice(bias);
-        }
-        let x = DMatrixView::from_slice(pass.x, self.inputs, pass.samples);
-        let y = DMatrixViewMut::from_slice(pass.y, self.outputs, pass.samples);
-        Ok(gemm(T::one(), self.weight(pass.parameters), x, T::one(), y, Threads::One)?)
+    fn fuse(&self, next: &dyn Layer<T>) -> Option<Arc<dyn Layer<T>>> {
+        let Some(activation) = next.activation() else { return narrow::fuse(self, None, next) };
+        // Where the slope needs z, z has to be kept, and the two layers do that.
+        activation.slope_from_value(T::zero())?;
+        Some(Arc::new(Activated { dense: self.clone(), activation }))
     }
 
-    fn backward(&self, pass: Backward<'_, T>) -> Result<()> {
-        let dy = DMatrixView::from_slice(pass.dy, self.outputs, pass.samples);
-        if let Some(gradient) = pass.gradient {
-            let (weight, bias) = gradient.split_at_mut(self.outputs * self.inputs);
-            let weight = DMatrixViewMut::from_slice(weight, self.outputs, self.inputs);
-            let x = DMatrixView::from_slice(pass.x, self.inputs, pass.samples);
-            gemm(T::one(), dy, transpose(x), T::zero(), weight, Threads::One)?;
+    fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
+        self.columns(pass.parameters, pass.x, pass.y)
+    }
+
+    fn backward(&self, mut pass: Backward<'_, T>) -> Result<()> {
+        if let Some(gradient) = &mut pass.gradient {
+            let bias = self.split_mut(gradient).1;
             bias.fill(T::zero());
-            for column in pass.dy.chunks_exact(self.outputs) {
-                for (sum, &dy) in bias.iter_mut().zip(column) {
-                    *sum += dy;
-                }
-            }
+            add_columns(pass.dy, bias);
         }
-        if let Some(dx) = pass.dx {
-            let dx = DMatrixViewMut::from_slice(dx, self.inputs, pass.samples);
-            gemm(
-                T::one(),
-                transpose(self.weight(pass.parameters)),
-                dy,
-                T::zero(),
-                dx,
-                Threads::One,
-            )?;
-        }
-        Ok(())
+        let dy = pass.dy;
+        self.backward_but_bias(pass, dy)
+    }
+
+    fn descend(
+        &self,
+        descent: Descent<T>,
+        parameters: &mut [T],
+        pass: Backward<'_, T>,
+    ) -> Result<()> {
+        let mut none = [];
+        let sums = self.split_mut(pass.gradient.unwrap_or(&mut none)).1;
+        sums.fill(T::zero());
+        add_columns(pass.dy, sums);
+        self.descend_with(descent, parameters, pass.x, pass.dx, (pass.dy, sums))
     }
 
     fn tangent(&self, pass: Tangent<'_, T>) -> Result<()> {
@@ -172,5 +248,95 @@ impl<T: Real> Layer<T> for Dense {
     fn view<'a>(&'a self, parameters: &'a [T]) -> View<'a, T> {
         let linear = Linear::Matrix(self.weight(parameters));
         View::Affine { linear, bias: self.split(parameters).1 }
+    }
+}
+
+/// sums ← sums + the columns of `dy`.
+fn add_columns<T: Real>(dy: &[T], sums: &mut [T]) {
+    for column in dy.chunks_exact(sums.len()) {
+        for (sum, &dy) in sums.iter_mut().zip(column) {
+            *sum += dy;
+        }
+    }
+}
+
+/// A dense layer and the activation after it: z is not kept, and dZ is summed up a few columns at a
+/// time, while they are at hand.
+#[derive(Debug)]
+pub(crate) struct Activated<T: Real> {
+    dense: Dense,
+    activation: Arc<dyn Activation<T>>,
+}
+
+impl<T: Real> Activated<T> {
+    /// dZ into `dz`, and its row sums into `sums`.
+    fn through_activation(&self, y: &[T], dy: &[T], dz: &mut [T], sums: &mut [T]) {
+        /// Values that stay in the first-level cache.
+        const PIECE: usize = 2048;
+        let piece = (PIECE / sums.len()).max(1) * sums.len();
+        sums.fill(T::zero());
+        for ((y, dy), dz) in y.chunks(piece).zip(dy.chunks(piece)).zip(dz.chunks_mut(piece)) {
+            self.activation.pull_back(y, y, dy, dz);
+            add_columns(dz, sums);
+        }
+    }
+}
+
+impl<T: Real> Layer<T> for Activated<T> {
+    fn describe(&self) -> String {
+        format!("{} and {}", Layer::<T>::describe(&self.dense), self.activation.name())
+    }
+
+    fn input(&self) -> Shape {
+        self.dense.input
+    }
+
+    fn output(&self) -> Shape {
+        self.dense.outputs.into()
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        Layer::<T>::blocks(&self.dense)
+    }
+
+    fn fuse(&self, next: &dyn Layer<T>) -> Option<Arc<dyn Layer<T>>> {
+        narrow::fuse(&self.dense, Some(&self.activation), next)
+    }
+
+    fn memory(&self, samples: usize) -> Memory {
+        Memory { scratch: self.dense.outputs * samples, ..Memory::default() }
+    }
+
+    fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
+        let z = &mut pass.scratch[..pass.y.len()];
+        self.dense.columns(pass.parameters, pass.x, z)?;
+        self.activation.values(z, pass.y);
+        Ok(())
+    }
+
+    fn backward(&self, mut pass: Backward<'_, T>) -> Result<()> {
+        let scratch = std::mem::take(&mut pass.scratch);
+        let dz = &mut scratch[..pass.dy.len()];
+        match &mut pass.gradient {
+            Some(gradient) => {
+                let sums = self.dense.split_mut(gradient).1;
+                self.through_activation(pass.y, pass.dy, dz, sums);
+            }
+            None => self.activation.pull_back(pass.y, pass.y, pass.dy, dz),
+        }
+        self.dense.backward_but_bias(pass, dz)
+    }
+
+    fn descend(
+        &self,
+        descent: Descent<T>,
+        parameters: &mut [T],
+        pass: Backward<'_, T>,
+    ) -> Result<()> {
+        let mut none = [];
+        let dz = &mut pass.scratch[..pass.dy.len()];
+        let sums = self.dense.split_mut(pass.gradient.unwrap_or(&mut none)).1;
+        self.through_activation(pass.y, pass.dy, dz, sums);
+        self.dense.descend_with(descent, parameters, pass.x, pass.dx, (dz, sums))
     }
 }

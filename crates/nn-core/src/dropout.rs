@@ -119,6 +119,7 @@ mod tests {
     use rand::rngs::Xoshiro256PlusPlus;
 
     use super::*;
+    use crate::shards::Batch;
     use crate::{MeanSquaredError, Network, Steps, Trace, Workspace};
 
     #[test]
@@ -142,7 +143,8 @@ mod tests {
         let mut workspace = Workspace::new();
         let all: Vec<usize> = (0..512).collect();
         let mode = Mode::Training { seed: 9 };
-        let parts = network.step_gradient(&x, &all, &loss, mode, &mut workspace).unwrap();
+        let batch = Batch { x: &x, samples: &all, loss: Some(&loss), mode };
+        let parts = network.step_gradient(batch, &mut workspace).unwrap();
         assert!(workspace.shards() > 1);
         // Sums over 512 samples and 10 steps in another order.
         let bound = 64.0 * f32::EPSILON;

@@ -113,6 +113,46 @@ pub enum Error {
         /// Samples that the loss knows.
         samples: usize,
     },
+    /// A step whose loss or gradient is not a number.
+    #[error("the step diverged: loss {loss}, first NaN or infinity in layer {layer} ({name})")]
+    Diverged {
+        /// The layer in which the first NaN or infinity arose.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// The loss.
+        loss: f64,
+    },
+    /// The state of another optimizer, or of one for another network.
+    #[error("the state has {found} numbers in {vector:?}, expected {expected}")]
+    State {
+        /// The vector's name.
+        vector: String,
+        /// Its entries; 0 where it is missing.
+        found: usize,
+        /// The entries expected; 0 where none of that name is.
+        expected: usize,
+    },
+    /// A target without a direction, where the direction is all that counts.
+    #[error("the target of sample {sample} is zero, and must have a direction")]
+    ZeroTarget {
+        /// Index of the sample.
+        sample: usize,
+    },
+    /// A matrix entry outside the range that its matrix allows.
+    #[error("{argument}[{row}, {column}] is {value}, expected {expected}")]
+    Entry {
+        /// The matrix.
+        argument: &'static str,
+        /// Row of the first such entry, in column order.
+        row: usize,
+        /// Its column.
+        column: usize,
+        /// The entry.
+        value: f64,
+        /// What it should be, in words.
+        expected: &'static str,
+    },
     /// A backward pass without the forward pass of the same network before it.
     #[error("the trace holds no forward pass of this network; call `forward` first")]
     NoForward,

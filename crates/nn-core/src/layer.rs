@@ -175,9 +175,65 @@ pub trait Layer<T: Real>: Any + Debug + Send + Sync {
         backward_tangent_by_differences(self, pass)
     }
 
+    /// A step of gradient descent in the course of the backward pass: writes dL/dx as
+    /// [`Layer::backward`] does, and θ ← keep·θ − rate·dL/dθ in place of dL/dθ.
+    ///
+    /// `pass.parameters` is empty, since `parameters` may change; `pass.gradient` may hold anything
+    /// afterwards. By default it takes the gradient of [`Layer::backward`]. A layer that need not
+    /// write its gradient down spares memory traffic, which is most of the time that a step on a
+    /// few samples takes.
+    ///
+    /// # Errors
+    /// As [`Layer::backward`].
+    fn descend(
+        &self,
+        descent: Descent<T>,
+        parameters: &mut [T],
+        pass: Backward<'_, T>,
+    ) -> Result<()> {
+        let mut none = [];
+        let Backward { gradient, .. } = pass;
+        let gradient = gradient.unwrap_or(&mut none);
+        let gradient_of = Some(&mut *gradient);
+        self.backward(Backward { parameters, gradient: gradient_of, ..pass })?;
+        descent.apply(parameters, gradient);
+        Ok(())
+    }
+
+    /// The function that the layer applies to each value, where that is all it does. `None` by
+    /// default.
+    fn activation(&self) -> Option<Arc<dyn Activation<T>>> {
+        None
+    }
+
     /// How the layer looks from outside. [`View::Other`] by default.
     fn view<'a>(&'a self, _parameters: &'a [T]) -> View<'a, T> {
         View::Other
+    }
+}
+
+/// A step of gradient descent, θ ← keep·θ − rate·g.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Descent<T> {
+    /// The factor of what was there: 1, or less where weights decay.
+    pub keep: T,
+    /// The factor of the gradient.
+    pub rate: T,
+}
+
+impl<T: Real> Descent<T> {
+    /// Takes the step.
+    pub fn apply(&self, parameters: &mut [T], gradient: &[T]) {
+        if self.keep == T::one() {
+            for (theta, &g) in parameters.iter_mut().zip(gradient) {
+                *theta -= self.rate * g;
+            }
+        } else {
+            for (theta, &g) in parameters.iter_mut().zip(gradient) {
+                *theta = self.keep * *theta - self.rate * g;
+            }
+        }
     }
 }
 

@@ -104,6 +104,28 @@
 //! ```
 //! A [`Trace`] therefore keeps the input of every layer (z) and its output (a).
 //!
+//! # "Penalise cat-for-dog less than cat-for-car; what is the backward pass?"
+//!
+//! Infogain loss with a matrix H of similarities, a row for each label: `L = −∑ⱼ H[l, j]·ln pⱼ`. Fused
+//! with softmax its gradient by the scores is
+//!
+//! ```text
+//! dS[i] = S·pᵢ − H[l, i],   S = ∑ⱼ H[l, j]
+//! ```
+//!
+//! With H = I that is p − onehot: [`SoftmaxCrossEntropy`]. **The wrong turns**: p less the row of H, right
+//! only where rows sum to one; softmax and loss as two layers, whose gradient dies where a
+//! probability underflows; and distances in H, whose minimum lies on the farthest class. See
+//! [`Infogain`], [`similarities_from_distances`], and [`ExpectedCost`] for costs as they are.
+//!
+//! # "Which optimizer?"
+//!
+//! [`Adam`] in mini-batches needs the least care. Offline, with all samples in every step, [`Lbfgs`]
+//! has no rate to choose and takes far fewer passes. [`Sgd`] without momentum is the cheapest step:
+//! each layer takes it on the way back, and no gradient is ever written down. A [`Trainer`] clips
+//! gradients, follows a [`schedule`], adds up micro-batches, stops early by a [`Plan`] and writes
+//! itself down as a [`TrainerState`], from which training goes on to the same bits.
+//!
 //! # "My loss is a simulator, it has no formula"
 //!
 //! [`Network::backward`] takes dL/dP from whoever made it.
@@ -126,11 +148,13 @@
 //! [`Softplus`], [`Sigmoid`], [`Tanh`], [`Sin`], each with slope and curvature at z, and its inverse
 //! where it has one; tanh, the exponential function and the sigmoid in vector lanes.
 //!
-//! Mean squared error and softmax cross-entropy; gradient descent with momentum and Adam; labelled
-//! images from CSV. Convolution, infogain loss, L-BFGS and files that PyTorch reads are to come.
+//! *Losses* for numbers, directions, yes or no, classes and costs. *Training* by gradient descent with
+//! momentum, RMSProp, Adam, AdamW and L-BFGS. *Data* from CSV and IDX files; weights in the files that
+//! PyTorch reads and writes; filters compared, matched and ranked.
 
 mod activation;
 mod batch_norm;
+mod binary;
 mod builder;
 mod cell;
 mod chain;
@@ -146,16 +170,23 @@ mod files;
 mod filters;
 mod gelu;
 mod gradient_check;
+mod history;
+mod infogain;
 mod init;
 mod layer;
 mod layer_norm;
+mod lbfgs;
+mod line_search;
 mod loss;
+mod narrow;
 mod network;
 mod normal;
 mod optimizer;
 mod pointwise;
 mod rectifier;
 mod recurrent;
+mod regression;
+pub mod schedule;
 mod shape;
 mod shards;
 mod sigmoid;
@@ -168,6 +199,7 @@ mod trainer;
 
 pub use activation::{Activation, Identity, Interval, Sin};
 pub use batch_norm::BatchNorm;
+pub use binary::BinaryCrossEntropy;
 pub use builder::NetworkBuilder;
 pub use data::{Header, IdxFile, IdxProblem, LabelledImages, error_rate};
 pub use dense::Dense;
@@ -182,21 +214,27 @@ pub use gelu::{Gelu, GeluTanh};
 pub use gradient_check::{
     BlockReport, GradientCheck, GradientReport, LayerReport, gradient_check, layer_check,
 };
+pub use history::{History, Plan, Progress, Stop};
+pub use infogain::{ExpectedCost, Infogain, similarities_from_distances};
 pub use init::Initializer;
-pub use layer::{Backward, Block, Forward, Layer, Linear, Memory, Mode, Tensor, TensorOf, View};
+pub use layer::{
+    Backward, Block, Descent, Forward, Layer, Linear, Memory, Mode, Tensor, TensorOf, View,
+};
 pub use layer_norm::LayerNorm;
-pub use loss::{Loss, MeanSquaredError};
+pub use lbfgs::{Iteration, Lbfgs, Minimization};
+pub use loss::Loss;
 pub use network::{Gradients, Network};
-pub use optimizer::{Adam, Optimizer, Sgd};
+pub use optimizer::{Adam, Optimizer, OptimizerMemory, RmsProp, Sgd};
 pub use pointwise::Pointwise;
 pub use rectifier::{Elu, LeakyRelu, Relu};
 pub use recurrent::{Recurrent, Steps};
+pub use regression::{CosineDistance, Huber, MeanAbsoluteError, MeanSquaredError};
 pub use shape::Shape;
 pub use shards::Workspace;
 pub use sigmoid::{Sigmoid, Silu, Softplus, Tanh};
-pub use softmax::{SoftmaxCrossEntropy, softmax};
+pub use softmax::{Normalizer, SoftCrossEntropy, SoftmaxCrossEntropy, softmax};
 pub use softmax_layer::Softmax;
 pub use summary::{LayerSummary, Summary};
 pub use tangent::{BackwardTangent, Point, Tangent};
 pub use trace::Trace;
-pub use trainer::{Batch, History, Progress, Stop, Trainer};
+pub use trainer::{Batch, Clip, Trainer, TrainerState};

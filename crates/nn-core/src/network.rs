@@ -7,8 +7,11 @@ use std::sync::Arc;
 use linalg::{DMatrix, DVector, Real};
 
 use crate::chain::{Chain, Numbers};
-use crate::check::{all_finite, size};
-use crate::{Error, Layer, Loss, Mode, NetworkBuilder, Result, Shape, Trace, View, Workspace};
+use crate::check::{all_finite, is_finite, size};
+use crate::shards::Batch;
+use crate::{
+    Descent, Error, Layer, Loss, Mode, NetworkBuilder, Result, Shape, Trace, View, Workspace,
+};
 
 /// A feed-forward network: layers in a chain, and one vector θ of all their parameters.
 ///
@@ -234,6 +237,34 @@ impl<T: Real> Network<T> {
         value
     }
 
+    /// The loss of the whole batch in the mode of inference, without its gradient: for samples that
+    /// the network is not trained on.
+    ///
+    /// # Errors
+    /// As [`Network::loss_and_gradient`].
+    pub fn loss(&self, x: &DMatrix<T>, loss: &dyn Loss<T>) -> Result<f64> {
+        self.loss_with(x, loss, &mut Workspace::new())
+    }
+
+    /// As [`Network::loss`], in the buffers of `workspace`.
+    ///
+    /// # Errors
+    /// As [`Network::loss_and_gradient`].
+    pub fn loss_with(
+        &self,
+        x: &DMatrix<T>,
+        loss: &dyn Loss<T>,
+        workspace: &mut Workspace<T>,
+    ) -> Result<f64> {
+        self.check_loss(x, loss)?;
+        let all = workspace.all(x.ncols());
+        let batch = Batch { x, samples: &all, loss: Some(loss), mode: Mode::Inference };
+        let numbers = (self.parameters.as_slice(), self.state.as_slice());
+        let value = workspace.loss(&self.fused, numbers, batch);
+        workspace.put_back(all);
+        value
+    }
+
     /// The gradient of every sample's own loss, a column per sample; their mean is the gradient of
     /// the batch.
     ///
@@ -306,18 +337,24 @@ impl<T: Real> Network<T> {
         done
     }
 
-    /// The loss of the given columns of `x` in `mode`, its gradient left in `workspace`; nothing is
-    /// checked.
+    /// The loss of a batch, its gradient left in `workspace`; nothing is checked.
     pub(crate) fn step_gradient(
         &self,
-        x: &DMatrix<T>,
-        samples: &[usize],
-        loss: &dyn Loss<T>,
-        mode: Mode,
+        batch: Batch<'_, T>,
         workspace: &mut Workspace<T>,
     ) -> Result<f64> {
-        let parameters = self.parameters.as_slice();
-        workspace.loss_and_gradient(&self.fused, parameters, &self.state, x, samples, mode, loss)
+        workspace.loss_and_gradient(&self.fused, (self.parameters.as_slice(), &self.state), batch)
+    }
+
+    /// The loss of a batch, and a step of gradient descent from it; nothing is checked.
+    pub(crate) fn descend(
+        &mut self,
+        batch: Batch<'_, T>,
+        descent: Descent<T>,
+        workspace: &mut Workspace<T>,
+    ) -> Result<f64> {
+        let numbers = (self.parameters.as_mut_slice(), self.state.as_slice());
+        workspace.descend(&self.fused, numbers, batch, descent)
     }
 
     /// Has the layers learn from the last pass in `workspace`.
@@ -325,23 +362,39 @@ impl<T: Real> Network<T> {
         workspace.update_state(&self.fused, &mut self.state);
     }
 
-    /// The layer in which a loss or gradient that is not finite began; `None` where all are finite.
-    pub(crate) fn diverged(&self, loss: f64, workspace: &Workspace<T>) -> Option<usize> {
-        let finite = |values: &[T]| values.iter().all(|value| value.is_finite());
-        let gradient = workspace.gradient().as_slice();
-        if loss.is_finite() && finite(gradient) {
+    /// The layer in which a NaN or an infinity of a batch begins: forward, or else backward. The
+    /// pass is run again, layer by layer, to see it.
+    pub(crate) fn first_not_finite(&self, batch: Batch<'_, T>) -> Result<usize> {
+        let last = self.chain.layers.len() - 1;
+        let Some(loss) = batch.loss else { return Ok(last) };
+        let mut trace = Trace::of(batch.mode);
+        let value = self.batch_loss(batch.x, batch.samples, loss, &mut trace)?;
+        let is_bad = |layer: &usize| {
+            trace.output_of(*layer).is_some_and(|y| y.iter().any(|y| !y.is_finite()))
+        };
+        if let Some(layer) = (0..=last).find(is_bad) {
+            return Ok(layer);
+        }
+        if !value.is_finite() {
+            // The loss itself overflowed: that is the last layer's doing.
+            return Ok(last);
+        }
+        self.run_backward(Gradients::Parameters, &mut trace)?;
+        Ok(trace.first_bad_delta.unwrap_or(last))
+    }
+
+    /// The layer whose parameters hold a NaN or an infinity; `None` where there is none.
+    pub(crate) fn broken_layer(&self) -> Option<usize> {
+        let parameters = self.parameters.as_slice();
+        if is_finite(parameters) {
             return None;
         }
-        let backward = || {
-            let mut ranges = self.fused.parameters.iter();
-            ranges.rposition(|range| !finite(&gradient[range.clone()]))
-        };
-        // Where neither has one, the loss itself overflowed: that is the last layer's doing.
-        let stage = workspace
-            .first_not_finite(&self.fused)
-            .or_else(backward)
-            .unwrap_or(self.fused.layers.len() - 1);
-        Some(self.fused.first[stage])
+        self.chain.parameters.iter().position(|range| !is_finite(&parameters[range.clone()]))
+    }
+
+    /// What layer `layer` is, as messages show it.
+    pub(crate) fn describe(&self, layer: usize) -> String {
+        self.chain.layers.get(layer).map_or_else(String::new, |layer| layer.describe())
     }
 
     pub(crate) fn check_batch(&self, x: &DMatrix<T>) -> Result<()> {

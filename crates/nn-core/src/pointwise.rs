@@ -1,5 +1,7 @@
 //! The layer that applies an activation to each of its inputs.
 
+use std::sync::Arc;
+
 use linalg::Real;
 
 use crate::{Activation, Backward, BackwardTangent, Forward, Layer, Result, Shape, Tangent, View};
@@ -7,7 +9,7 @@ use crate::{Activation, Backward, BackwardTangent, Forward, Layer, Result, Shape
 /// aᵢ = f(zᵢ) for every i; backward, dL/dzᵢ = f′(zᵢ)·dL/daᵢ.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pointwise<A> {
-    activation: A,
+    activation: Arc<A>,
     shape: Shape,
 }
 
@@ -15,7 +17,7 @@ impl<A> Pointwise<A> {
     /// `activation` applied to values in the given `shape`.
     #[must_use]
     pub fn new(activation: A, shape: impl Into<Shape>) -> Self {
-        Self { activation, shape: shape.into() }
+        Self { activation: Arc::new(activation), shape: shape.into() }
     }
 }
 
@@ -65,7 +67,11 @@ impl<T: Real, A: Activation<T>> Layer<T> for Pointwise<A> {
         Ok(())
     }
 
+    fn activation(&self) -> Option<Arc<dyn Activation<T>>> {
+        Some(self.activation.clone())
+    }
+
     fn view<'a>(&'a self, _parameters: &'a [T]) -> View<'a, T> {
-        View::Pointwise(&self.activation)
+        View::Pointwise(self.activation.as_ref())
     }
 }

@@ -252,8 +252,9 @@ impl<T: Real> Layer<T> for Recurrent {
     /// PyTorch numbers the layers of its stacks; this is the first.
     fn tensors(&self) -> Vec<Tensor> {
         let names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"];
-        let blocks = Tensor::of_blocks(TensorOf::Parameters, &Layer::<T>::blocks(self));
-        blocks.zip(names).map(|(tensor, name)| Tensor { name, ..tensor }).collect()
+        let blocks = Layer::<T>::blocks(self);
+        let tensors = Tensor::of_blocks(TensorOf::Parameters, &blocks).zip(names);
+        tensors.map(|(tensor, name)| Tensor { name, ..tensor }).collect()
     }
 
     fn initialize(&self, parameters: &mut [T], rng: &mut dyn Rng) {

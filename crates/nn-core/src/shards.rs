@@ -1,11 +1,13 @@
 //! A batch divided into shards, each with a trace of its own, for as many threads as there are.
 
+use std::ops::Range;
+
 use linalg::parallel::join;
 use linalg::{DMatrix, DVector, Real};
 
 use crate::chain::{Chain, Numbers};
 use crate::trace::{grow, view_mut};
-use crate::{Gradients, Loss, Mode, Result, Trace};
+use crate::{Descent, Gradients, Loss, Mode, Result, Trace};
 
 /// The buffers for passes over a batch in shards: they are allocated for the first batch and reused.
 ///
@@ -33,18 +35,35 @@ struct Shard<T: Real> {
     loss: f64,
 }
 
+/// A batch, and what it is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Batch<'a, T: Real> {
+    pub(crate) x: &'a DMatrix<T>,
+    /// The columns of `x` that make the batch.
+    pub(crate) samples: &'a [usize],
+    pub(crate) loss: Option<&'a dyn Loss<T>>,
+    pub(crate) mode: Mode,
+}
+
+/// How far a pass goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// To the output, and to the loss where there is one, with dL/dP.
+    Loss,
+    /// Back to the parameters.
+    Gradient,
+}
+
 /// What is asked of every shard.
 struct Task<'a, T: Real> {
     chain: &'a Chain<T>,
     numbers: Numbers<'a, T>,
-    x: &'a DMatrix<T>,
-    /// The columns of `x` that make the batch.
-    samples: &'a [usize],
+    batch: Batch<'a, T>,
+    /// The loss's weight over the whole batch.
+    weight: f64,
     /// Columns in each shard but the last.
     columns: usize,
-    mode: Mode,
-    /// The loss, and its weight over the whole batch.
-    loss: Option<(&'a dyn Loss<T>, f64)>,
+    wanted: Wanted,
 }
 
 impl<T: Real> Default for Workspace<T> {
@@ -84,8 +103,10 @@ impl<T: Real> Workspace<T> {
         x: &DMatrix<T>,
     ) -> Result<&DMatrix<T>> {
         let all = self.all(x.ncols());
-        self.run(chain, parameters, state, x, &all, Mode::Inference, None)?;
-        self.all = all;
+        let batch = Batch { x, samples: &all, loss: None, mode: Mode::Inference };
+        let done = self.run(chain, (parameters, state), batch, Wanted::Loss);
+        self.put_back(all);
+        done?;
         let outputs = chain.sizes[chain.layers.len()];
         if self.output.shape() != (outputs, x.ncols()) {
             self.output = DMatrix::zeros(outputs, x.ncols());
@@ -100,24 +121,57 @@ impl<T: Real> Workspace<T> {
         Ok(&self.output)
     }
 
-    /// The loss of the given columns of `x`, its gradient left in the workspace.
-    #[expect(clippy::too_many_arguments, reason = "one caller, within the crate")]
+    /// The loss of a batch, its gradient left in the workspace.
     pub(crate) fn loss_and_gradient(
         &mut self,
         chain: &Chain<T>,
-        parameters: &[T],
-        state: &[T],
-        x: &DMatrix<T>,
-        samples: &[usize],
-        mode: Mode,
-        loss: &dyn Loss<T>,
+        numbers: (&[T], &[T]),
+        batch: Batch<'_, T>,
     ) -> Result<f64> {
-        let weight = loss.weight(samples);
-        self.run(chain, parameters, state, x, samples, mode, Some((loss, weight)))?;
-        if self.shards.len() > 1 {
-            self.reduce();
+        let value = self.run(chain, numbers, batch, Wanted::Gradient)?;
+        self.reduce();
+        Ok(value)
+    }
+
+    /// The loss of a batch, without its gradient.
+    pub(crate) fn loss(
+        &mut self,
+        chain: &Chain<T>,
+        numbers: (&[T], &[T]),
+        batch: Batch<'_, T>,
+    ) -> Result<f64> {
+        self.run(chain, numbers, batch, Wanted::Loss)
+    }
+
+    /// The loss of a batch, and a step of gradient descent from it, unless the loss is no number.
+    pub(crate) fn descend(
+        &mut self,
+        chain: &Chain<T>,
+        (parameters, state): (&mut [T], &[T]),
+        batch: Batch<'_, T>,
+        descent: Descent<T>,
+    ) -> Result<f64> {
+        if pieces(chain, batch.samples.len(), batch.mode) > 1 {
+            let value = self.run(chain, (parameters, state), batch, Wanted::Gradient)?;
+            if self.is_finite(value) {
+                reduce(&self.shards, parameters, 0, &|theta, sum| descent.apply(theta, sum));
+            }
+            return Ok(value);
         }
-        Ok(self.shards.iter().map(|shard| shard.loss).sum())
+        // One shard: every layer takes its step on the way back.
+        let value = self.run(chain, (parameters, state), batch, Wanted::Loss)?;
+        if let ([Shard { trace, gathered, .. }], true) =
+            (self.shards.as_mut_slice(), value.is_finite())
+        {
+            let x = columns(batch.x, batch.samples, gathered);
+            chain.descend(descent, parameters, (state, &self.prepared), x, trace)?;
+        }
+        Ok(value)
+    }
+
+    /// Whether the last pass gave numbers: the loss, and all that ran backward.
+    pub(crate) fn is_finite(&self, loss: f64) -> bool {
+        loss.is_finite() && self.shards.iter().all(|shard| shard.trace.first_bad_delta.is_none())
     }
 
     /// Has the layers learn from the last pass.
@@ -128,39 +182,27 @@ impl<T: Real> Workspace<T> {
         }
     }
 
-    /// The first layer of `chain` whose output holds a NaN or an infinity after the last pass.
-    pub(crate) fn first_not_finite(&self, chain: &Chain<T>) -> Option<usize> {
-        (0..chain.layers.len()).find(|&layer| {
-            self.shards.iter().any(|shard| {
-                let y = shard.trace.output_of(layer);
-                y.is_some_and(|y| y.iter().any(|y| !y.is_finite()))
-            })
-        })
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "two callers, within this file")]
+    /// Runs the batch in shards; their losses together.
     fn run(
         &mut self,
         chain: &Chain<T>,
-        parameters: &[T],
-        state: &[T],
-        x: &DMatrix<T>,
-        samples: &[usize],
-        mode: Mode,
-        loss: Option<(&dyn Loss<T>, f64)>,
-    ) -> Result<()> {
+        (parameters, state): (&[T], &[T]),
+        batch: Batch<'_, T>,
+        wanted: Wanted,
+    ) -> Result<f64> {
         chain.prepare(parameters, &mut self.prepared);
-        let pieces = pieces(chain, samples.len(), mode);
-        let columns = samples.len().div_ceil(pieces);
-        let pieces = samples.len().div_ceil(columns);
-        self.shards.resize_with(pieces, || Shard {
+        let samples = batch.samples.len();
+        let columns = samples.div_ceil(pieces(chain, samples, batch.mode));
+        self.shards.resize_with(samples.div_ceil(columns), || Shard {
             trace: Trace::new(),
             gathered: Vec::new(),
             loss: 0.0,
         });
         let numbers = Numbers { parameters, state, prepared: &self.prepared };
-        let task = Task { chain, numbers, x, samples, columns, mode, loss };
-        task.run(&mut self.shards, 0)
+        let weight = batch.loss.map_or(0.0, |loss| loss.weight(batch.samples));
+        let task = Task { chain, numbers, batch, weight, columns, wanted };
+        task.run(&mut self.shards, 0)?;
+        Ok(self.shards.iter().map(|shard| shard.loss).sum())
     }
 
     /// Shards of the last batch.
@@ -171,18 +213,21 @@ impl<T: Real> Workspace<T> {
 
     /// Adds the gradients of the shards, in order.
     fn reduce(&mut self) {
-        let Some((first, rest)) = self.shards.split_first() else { return };
-        if self.gradient.len() == first.trace.gradient.len() {
-            self.gradient.copy_from(&first.trace.gradient);
-        } else {
+        let [first, _, ..] = self.shards.as_slice() else { return };
+        if self.gradient.len() != first.trace.gradient.len() {
             self.gradient = first.trace.gradient.clone();
         }
-        for shard in rest {
-            self.gradient += &shard.trace.gradient;
-        }
+        let gradient = self.gradient.as_mut_slice();
+        reduce(&self.shards, gradient, 0, &|gradient, sum| gradient.copy_from_slice(sum));
     }
 
-    fn all(&mut self, samples: usize) -> Vec<usize> {
+    /// Takes back what [`Workspace::all`] gave.
+    pub(crate) fn put_back(&mut self, all: Vec<usize>) {
+        self.all = all;
+    }
+
+    /// 0, 1, … up to `samples`, out of the workspace.
+    pub(crate) fn all(&mut self, samples: usize) -> Vec<usize> {
         let mut all = std::mem::take(&mut self.all);
         all.clear();
         all.extend(0..samples);
@@ -204,24 +249,70 @@ impl<T: Real> Task<'_, T> {
 
     fn run_one(&self, shard: &mut Shard<T>, index: usize) -> Result<()> {
         let start = index * self.columns;
-        let samples = &self.samples[start..self.samples.len().min(start + self.columns)];
+        let all = self.batch.samples;
+        let samples = &all[start..all.len().min(start + self.columns)];
         let Shard { trace, gathered, loss } = shard;
-        trace.mode = self.mode;
+        trace.mode = self.batch.mode;
         trace.first_sample = start;
+        trace.first_bad_delta = None;
         self.chain.make_room(samples.len(), trace);
-        let x = columns(self.x, samples, gathered);
+        let x = columns(self.batch.x, samples, gathered);
         self.chain.forward(self.numbers, x, trace)?;
-        let Some((function, weight)) = self.loss else { return Ok(()) };
+        let Some(function) = self.batch.loss else { return Ok(()) };
         let (p, mut dp) = trace.output_and_delta();
         *loss = function.evaluate(samples, p, dp.as_view_mut())?;
-        let own = function.weight(samples);
-        if samples.len() < self.samples.len() {
+        if samples.len() < all.len() {
             // A mean over the shard becomes its share of the mean over the batch.
-            let share = if weight > 0.0 { own / weight } else { 0.0 };
+            let own = function.weight(samples);
+            let share = if self.weight > 0.0 { own / self.weight } else { 0.0 };
             *loss *= share;
             dp *= T::from_double(share);
         }
-        self.chain.backward(self.numbers, x, Gradients::Parameters, trace)
+        match self.wanted {
+            Wanted::Loss => Ok(()),
+            Wanted::Gradient => self.chain.backward(self.numbers, x, Gradients::Parameters, trace),
+        }
+    }
+}
+
+impl<T: Real> Shard<T> {
+    fn gradient(&self, range: Range<usize>) -> &[T] {
+        &self.trace.gradient.as_slice()[range]
+    }
+}
+
+/// Calls `take` with pieces of `target`, which begins at `start` of the parameters, and the sum of
+/// the shards' gradients there, each added in order.
+fn reduce<T: Real>(
+    shards: &[Shard<T>],
+    target: &mut [T],
+    start: usize,
+    take: &(impl Fn(&mut [T], &[T]) + Sync),
+) {
+    /// Numbers that are worth a thread.
+    const GRAIN: usize = 65_536;
+    const PIECE: usize = 512;
+    if target.len() > GRAIN {
+        let middle = (target.len() / 2).next_multiple_of(PIECE);
+        let (left, right) = target.split_at_mut(middle);
+        join(|| reduce(shards, left, start, take), || reduce(shards, right, start + middle, take));
+        return;
+    }
+    let [first, second, rest @ ..] = shards else { return };
+    let mut sums = [T::zero(); PIECE];
+    for (at, target) in target.chunks_mut(PIECE).enumerate() {
+        let range = start + at * PIECE..start + at * PIECE + target.len();
+        let sums = &mut sums[..target.len()];
+        let gradient = |shard| Shard::gradient(shard, range.clone());
+        for ((sum, &g), &h) in sums.iter_mut().zip(gradient(first)).zip(gradient(second)) {
+            *sum = g + h;
+        }
+        for shard in rest {
+            for (sum, &g) in sums.iter_mut().zip(gradient(shard)) {
+                *sum += g;
+            }
+        }
+        take(target, sums);
     }
 }
 
@@ -249,13 +340,13 @@ fn pieces<T: Real>(chain: &Chain<T>, samples: usize, mode: Mode) -> usize {
     const GRAIN: usize = 20_000_000;
     const MOST: usize = 16;
     let training = mode != Mode::Inference;
-    if training && chain.layers.iter().any(|layer| layer.couples_samples()) {
+    if training && chain.couples_samples {
         return 1;
     }
-    let work = samples.saturating_mul(chain.multiply_adds());
+    let work = samples.saturating_mul(chain.multiply_adds);
     let parameters = chain.parameters.last().map_or(0, |range| range.end).max(1);
     // Passes over the parameters that the shards' work is worth.
     let passes = work / parameters;
-    let affordable = (passes / 256).max((passes / 64).min(2));
+    let affordable = (passes / 512).max((passes / 64).min(2));
     (3 * work / GRAIN).min(affordable).min(MOST).min(samples).max(1)
 }

@@ -2,6 +2,7 @@
 
 use linalg::{DMatrix, DMatrixView, DMatrixViewMut, Real};
 
+use crate::check::positive;
 use crate::loss::check_request;
 use crate::{Error, Loss, Result};
 
@@ -43,6 +44,10 @@ pub fn softmax<T: Real>(logits: &DMatrix<T>) -> DMatrix<T> {
 /// is nearly 1 or underflows: with m = max x, L = (m − xₗ) + log1p(∑ exp(xₖ − m)) over all k but the
 /// maximum's, and the label's entry is −∑ₖ≠ₗ pₖ instead of pₗ − 1.
 ///
+/// With class weights w and label smoothing ε the sample's loss is that of [`Infogain`](crate::Infogain)
+/// with the row hⱼ = wⱼ·((1 − ε)·[j = l] + ε/K), and N is what [`Normalizer`] says. PyTorch's
+/// `cross_entropy(weight, label_smoothing, ignore_index)` to the last digits.
+///
 /// # Examples
 /// Logits (20, 0) and label 0 in single precision. `p − 1` rounds to 0 there, and so does the loss
 /// in PyTorch; both are 2.06e-9.
@@ -58,10 +63,24 @@ pub fn softmax<T: Real>(logits: &DMatrix<T>) -> DMatrix<T> {
 /// assert!((gradient[0] + 2.0612e-9).abs() < 1e-13);
 /// # Ok::<(), nn_core::Error>(())
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct SoftmaxCrossEntropy<'a> {
-    labels: &'a [usize],
-    classes: usize,
+    labels: Labels<'a>,
+    /// A weight for each class.
+    weights: Vec<f64>,
+    smoothing: f64,
+    normalizer: Normalizer,
+}
+
+/// The N by which a sum over samples is divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Normalizer {
+    /// ∑ₙ wₗₙ, the weights of the samples' labels, as PyTorch's `mean`: a class of weight 2 counts
+    /// like one seen twice.
+    #[default]
+    Weights,
+    /// The number of samples that are not ignored, as Caffe's `VALID`.
+    Samples,
 }
 
 impl<'a> SoftmaxCrossEntropy<'a> {
@@ -71,26 +90,159 @@ impl<'a> SoftmaxCrossEntropy<'a> {
     /// [`Error::Empty`] without labels or classes, [`Error::Label`] for the first label that is out
     /// of range.
     pub fn new(labels: &'a [usize], classes: usize) -> Result<Self> {
-        if classes == 0 {
-            return Err(Error::Empty { what: "the list of classes" });
+        Ok(Self::of(Labels::new(labels, classes, None)?))
+    }
+
+    /// As [`SoftmaxCrossEntropy::new`], where samples labelled `ignored`, which need not be a class,
+    /// have no loss, no gradient and no part in N.
+    ///
+    /// # Errors
+    /// As [`SoftmaxCrossEntropy::new`].
+    pub fn ignoring(labels: &'a [usize], classes: usize, ignored: usize) -> Result<Self> {
+        Ok(Self::of(Labels::new(labels, classes, Some(ignored))?))
+    }
+
+    fn of(labels: Labels<'a>) -> Self {
+        let weights = vec![1.0; labels.classes];
+        Self { labels, weights, smoothing: 0.0, normalizer: Normalizer::Weights }
+    }
+
+    /// Sets a weight for every class; all 1 by default.
+    ///
+    /// # Errors
+    /// [`Error::Size`] where there is not one per class, [`Error::OutOfRange`] for one that is not
+    /// greater than 0.
+    pub fn class_weights(mut self, weights: &[f64]) -> Result<Self> {
+        crate::check::size("weights", "entries", weights.len(), self.labels.classes)?;
+        weights.iter().try_for_each(|&weight| positive("a class weight", weight))?;
+        self.weights.copy_from_slice(weights);
+        Ok(self)
+    }
+
+    /// Gives the share ε = `smoothing` of each target to all classes alike; 0 by default.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] unless 0 ≤ `smoothing` ≤ 1.
+    pub fn smoothing(mut self, smoothing: f64) -> Result<Self> {
+        if !(0.0..=1.0).contains(&smoothing) {
+            let expected = "a number from 0 to 1";
+            return Err(Error::OutOfRange { argument: "smoothing", value: smoothing, expected });
         }
-        if labels.is_empty() {
-            return Err(Error::Empty { what: "the list of labels" });
-        }
-        if let Some(sample) = labels.iter().position(|&label| label >= classes) {
-            return Err(Error::Label { sample, label: labels[sample], classes });
-        }
-        Ok(Self { labels, classes })
+        self.smoothing = smoothing;
+        Ok(self)
+    }
+
+    /// Sets what N is; they differ where there are class weights.
+    #[must_use]
+    pub fn normalizer(mut self, normalizer: Normalizer) -> Self {
+        self.normalizer = normalizer;
+        self
     }
 }
 
 impl<T: Real> Loss<T> for SoftmaxCrossEntropy<'_> {
     fn samples(&self) -> usize {
-        self.labels.len()
+        self.labels.labels.len()
     }
 
     fn outputs(&self) -> usize {
-        self.classes
+        self.labels.classes
+    }
+
+    fn weight(&self, samples: &[usize]) -> f64 {
+        let labels = samples.iter().filter_map(|&sample| self.labels.of(sample));
+        match self.normalizer {
+            Normalizer::Weights => labels.map(|label| self.weights[label]).sum(),
+            Normalizer::Samples => labels.count() as f64,
+        }
+    }
+
+    fn evaluate(
+        &self,
+        samples: &[usize],
+        p: DMatrixView<'_, T>,
+        dp: DMatrixViewMut<'_, T>,
+    ) -> Result<f64> {
+        let Self { labels, weights, smoothing, .. } = self;
+        let weight = Loss::<T>::weight(self, samples);
+        // Without smoothing a row has one entry, and no other class is looked at.
+        let (own, all) = (1.0 - smoothing, smoothing / weights.len() as f64);
+        let shared = all * weights.iter().sum::<f64>();
+        labels.evaluate(self, samples, weight, p, dp, |label, logits, share, gradient| {
+            let sum = own * weights[label] + shared;
+            let row = |j: usize| {
+                if j == label { (own + all) * weights[j] } else { all * weights[j] }
+            };
+            let only = (*smoothing == 0.0).then_some(label);
+            fused(logits, row, sum, only, share, gradient)
+        })
+    }
+
+    fn curvature(
+        &self,
+        samples: &[usize],
+        p: DMatrixView<'_, T>,
+        direction: DMatrixView<'_, T>,
+        out: DMatrixViewMut<'_, T>,
+    ) -> Result<()> {
+        let Self { labels, weights, smoothing, .. } = self;
+        let shared = smoothing / weights.len() as f64 * weights.iter().sum::<f64>();
+        let weight = Loss::<T>::weight(self, samples);
+        labels.curvature(self, samples, weight, p, direction, out, |label| {
+            (1.0 - smoothing) * weights[label] + shared
+        })
+    }
+}
+
+/// The cross-entropy of target probabilities against softmax of the network's output x.
+///
+/// ```text
+/// L = −1/N ∑ₙ ∑ⱼ tⱼₙ ln pⱼₙ        ∂L/∂xᵢₙ = (pᵢₙ ∑ⱼ tⱼₙ − tᵢₙ)/N
+/// ```
+///
+/// As [`SoftmaxCrossEntropy`], with a distribution over the classes in place of a label: what several
+/// people answered, or what a larger network says. Its minimum is not 0 but the entropy of the targets.
+///
+/// # Examples
+/// ```
+/// use linalg::DMatrix;
+/// use nn_core::{Loss, SoftCrossEntropy};
+///
+/// let targets = DMatrix::from_column_slice(2, 1, &[0.25, 0.75]);
+/// let logits = DMatrix::from_column_slice(2, 1, &[0.0, 3.0_f64.ln()]); // p = (1/4, 3/4)
+/// let mut gradient = DMatrix::zeros(2, 1);
+/// let loss = SoftCrossEntropy::new(&targets)?;
+/// let value = loss.evaluate(&[0], logits.as_view(), gradient.as_view_mut())?;
+/// assert!((value - 0.5623351446188083).abs() < 1e-15); // the entropy
+/// assert!(gradient.amax() < 1e-16);
+/// # Ok::<(), nn_core::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct SoftCrossEntropy<'a, T: Real> {
+    targets: &'a DMatrix<T>,
+}
+
+impl<'a, T: Real> SoftCrossEntropy<'a, T> {
+    /// The cross-entropy against `targets`, classes x samples, whose columns need not sum to one.
+    ///
+    /// # Errors
+    /// [`Error::Empty`], [`Error::NotFinite`], and [`Error::Entry`] for the first negative target.
+    pub fn new(targets: &'a DMatrix<T>) -> Result<Self> {
+        if targets.is_empty() {
+            return Err(Error::Empty { what: "the matrix of targets" });
+        }
+        not_negative("targets", targets)?;
+        Ok(Self { targets })
+    }
+}
+
+impl<T: Real> Loss<T> for SoftCrossEntropy<'_, T> {
+    fn samples(&self) -> usize {
+        self.targets.ncols()
+    }
+
+    fn outputs(&self) -> usize {
+        self.targets.nrows()
     }
 
     fn evaluate(
@@ -100,16 +252,16 @@ impl<T: Real> Loss<T> for SoftmaxCrossEntropy<'_> {
         mut dp: DMatrixViewMut<'_, T>,
     ) -> Result<f64> {
         check_request(self, samples, p, &dp)?;
-        let n = T::from_double(samples.len() as f64);
-        let mut sum = 0.0;
+        let share = 1.0 / samples.len() as f64;
+        let mut total = 0.0;
         for (column, &sample) in samples.iter().enumerate() {
-            let label = self.labels[sample];
-            let logits = p.column(column);
-            let mut gradient = dp.column_mut(column);
-            sum += cross_entropy(logits.as_slice(), label, gradient.as_mut_slice()).to_double();
-            gradient /= n;
+            let target = self.targets.column(sample);
+            let row = |j: usize| target[j].to_double();
+            let sum = target.iter().map(|t| t.to_double()).sum();
+            let (logits, mut gradient) = (p.column(column), dp.column_mut(column));
+            total += fused(logits.as_slice(), row, sum, None, share, gradient.as_mut_slice());
         }
-        Ok(sum / samples.len() as f64)
+        Ok(total * share)
     }
 
     fn curvature(
@@ -119,47 +271,187 @@ impl<T: Real> Loss<T> for SoftmaxCrossEntropy<'_> {
         direction: DMatrixView<'_, T>,
         mut out: DMatrixViewMut<'_, T>,
     ) -> Result<()> {
-        // (diag p − ppᵀ)/N times the direction, whatever the label.
-        let mut probabilities = softmax(&p.into_owned());
-        probabilities /= T::from_double(samples.len() as f64);
-        let n = T::from_double(samples.len() as f64);
-        for ((mut out, p), v) in
-            out.column_iter_mut().zip(probabilities.column_iter()).zip(direction.column_iter())
-        {
-            let mean = p.dot(&v) * n;
-            for ((out, &p), &v) in out.iter_mut().zip(p.iter()).zip(v.iter()) {
-                *out = p * (v - mean);
-            }
+        check_request(self, samples, p, &out)?;
+        let share = 1.0 / samples.len() as f64;
+        for (column, &sample) in samples.iter().enumerate() {
+            let sum: f64 = self.targets.column(sample).iter().map(|t| t.to_double()).sum();
+            let (logits, direction) = (p.column(column), direction.column(column));
+            let mut out = out.column_mut(column);
+            bend(logits.as_slice(), direction.as_slice(), sum * share, out.as_mut_slice());
         }
         Ok(())
     }
 }
 
-/// −ln pₗ for one sample, with p − onehot written to `gradient`.
-fn cross_entropy<T: Real>(logits: &[T], label: usize, gradient: &mut [T]) -> T {
+/// `scale`·(diag p − ppᵀ)·v for p = softmax of the logits: the second derivative of −∑ hⱼ ln pⱼ,
+/// times v, where ∑ hⱼ is `scale`.
+fn bend<T: Real>(logits: &[T], v: &[T], scale: f64, out: &mut [T]) {
+    let top = logits.iter().fold(logits[0], |top, &x| if x > top { x } else { top });
+    let (mut total, mut along) = (T::zero(), T::zero());
+    for ((p, &x), &v) in out.iter_mut().zip(logits).zip(v) {
+        *p = (x - top).exp();
+        total += *p;
+        along += *p * v;
+    }
+    let (mean, scale) = (along / total, T::from_double(scale) / total);
+    for (p, &v) in out.iter_mut().zip(v) {
+        *p *= scale * (v - mean);
+    }
+}
+
+/// Class labels, some of which may be ignored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Labels<'a> {
+    pub(crate) labels: &'a [usize],
+    pub(crate) classes: usize,
+    ignored: Option<usize>,
+}
+
+impl<'a> Labels<'a> {
+    pub(crate) fn new(labels: &'a [usize], classes: usize, ignored: Option<usize>) -> Result<Self> {
+        if classes == 0 {
+            return Err(Error::Empty { what: "the list of classes" });
+        }
+        if labels.is_empty() {
+            return Err(Error::Empty { what: "the list of labels" });
+        }
+        let wrong = |&label: &usize| label >= classes && Some(label) != ignored;
+        if let Some(sample) = labels.iter().position(wrong) {
+            return Err(Error::Label { sample, label: labels[sample], classes });
+        }
+        Ok(Self { labels, classes, ignored })
+    }
+
+    /// The sample's label; `None` where it is ignored, or there is no such sample.
+    pub(crate) fn of(&self, sample: usize) -> Option<usize> {
+        self.labels.get(sample).copied().filter(|&label| Some(label) != self.ignored)
+    }
+
+    /// How many of the samples are not ignored.
+    pub(crate) fn count(&self, samples: &[usize]) -> f64 {
+        samples.iter().filter(|&&sample| self.of(sample).is_some()).count() as f64
+    }
+
+    /// The second derivative, times `direction`, of the sum of −∑ hⱼ ln pⱼ over `weight`, where
+    /// `sum` gives ∑ hⱼ for a label.
+    #[expect(clippy::too_many_arguments, reason = "those of `Loss::curvature`, and two more")]
+    pub(crate) fn curvature<T: Real>(
+        &self,
+        loss: &dyn Loss<T>,
+        samples: &[usize],
+        weight: f64,
+        p: DMatrixView<'_, T>,
+        direction: DMatrixView<'_, T>,
+        mut out: DMatrixViewMut<'_, T>,
+        sum: impl Fn(usize) -> f64,
+    ) -> Result<()> {
+        check_request(loss, samples, p, &out)?;
+        let share = if weight > 0.0 { 1.0 / weight } else { 0.0 };
+        for (column, &sample) in samples.iter().enumerate() {
+            let (logits, direction) = (p.column(column), direction.column(column));
+            let mut out = out.column_mut(column);
+            let scale = self.of(sample).map_or(0.0, |label| sum(label) * share);
+            bend(logits.as_slice(), direction.as_slice(), scale, out.as_mut_slice());
+        }
+        Ok(())
+    }
+
+    /// The sum of the samples' losses over `weight`; `one` evaluates a sample's loss from its label
+    /// and logits, and writes its gradient times a share.
+    pub(crate) fn evaluate<T: Real>(
+        &self,
+        loss: &dyn Loss<T>,
+        samples: &[usize],
+        weight: f64,
+        p: DMatrixView<'_, T>,
+        mut dp: DMatrixViewMut<'_, T>,
+        one: impl Fn(usize, &[T], f64, &mut [T]) -> f64,
+    ) -> Result<f64> {
+        check_request(loss, samples, p, &dp)?;
+        let share = if weight > 0.0 { 1.0 / weight } else { 0.0 };
+        let mut sum = 0.0;
+        for (column, &sample) in samples.iter().enumerate() {
+            let (logits, mut gradient) = (p.column(column), dp.column_mut(column));
+            let gradient = gradient.as_mut_slice();
+            match self.of(sample) {
+                Some(label) => sum += one(label, logits.as_slice(), share, gradient),
+                None => gradient.fill(T::zero()),
+            }
+        }
+        Ok(sum * share)
+    }
+}
+
+/// ∑ⱼ hⱼ·(−ln pⱼ) for one sample, p = softmax of `logits`, with `share` times its gradient
+/// S·pᵢ − hᵢ = (S − hᵢ)·pᵢ − hᵢ·(1 − pᵢ) written to `gradient`.
+///
+/// `row` gives h, `sum` is S = ∑ h, and `only` names the one class with h ≠ 0 where there is one.
+/// Nothing cancels where a probability is nearly 1: only the largest can exceed ½, and 1 − p is the
+/// sum of the others there.
+pub(crate) fn fused<T: Real>(
+    logits: &[T],
+    row: impl Fn(usize) -> f64,
+    sum: f64,
+    only: Option<usize>,
+    share: f64,
+    gradient: &mut [T],
+) -> f64 {
     let mut top = 0;
     for (k, &x) in logits.iter().enumerate() {
         if x > logits[top] {
             top = k;
         }
     }
-    // The maximum's own weight is exp(0) = 1; adding it last lets log1p see the rest in full.
-    let (mut beside_top, mut beside_label) = (T::zero(), T::zero());
-    for (k, (&x, weight)) in logits.iter().zip(gradient.iter_mut()).enumerate() {
-        *weight = (x - logits[top]).exp();
-        if k != top {
-            beside_top += *weight;
-        }
-        if k != label {
-            beside_label += *weight;
-        }
+    let largest = logits[top];
+    for (weight, &x) in gradient.iter_mut().zip(logits) {
+        *weight = (x - largest).exp();
     }
-    let total = T::one() + beside_top;
-    for weight in gradient.iter_mut() {
-        *weight /= total;
+    // The maximum's own weight is exp(0) = 1; left out here, log1p sees the rest in full.
+    let (before, after) = gradient.split_at(top);
+    let after = after.split_first().map_or(after, |(_, rest)| rest);
+    let beside = before.iter().chain(after).fold(T::zero(), |sum, &weight| sum + weight);
+    let total = T::one() + beside;
+    let log_total = beside.ln_1p().to_double();
+    let probability = |weight: T| weight / total;
+    let complement = |k: usize, p: T| if k == top { beside / total } else { T::one() - p };
+    // A NaN among the logits must show; where it is not the maximum's, it is in `beside`.
+    let surprise = |j: usize| (largest - logits[j]).to_double() + log_total;
+
+    if let Some(label) = only {
+        let p = probability(gradient[label]);
+        let factor = T::from_double(sum * share) / total;
+        for weight in gradient.iter_mut() {
+            *weight *= factor;
+        }
+        gradient[label] = -T::from_double(sum * share) * complement(label, p);
+        return sum * surprise(label);
     }
-    gradient[label] = -beside_label / total;
-    (logits[top] - logits[label]) + beside_top.ln_1p()
+    let mut loss = 0.0;
+    for (j, weight) in gradient.iter_mut().enumerate() {
+        let (h, p) = (row(j), probability(*weight));
+        // 0·∞ is not to be added.
+        if h != 0.0 {
+            loss += h * surprise(j);
+        }
+        let (others, own) = (T::from_double((sum - h) * share), T::from_double(h * share));
+        *weight = others * p - own * complement(j, p);
+    }
+    loss
+}
+
+/// Refuses the first entry, in column order, that is negative, a NaN or an infinity.
+pub(crate) fn not_negative<T: Real>(argument: &'static str, matrix: &DMatrix<T>) -> Result<()> {
+    crate::check::all_finite(argument, matrix)?;
+    match matrix.iter().position(|&entry| entry < T::zero()) {
+        None => Ok(()),
+        Some(index) => Err(Error::Entry {
+            argument,
+            row: index % matrix.nrows(),
+            column: index / matrix.nrows(),
+            value: matrix[index].to_double(),
+            expected: "a number not less than 0",
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -181,7 +473,8 @@ mod tests {
         // exp(-t) underflows in f32 from t = 104 on; the true gradient is (-1, 1) to the last bit.
         for t in [30.0_f32, 60.0, 100.0, 200.0, 1e30] {
             let (loss, gradient) = evaluate(&[0.0, t], 0);
-            assert_eq!(loss, f64::from(t));
+            let t = f64::from(t);
+            assert!((loss - (t + (-t).exp().ln_1p())).abs() <= 2.0 * f64::EPSILON * t);
             assert_eq!(gradient, [-1.0, 1.0], "t = {t}");
         }
     }
@@ -243,5 +536,61 @@ mod tests {
         assert_eq!(text(&[0, 3, 1], 3), "label 3 of sample 1 is out of range: there are 3 classes");
         assert_eq!(text(&[], 3), "the list of labels is empty; at least one is needed");
         assert_eq!(text(&[0], 0), "the list of classes is empty; at least one is needed");
+    }
+
+    #[test]
+    fn weights_smoothing_and_both_normalizers_as_in_pytorch() {
+        // torch.nn.functional.cross_entropy(x, [0, 1, 2, 1], weight=[1, 2, .5], label_smoothing=.1),
+        // and the same sum over the number of samples, in float64.
+        let x = DMatrix::from_column_slice(
+            3,
+            4,
+            &[0.2, -1.0, 0.5, 2.0, 0.3, -0.7, -0.4, 0.1, 1.2, 0.0, 0.0, 0.0],
+        );
+        let loss = SoftmaxCrossEntropy::new(&[0, 1, 2, 1], 3).unwrap();
+        let loss = loss.class_weights(&[1.0, 2.0, 0.5]).unwrap().smoothing(0.1).unwrap();
+        let value = |loss: &SoftmaxCrossEntropy<'_>| {
+            let mut dp = DMatrix::<f64>::zeros(3, 4);
+            loss.evaluate(&[0, 1, 2, 3], x.as_view(), dp.as_view_mut()).unwrap()
+        };
+        assert!((value(&loss) - 1.3067544547043801).abs() < 4e-16);
+        let by_samples = loss.normalizer(Normalizer::Samples);
+        assert!((value(&by_samples) - 1.7967873752185228).abs() < 8e-16);
+    }
+
+    #[test]
+    fn an_ignored_label_has_no_part() {
+        let x = DMatrix::from_column_slice(2, 3, &[0.2, -1.0, 0.5, 2.0, 0.3, -0.7]);
+        let (all, some) = ([0, 255, 1], [0, 1]);
+        let ignoring = SoftmaxCrossEntropy::ignoring(&all, 2, 255).unwrap();
+        let without = SoftmaxCrossEntropy::new(&some, 2).unwrap();
+        let (mut dp, mut dq) = (DMatrix::<f64>::zeros(2, 3), DMatrix::zeros(2, 2));
+        let value = ignoring.evaluate(&[0, 1, 2], x.as_view(), dp.as_view_mut()).unwrap();
+        let kept = x.select_columns(&[0, 2]);
+        assert_eq!(value, without.evaluate(&[0, 1], kept.as_view(), dq.as_view_mut()).unwrap());
+        assert_eq!(dp.column(1).as_slice(), [0.0, 0.0]);
+        assert_eq!(dp.select_columns(&[0, 2]), dq);
+        // A batch of nothing else: 0, not 0/0.
+        let one = x.columns(1, 1);
+        let value = ignoring.evaluate(&[1], one, dp.view_mut((0, 0), (2, 1))).unwrap();
+        assert_eq!((value, Loss::<f64>::weight(&ignoring, &[1])), (0.0, 0.0));
+        assert_eq!(dp.column(0).as_slice(), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn options_and_targets_out_of_range_are_named() {
+        let loss = SoftmaxCrossEntropy::new(&[0], 2).unwrap();
+        let text = loss.clone().smoothing(f64::NAN).unwrap_err().to_string();
+        assert_eq!(text, "smoothing is NaN, expected a number from 0 to 1");
+        let text = loss.clone().class_weights(&[1.0, 0.0]).unwrap_err().to_string();
+        assert_eq!(text, "a class weight is 0, expected a finite number greater than 0");
+        let text = loss.class_weights(&[1.0]).unwrap_err().to_string();
+        assert_eq!(text, "weights has 1 entries, expected 2");
+        let targets = DMatrix::from_row_slice(1, 2, &[1.0, -0.25]);
+        let text = SoftCrossEntropy::new(&targets);
+        assert_eq!(
+            text.unwrap_err().to_string(),
+            "targets[0, 1] is -0.25, expected a number not less than 0"
+        );
     }
 }

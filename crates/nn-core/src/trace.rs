@@ -43,6 +43,8 @@ pub struct Trace<T: Real> {
     pub(crate) delta: Vec<T>,
     pub(crate) next_delta: Vec<T>,
     pub(crate) has_input_gradient: bool,
+    /// The last layer whose dL/dy held a NaN or an infinity in the last backward pass.
+    pub(crate) first_bad_delta: Option<usize>,
     pub(crate) gradient: DVector<T>,
     /// 0, 1, …: the samples of a full batch.
     pub(crate) all: Vec<usize>,
@@ -92,6 +94,7 @@ impl<T: Real> Trace<T> {
             delta: Vec::new(),
             next_delta: Vec::new(),
             has_input_gradient: false,
+            first_bad_delta: None,
             gradient: DVector::zeros(0),
             all: Vec::new(),
             tangents: Tangents::default(),

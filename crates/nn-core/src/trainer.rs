@@ -1,14 +1,17 @@
 //! The training loop: offline, mini-batch and online by one code path.
 
-use std::fmt;
+use std::fmt::Debug;
 use std::ops::ControlFlow;
 
-use linalg::{DMatrix, Real};
+use linalg::{DMatrix, DVector, Real};
+use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
 
-use crate::{Error, Loss, Mode, Network, Optimizer, Result, Workspace};
+use crate::chain::mix;
+use crate::check::{positive, size};
+use crate::history::{History, Plan, Progress, Stop};
+use crate::{Error, Loss, Mode, Network, Optimizer, OptimizerMemory, Result, Workspace, shards};
 
 /// How many samples a step of training sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +24,17 @@ pub enum Batch {
     Online,
 }
 
-/// Trains networks: holds what lives from one epoch to the next (the optimizer's memory, the
-/// generator that shuffles, the buffers), so that training 5 epochs twice is training 10 once, to
+/// What a gradient is cut down to before a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Clip {
+    /// The whole gradient to this length, its direction kept.
+    Norm(f64),
+    /// Every entry to this size.
+    Value(f64),
+}
+
+/// Trains networks: holds what lives from one epoch to the next (the optimizer's memory, the place
+/// in the sequence of epochs, the buffers), so that training 5 epochs twice is training 10 once, to
 /// the bit.
 ///
 /// # Examples
@@ -46,81 +58,77 @@ pub enum Batch {
 /// assert!((network.parameters()[0] - 2.0).abs() < 1e-6);
 /// # Ok::<(), nn_core::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Trainer<T: Real> {
     optimizer: Box<dyn Optimizer<T>>,
     batch: Batch,
-    rng: Xoshiro256PlusPlus,
+    micro: Option<usize>,
+    clip: Option<Clip>,
+    schedule: Option<Schedule>,
+    seed: u64,
+    place: Place<T>,
     workspace: Workspace<T>,
+    /// The gradient of a batch in several micro-batches, or one that was clipped.
+    gradient: Vec<T>,
 }
 
-/// Where training stands, after each step.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Progress<'a, T: Real> {
-    /// Epochs finished before this one.
-    pub epoch: usize,
-    /// Steps finished in this epoch, this one included.
-    pub step: usize,
-    /// Steps in an epoch.
-    pub steps_per_epoch: usize,
-    /// The loss of this step's batch, before the step.
-    pub loss: f64,
-    /// The mean loss over the samples of the epoch, after its last step.
-    pub epoch_loss: Option<f64>,
-    /// The network, after the step.
-    pub network: &'a Network<T>,
-}
+/// The rate's factor at a step.
+type Schedule = Box<dyn Fn(u64) -> f64 + Send>;
 
-/// What a training run did.
+/// Where training stands.
 #[derive(Debug, Clone, PartialEq)]
-#[must_use]
-#[non_exhaustive]
-pub struct History {
-    /// The loss of each finished epoch: the mean over its samples, each seen with the weights of its
-    /// own step.
-    pub losses: Vec<f64>,
-    /// Steps taken.
-    pub steps: usize,
-    /// Why it ended.
-    pub stop: Stop,
+struct Place<T: Real> {
+    epoch: usize,
+    /// Steps finished in this epoch.
+    step: usize,
+    /// Steps finished in all.
+    steps: u64,
+    /// The losses of this epoch's steps, times their weights, and the weights.
+    sum: f64,
+    weight: f64,
+    /// What to go back to: the least loss so far, and its parameters. None at first.
+    best: Option<(f64, DVector<T>)>,
+    /// The parameters with which this epoch began.
+    start: DVector<T>,
 }
 
-/// Why a training run ended.
+/// All that a [`Trainer`] remembers, as plain data: with the network's parameters and state, it is a
+/// checkpoint from which training goes on to the same bits.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Stop {
-    /// All epochs are done.
-    Finished,
-    /// The observer asked for it; the network is as the last step left it.
-    Observer,
-    /// The loss or a gradient left the range of numbers. The network has the weights with which its
-    /// best epoch began: the epoch of least loss, or the first one.
-    Diverged {
-        /// Epochs finished before.
-        epoch: usize,
-        /// Steps taken before.
-        step: usize,
-        /// The layer in which the first NaN or infinity arose.
-        layer: usize,
-        /// What it is.
-        name: String,
-        /// The loss at that step.
-        loss: f64,
-    },
+pub struct TrainerState<T> {
+    /// The seed that the trainer was made with. What is random in a step follows from it and from
+    /// the two counts below.
+    pub seed: u64,
+    /// Epochs finished.
+    pub epoch: u64,
+    /// Steps finished in all.
+    pub steps: u64,
+    /// Steps finished in the epoch that was interrupted.
+    pub step_in_epoch: u64,
+    /// The sum of that epoch's losses so far, each times its weight.
+    pub loss_sum: f64,
+    /// The sum of those weights.
+    pub weight_sum: f64,
+    /// The least loss so far; infinite where there is none.
+    pub best_loss: f64,
+    /// The parameters that had it; empty where there are none.
+    pub best: Vec<T>,
+    /// The parameters with which the interrupted epoch began; empty where none has.
+    pub start: Vec<T>,
+    /// The optimizer's memory.
+    pub optimizer: OptimizerMemory<T>,
 }
 
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Finished => write!(f, "all epochs are done"),
-            Self::Observer => write!(f, "stopped by the observer"),
-            Self::Diverged { epoch, step, layer, name, loss } => write!(
-                f,
-                "diverged after {epoch} epochs and {step} steps: loss {loss}, first NaN or infinity \
-                 in layer {layer} ({name})"
-            ),
-        }
+impl<T: Real> Debug for Trainer<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Trainer")
+            .field("optimizer", &self.optimizer)
+            .field("batch", &self.batch)
+            .field("micro", &self.micro)
+            .field("clip", &self.clip)
+            .field("seed", &self.seed)
+            .field("epoch", &self.place.epoch)
+            .field("steps", &self.place.steps)
+            .finish_non_exhaustive()
     }
 }
 
@@ -128,25 +136,98 @@ impl<T: Real> Trainer<T> {
     /// A trainer that takes steps with `optimizer`, a `batch` each, shuffled from `seed`.
     #[must_use]
     pub fn new(optimizer: impl Optimizer<T> + 'static, batch: Batch, seed: u64) -> Self {
-        let rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        Self { optimizer: Box::new(optimizer), batch, rng, workspace: Workspace::new() }
+        Self {
+            optimizer: Box::new(optimizer),
+            batch,
+            micro: None,
+            clip: None,
+            schedule: None,
+            seed,
+            place: Place::new(),
+            workspace: Workspace::new(),
+            gradient: Vec::new(),
+        }
     }
 
-    /// Trains `network` for `epochs` passes over the columns of `x`, calling `observer` after every
-    /// step.
+    /// Cuts every gradient down before the step.
     ///
     /// # Errors
-    /// As [`Network::loss_and_gradient`], and [`Error::Size`] for mini-batches of no samples. A run
-    /// that diverges is not an error: see [`Stop::Diverged`].
-    pub fn train(
+    /// [`Error::OutOfRange`] unless its number is greater than 0.
+    pub fn clip(mut self, clip: Clip) -> Result<Self> {
+        let (Clip::Norm(limit) | Clip::Value(limit)) = clip;
+        positive("the limit of a gradient", limit)?;
+        self.clip = Some(clip);
+        Ok(self)
+    }
+
+    /// Multiplies the rate of step t (0, 1, … over all epochs) by `factor(t)`: see
+    /// [`schedule`](crate::schedule) for some.
+    #[must_use]
+    pub fn schedule(mut self, factor: impl Fn(u64) -> f64 + Send + 'static) -> Self {
+        self.schedule = Some(Box::new(factor));
+        self
+    }
+
+    /// Runs a batch in pieces of at most `samples`, whose gradients are added up: the same step to
+    /// rounding, in less memory.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] for none.
+    pub fn micro_batches(mut self, samples: usize) -> Result<Self> {
+        if samples == 0 {
+            return Err(Error::Empty { what: "a micro-batch" });
+        }
+        self.micro = Some(samples);
+        Ok(self)
+    }
+
+    /// One step with all columns of `x` as the batch; the loss before it.
+    ///
+    /// For a loop of the caller's own: no epochs, no shuffling, and no best weights kept.
+    ///
+    /// # Errors
+    /// As [`Network::loss_and_gradient`], and [`Error::Diverged`] where loss or gradient is not a
+    /// number. The network is as before then, unless the loss was a number and the gradient was not.
+    pub fn step(
         &mut self,
         network: &mut Network<T>,
         x: &DMatrix<T>,
         loss: &dyn Loss<T>,
-        epochs: usize,
+    ) -> Result<f64> {
+        network.check_loss(x, loss)?;
+        let all = self.workspace.all(x.ncols());
+        let step = self.take_step(network, x, loss, &all);
+        self.workspace.put_back(all);
+        let (value, bad_layer) = step?;
+        match bad_layer {
+            None => Ok(value),
+            Some(layer) => {
+                Err(Error::Diverged { layer, name: network.describe(layer), loss: value })
+            }
+        }
+    }
+
+    /// Trains `network` on the columns of `x`, for a number of epochs or by a [`Plan`], calling
+    /// `observer` after every step.
+    ///
+    /// A run that its observer stopped within an epoch goes on from there.
+    ///
+    /// # Errors
+    /// As [`Network::loss_and_gradient`], and [`Error::Empty`] for mini-batches of no samples. A run
+    /// that diverges is not an error: see [`Stop::Diverged`].
+    pub fn train<'a>(
+        &mut self,
+        network: &mut Network<T>,
+        x: &DMatrix<T>,
+        loss: &dyn Loss<T>,
+        plan: impl Into<Plan<'a, T>>,
         mut observer: impl FnMut(&Progress<'_, T>) -> ControlFlow<()>,
     ) -> Result<History> {
+        let plan = plan.into();
         network.check_loss(x, loss)?;
+        if let Some(validation) = &plan.validation {
+            network.check_loss(validation.x, validation.loss)?;
+        }
         let samples = x.ncols();
         let batch = match self.batch {
             Batch::Full => samples,
@@ -155,54 +236,284 @@ impl<T: Real> Trainer<T> {
             Batch::Mini(size) => size.min(samples),
         };
         let steps_per_epoch = samples.div_ceil(batch);
-        let mut history = History { losses: Vec::new(), steps: 0, stop: Stop::Finished };
+        if self.place.step >= steps_per_epoch
+            || self.place.start.len() != network.parameters().len()
+        {
+            self.place.begin_epoch(network);
+        }
+        let mut history = History::new(plan.epochs);
         let mut order: Vec<usize> = (0..samples).collect();
-        let mut start = network.parameters().clone();
-        let (mut best, mut best_loss) = (start.clone(), f64::INFINITY);
+        let mut worse = 0;
 
-        for epoch in 0..epochs {
-            start.copy_from(network.parameters());
-            if batch < samples {
-                // From the same order each time, so that the generator alone says what follows.
-                order.iter_mut().enumerate().for_each(|(index, sample)| *sample = index);
-                order.shuffle(&mut self.rng);
+        for _ in 0..plan.epochs {
+            let epoch = self.place.epoch;
+            if self.place.step == 0 {
+                self.place.begin_epoch(network);
             }
-            let mut sum = 0.0;
-            for (step, chosen) in order.chunks(batch).enumerate() {
-                let mode = Mode::Training { seed: self.rng.next_u64() };
-                let workspace = &mut self.workspace;
-                let value = network.step_gradient(x, chosen, loss, mode, workspace)?;
-                if let Some(layer) = network.diverged(value, &self.workspace) {
-                    let name = network
-                        .layers()
-                        .nth(layer)
-                        .map_or_else(String::new, |layer| layer.describe());
-                    history.stop =
-                        Stop::Diverged { epoch, step: history.steps, layer, name, loss: value };
-                    network.parameters_mut().copy_from_slice(best.as_slice());
+            if batch < samples {
+                // From the same order each time, so that seed and epoch alone say what follows.
+                order.iter_mut().enumerate().for_each(|(index, sample)| *sample = index);
+                let seed = mix(self.seed ^ mix(epoch as u64));
+                order.shuffle(&mut Xoshiro256PlusPlus::seed_from_u64(seed));
+            }
+            for chosen in order.chunks(batch).skip(self.place.step) {
+                let (value, mut bad_layer) = self.take_step(network, x, loss, chosen)?;
+                let ends = self.place.step + 1 == steps_per_epoch;
+                if ends && bad_layer.is_none() {
+                    bad_layer = network.broken_layer();
+                }
+                if let Some(layer) = bad_layer {
+                    let name = network.describe(layer);
+                    let step = history.steps;
+                    history.stop = Stop::Diverged { epoch, step, layer, name, loss: value };
+                    self.place.restore(network);
+                    self.place.finish_epoch();
                     return Ok(history);
                 }
-                network.update_state(&self.workspace);
-                self.optimizer.step(network.parameters_mut(), self.workspace.gradient().as_slice());
                 history.steps += 1;
-                sum += value * chosen.len() as f64;
-                let ends = step + 1 == steps_per_epoch;
-                let epoch_loss = ends.then(|| sum / samples as f64);
+                self.place.step += 1;
+                let weight = loss.weight(chosen);
+                self.place.sum += value * weight;
+                self.place.weight += weight;
+                let epoch_loss = ends.then(|| self.place.loss());
                 history.losses.extend(epoch_loss);
-                let step = step + 1;
-                let progress =
-                    Progress { epoch, step, steps_per_epoch, loss: value, epoch_loss, network };
+                let progress = Progress {
+                    epoch,
+                    step: self.place.step,
+                    steps_per_epoch,
+                    loss: value,
+                    epoch_loss,
+                    network,
+                };
                 if observer(&progress).is_break() {
                     history.stop = Stop::Observer;
-                    return Ok(history);
+                    if !ends {
+                        return Ok(history);
+                    }
                 }
             }
-            let epoch_loss = sum / samples as f64;
-            if epoch_loss < best_loss {
-                best_loss = epoch_loss;
-                std::mem::swap(&mut best, &mut start);
+            let improved = match &plan.validation {
+                None => self.place.keep_start(),
+                Some(validation) => {
+                    let workspace = &mut self.workspace;
+                    let value = network.loss_with(validation.x, validation.loss, workspace)?;
+                    history.validation.push(value);
+                    self.place.keep_end(value, network)
+                }
+            };
+            self.place.finish_epoch();
+            worse = if improved { 0 } else { worse + 1 };
+            if improved && plan.validation.is_some() {
+                history.best_epoch = Some(epoch);
+            }
+            if history.stop == Stop::Observer {
+                break;
+            }
+            if plan.validation.as_ref().is_some_and(|validation| worse > validation.patience) {
+                history.stop = Stop::NoImprovement { epochs: worse };
+                break;
             }
         }
+        if plan.validation.is_some() {
+            self.place.restore(network);
+        }
         Ok(history)
+    }
+
+    /// What the trainer remembers, for a checkpoint.
+    #[must_use]
+    pub fn state(&self) -> TrainerState<T> {
+        let Place { epoch, step, steps, sum, weight, best, start } = &self.place;
+        TrainerState {
+            seed: self.seed,
+            epoch: *epoch as u64,
+            steps: *steps,
+            step_in_epoch: *step as u64,
+            loss_sum: *sum,
+            weight_sum: *weight,
+            best_loss: best.as_ref().map_or(f64::INFINITY, |(loss, _)| *loss),
+            best: best.as_ref().map_or_else(Vec::new, |(_, best)| best.as_slice().to_vec()),
+            start: start.as_slice().to_vec(),
+            optimizer: self.optimizer.memory(),
+        }
+    }
+
+    /// Goes on from a checkpoint: this trainer, made with the same optimizer and options, does what
+    /// the one that gave `state` would have done, to the bit.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the optimizer's memory is another one's, [`Error::Size`] where the vectors of
+    /// parameters differ in length.
+    pub fn resume(&mut self, state: &TrainerState<T>) -> Result<()> {
+        if !state.best.is_empty() {
+            size("best", "entries", state.best.len(), state.start.len())?;
+        }
+        self.optimizer.restore(&state.optimizer)?;
+        self.seed = state.seed;
+        let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let vector = |values: &[T]| DVector::from_column_slice(values);
+        self.place = Place {
+            epoch: count(state.epoch),
+            step: count(state.step_in_epoch),
+            steps: state.steps,
+            sum: state.loss_sum,
+            weight: state.weight_sum,
+            best: (!state.best.is_empty()).then(|| (state.best_loss, vector(&state.best))),
+            start: vector(&state.start),
+        };
+        Ok(())
+    }
+
+    /// One step on the given columns of `x`: the loss before it, and the layer in which a NaN or an
+    /// infinity began.
+    fn take_step(
+        &mut self,
+        network: &mut Network<T>,
+        x: &DMatrix<T>,
+        loss: &dyn Loss<T>,
+        samples: &[usize],
+    ) -> Result<(f64, Option<usize>)> {
+        if let Some(schedule) = &self.schedule {
+            self.optimizer.scale_rate(schedule(self.place.steps));
+        }
+        let mode = Mode::Training { seed: mix(self.seed ^ mix(!self.place.steps)) };
+        self.place.steps += 1;
+        let batch = shards::Batch { x, samples, loss: Some(loss), mode };
+        let pieces = self.micro.filter(|&size| size < samples.len());
+        let plain = self.optimizer.descent().filter(|_| self.clip.is_none() && pieces.is_none());
+        let workspace = &mut self.workspace;
+        let value = match (plain, pieces) {
+            (Some(descent), _) => network.descend(batch, descent, workspace)?,
+            (None, None) => network.step_gradient(batch, workspace)?,
+            (None, Some(size)) => {
+                let total = loss.weight(samples);
+                let mut value = 0.0;
+                self.gradient.clear();
+                self.gradient.resize(network.parameters().len(), T::zero());
+                for samples in samples.chunks(size) {
+                    let batch = shards::Batch { samples, ..batch };
+                    let own = network.step_gradient(batch, workspace)?;
+                    if !workspace.is_finite(own) {
+                        value = own;
+                        break;
+                    }
+                    network.update_state(workspace);
+                    let share = if total > 0.0 { loss.weight(samples) / total } else { 0.0 };
+                    value += own * share;
+                    let factor = T::from_double(share);
+                    for (sum, &g) in self.gradient.iter_mut().zip(workspace.gradient()) {
+                        *sum += factor * g;
+                    }
+                }
+                value
+            }
+        };
+        if !workspace.is_finite(value) {
+            return Ok((value, Some(network.first_not_finite(batch)?)));
+        }
+        if pieces.is_none() {
+            network.update_state(workspace);
+        }
+        if plain.is_some() {
+            return Ok((value, None));
+        }
+        let gradient = match (pieces, self.clip) {
+            (None, None) => workspace.gradient().as_slice(),
+            (pieces, clip) => {
+                if pieces.is_none() {
+                    self.gradient.clear();
+                    self.gradient.extend_from_slice(workspace.gradient().as_slice());
+                }
+                if let Some(clip) = clip {
+                    clip.apply(&mut self.gradient);
+                }
+                &self.gradient
+            }
+        };
+        self.optimizer.step(network.parameters_mut(), gradient);
+        Ok((value, None))
+    }
+}
+
+impl Clip {
+    fn apply<T: Real>(self, gradient: &mut [T]) {
+        match self {
+            Self::Value(limit) => {
+                let limit = T::from_double(limit);
+                for g in gradient {
+                    *g = g.max(-limit).min(limit);
+                }
+            }
+            Self::Norm(limit) => {
+                let squares = gradient.iter().map(|g| g.to_double() * g.to_double());
+                let length = squares.sum::<f64>().sqrt();
+                if length > limit {
+                    let factor = T::from_double(limit / length);
+                    for g in gradient {
+                        *g *= factor;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Real> Place<T> {
+    fn new() -> Self {
+        let start = DVector::zeros(0);
+        Self { epoch: 0, step: 0, steps: 0, sum: 0.0, weight: 0.0, best: None, start }
+    }
+
+    fn begin_epoch(&mut self, network: &Network<T>) {
+        (self.step, self.sum, self.weight) = (0, 0.0, 0.0);
+        if self.start.len() == network.parameters().len() {
+            self.start.copy_from(network.parameters());
+        } else {
+            self.start = network.parameters().clone();
+            self.best = None;
+        }
+    }
+
+    fn finish_epoch(&mut self) {
+        self.epoch += 1;
+        (self.step, self.sum, self.weight) = (0, 0.0, 0.0);
+    }
+
+    /// The mean loss of the epoch so far.
+    fn loss(&self) -> f64 {
+        if self.weight > 0.0 { self.sum / self.weight } else { 0.0 }
+    }
+
+    /// Keeps the parameters with which the epoch began, where its loss is the least yet.
+    fn keep_start(&mut self) -> bool {
+        let loss = self.loss();
+        match &mut self.best {
+            Some((best, _)) if loss >= *best => return false,
+            Some((best, kept)) => {
+                *best = loss;
+                std::mem::swap(kept, &mut self.start);
+            }
+            None => self.best = Some((loss, self.start.clone())),
+        }
+        true
+    }
+
+    /// Keeps the parameters of `network`, where `loss` is the least yet.
+    fn keep_end(&mut self, loss: f64, network: &Network<T>) -> bool {
+        match &mut self.best {
+            Some((best, _)) if loss >= *best => return false,
+            Some((best, kept)) => {
+                *best = loss;
+                kept.copy_from(network.parameters());
+            }
+            None => self.best = Some((loss, network.parameters().clone())),
+        }
+        true
+    }
+
+    /// Gives the network the best parameters yet; those with which the epoch began where none are.
+    fn restore(&self, network: &mut Network<T>) {
+        let best = self.best.as_ref().map_or(&self.start, |(_, best)| best);
+        network.parameters_mut().copy_from_slice(best.as_slice());
     }
 }

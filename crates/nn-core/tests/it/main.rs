@@ -3,6 +3,7 @@
 
 mod build;
 mod derivatives;
+mod fused;
 mod gradients;
 mod layers;
 mod training;

@@ -8,6 +8,7 @@ mod linalg_krylov;
 mod nn_core;
 mod nn_invert;
 mod nn_layers;
+mod nn_train;
 mod quad;
 mod rl_pg;
 
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Check> {
         linalg_krylov::CHECKS,
         nn_core::CHECKS,
         nn_layers::CHECKS,
+        nn_train::CHECKS,
         nn_invert::CHECKS,
         rl_pg::CHECKS,
         dsp::CHECKS,
