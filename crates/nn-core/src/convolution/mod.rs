@@ -1,0 +1,200 @@
+//! The convolution layer.
+
+mod operator;
+mod options;
+mod product;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use linalg::Real;
+use rand::Rng;
+
+pub use options::{Conv1d, Conv2d, ConvAlgorithm};
+
+use crate::window::{Geometry, Window};
+use crate::{
+    Backward, Block, Error, Forward, Initializer, Layer, Linear, Memory, Result, Shape, View,
+};
+
+/// Filters that slide over an image or a sequence, the same weights everywhere.
+///
+/// With w the weights of filter f, s the stride, d the dilation and p the padding,
+///
+/// ```text
+/// y(f, x, y) = b(f) + ∑ w(f, c, i, j)·x(c, s·x + d·i − p, s·y + d·j − p)
+/// ```
+/// summed over the channels c of the filter's group and the taps (i, j); the input is 0 outside.
+/// (This is a correlation, which networks call convolution: the kernel is not flipped.)
+///
+/// Parameters: `weight`, filters x (channels·taps), in whose columns the channel runs fastest, then
+/// i, then j; and `bias`, filters x 1. PyTorch's `weight[f, c, j, i]` is entry
+/// `((j·width + i)·channels + c)·filters + f`, with the channels of a group.
+///
+/// # Examples
+/// ```
+/// use nn_core::{Conv2d, Convolution, Layer, Shape};
+/// let layer = Convolution::new(Shape::image(3, 64, 64), Conv2d::new(32, 3))?;
+/// let layer: &dyn Layer<f32> = &layer;
+/// assert_eq!(layer.output(), Shape::image(32, 62, 62));
+/// assert_eq!(layer.describe(), "convolution 3 x 64 x 64 -> 32 x 62 x 62 by 3 x 3");
+/// // 32 filters of 3 x 3 x 3 weights, and 32 biases
+/// assert_eq!(layer.blocks().iter().map(|block| block.len()).sum::<usize>(), 896);
+/// # Ok::<(), nn_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Convolution {
+    geometry: Geometry,
+    groups: usize,
+    algorithm: ConvAlgorithm,
+    initializer: Initializer,
+}
+
+impl Convolution {
+    /// The convolution of an `input` that `options` describe.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] without filters, [`Error::OutOfRange`] where a kernel, stride or dilation is
+    /// 0, [`Error::Window`] where the kernel is larger than the padded input, [`Error::Groups`]
+    /// where the groups cannot be of one size.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Conv2d, Convolution, Shape};
+    /// let refused = |options| Convolution::new(Shape::image(4, 4, 4), options).unwrap_err();
+    /// assert_eq!(
+    ///     refused(Conv2d::new(8, 5)).to_string(),
+    ///     "the kernel covers 5 x 5 places, but the padded input has 4 x 4"
+    /// );
+    /// assert_eq!(
+    ///     refused(Conv2d::new(8, 3).groups(3)).to_string(),
+    ///     "3 groups must divide the 4 input channels and the 8 filters"
+    /// );
+    /// ```
+    pub fn new(input: Shape, options: impl Into<Conv2d>) -> Result<Self> {
+        let options: Conv2d = options.into();
+        let Conv2d { filters, kernel, stride, padding, dilation, groups, algorithm } = options;
+        if filters == 0 {
+            return Err(Error::Empty { what: "the list of filters" });
+        }
+        if groups == 0 || input.channels % groups != 0 || filters % groups != 0 {
+            return Err(Error::Groups { groups, channels: input.channels, filters });
+        }
+        let window = Window { kernel, stride, padding, dilation };
+        let geometry = Geometry::new(input, window, filters)?;
+        Ok(Self { geometry, groups, algorithm, initializer: Initializer::default() })
+    }
+
+    /// The same with weights that start from `initializer`; [`Initializer::GlorotUniform`]
+    /// otherwise. The biases start at 0.
+    #[must_use]
+    pub fn initializer(self, initializer: Initializer) -> Self {
+        Self { initializer, ..self }
+    }
+
+    fn filters(&self) -> usize {
+        self.geometry.output.channels
+    }
+
+    /// Weights of a filter.
+    fn depth(&self) -> usize {
+        self.geometry.window.kernel.places() * (self.geometry.input.channels / self.groups)
+    }
+
+    /// The filters and the channels of a group.
+    fn group(&self, group: usize) -> (Range<usize>, Range<usize>) {
+        let of = |total: usize| {
+            let size = total / self.groups;
+            group * size..(group + 1) * size
+        };
+        (of(self.filters()), of(self.geometry.input.channels))
+    }
+
+    /// The weight and the bias within the layer's parameters.
+    fn split<'a, T>(&self, parameters: &'a [T]) -> (&'a [T], &'a [T]) {
+        parameters.split_at(self.filters() * self.depth())
+    }
+}
+
+impl<T: Real> Layer<T> for Convolution {
+    fn describe(&self) -> String {
+        let Geometry { input, output, window } = &self.geometry;
+        format!("convolution {input} -> {output} by {}", window.kernel)
+    }
+
+    fn input(&self) -> Shape {
+        self.geometry.input
+    }
+
+    fn output(&self) -> Shape {
+        self.geometry.output
+    }
+
+    fn blocks(&self) -> Vec<Block> {
+        vec![
+            Block { name: "weight", rows: self.filters(), columns: self.depth() },
+            Block { name: "bias", rows: self.filters(), columns: 1 },
+        ]
+    }
+
+    fn initialize(&self, parameters: &mut [T], rng: &mut dyn Rng) {
+        let (weight, bias) = parameters.split_at_mut(self.filters() * self.depth());
+        let fan_out = self.geometry.window.kernel.places() * (self.filters() / self.groups);
+        self.initializer.fill(weight, self.depth(), fan_out, rng);
+        bias.fill(T::zero());
+    }
+
+    fn memory(&self, _samples: usize) -> Memory {
+        Memory { scratch: product::scratch(self), ..Memory::default() }
+    }
+
+    fn multiply_adds(&self) -> usize {
+        self.geometry.output.len() * self.depth()
+    }
+
+    fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
+        let (weight, bias) = self.split(pass.parameters);
+        let (inputs, outputs) = (self.geometry.input.len(), self.geometry.output.len());
+        let images = pass.x.chunks_exact(inputs).zip(pass.y.chunks_exact_mut(outputs));
+        for (x, y) in images {
+            product::forward(self, weight, Some(bias), x, y, pass.scratch)?;
+        }
+        Ok(())
+    }
+
+    fn backward(&self, pass: Backward<'_, T>) -> Result<()> {
+        let weight = self.split(pass.parameters).0;
+        let (inputs, outputs) = (self.geometry.input.len(), self.geometry.output.len());
+        if let Some(gradient) = pass.gradient {
+            let (gradient, bias) = gradient.split_at_mut(weight.len());
+            gradient.fill(T::zero());
+            for (x, dy) in pass.x.chunks_exact(inputs).zip(pass.dy.chunks_exact(outputs)) {
+                product::weight_gradient(self, x, dy, gradient, pass.scratch)?;
+            }
+            sum_places(pass.dy, bias);
+        }
+        if let Some(dx) = pass.dx {
+            for (dx, dy) in dx.chunks_exact_mut(inputs).zip(pass.dy.chunks_exact(outputs)) {
+                product::input_gradient(self, weight, dy, dx, pass.scratch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn view<'a>(&'a self, parameters: &'a [T]) -> View<'a, T> {
+        let (weight, bias) = self.split(parameters);
+        let linear = Linear::Operator(Box::new(operator::Operator { layer: self, weight }));
+        View::Affine { linear, bias: bias.repeat(self.geometry.output.places()).into() }
+    }
+}
+
+/// The gradient of the bias: the sum over all places, which lie one after the other.
+fn sum_places<T: Real>(dy: &[T], sums: &mut [T]) {
+    sums.fill(T::zero());
+    for place in dy.chunks_exact(sums.len()) {
+        for (sum, &dy) in sums.iter_mut().zip(place) {
+            *sum += dy;
+        }
+    }
+}
