@@ -75,6 +75,7 @@ mod error;
 mod evidence;
 #[cfg(feature = "faer")]
 mod faer_kernels;
+pub mod gathered;
 mod gemm;
 mod hermitian;
 mod hessenberg;
