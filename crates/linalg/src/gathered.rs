@@ -117,26 +117,23 @@ pub fn packed_len<T: Real>(rows: usize, depth: usize) -> usize {
     panels(rows, lanes::<T>()).map(|panel| panel.len() * depth).sum()
 }
 
-/// Writes the matrix A of `rows` x `depth` whose entries `entry` gives to `packed`, in the order in
-/// which [`product`] reads it.
+/// Writes the matrix A of `rows` rows, whose entries `a` holds column after column, to `packed`, in
+/// the order in which [`product`] reads it.
 ///
 /// # Errors
-/// [`Error::Shape`] where `packed` has not [`packed_len`] entries.
-pub fn pack<T: Real>(
-    rows: usize,
-    depth: usize,
-    entry: impl Fn(usize, usize) -> T,
-    packed: &mut [T],
-) -> Result<()> {
-    let len = packed_len::<T>(rows, depth);
-    check("packed", packed.len(), len)?;
+/// [`Error::Shape`] where `packed` has not [`packed_len`] entries for `a`.
+pub fn pack<T: Real>(rows: usize, a: &[T], packed: &mut [T]) -> Result<()> {
+    let depth = a.len().checked_div(rows).unwrap_or(0);
+    check("a", a.len(), rows * depth)?;
+    check("packed", packed.len(), packed_len::<T>(rows, depth))?;
     let mut rest = packed;
     for panel in panels(rows, lanes::<T>()) {
         let (own, left) = rest.split_at_mut(panel.len() * depth);
-        for (k, column) in own.chunks_exact_mut(panel.len()).enumerate() {
-            for (row, number) in panel.clone().zip(column) {
-                *number = if row < rows { entry(row, k) } else { T::zero() };
-            }
+        let whole = panel.start..panel.end.min(rows);
+        for (to, from) in own.chunks_exact_mut(panel.len()).zip(a.chunks_exact(rows)) {
+            let (to, padding) = to.split_at_mut(whole.len());
+            to.copy_from_slice(&from[whole.clone()]);
+            padding.fill(T::zero());
         }
         rest = left;
     }
@@ -159,7 +156,7 @@ pub fn pack<T: Real>(
 /// let image = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
 /// let windows = Gather { segments: &[0, 3], length: 2, across: 2, step: 1, down: 3 };
 /// let mut ones = vec![0.0; packed_len::<f64>(1, 4)];
-/// pack(1, 4, |_, _| 1.0, &mut ones)?;
+/// pack(1, &[1.0; 4], &mut ones)?;
 /// let mut y = [0.0; 4];
 /// product(&ones, &windows, &image, 0..4, &[], &mut y)?;
 /// assert_eq!(y, [8.0, 12.0, 20.0, 24.0]);
@@ -284,26 +281,43 @@ impl<T: Part> Product<'_, '_, T> {
         let mut left = self.columns.len();
         while left > 0 {
             let count = left.min(N);
-            let mut tile = [0; N];
-            for j in 0..N {
-                tile[j] = if j < count { starts.next() } else { tile[0] };
-            }
             let (own, rest) = y.split_at_mut(count * self.rows);
-            simd.vectorize(Tile::<S, T, V, N> {
-                simd,
-                a,
-                x: self.x,
-                starts: tile,
-                segments: self.gather.segments,
-                length: self.gather.length,
-                offset,
-                y: own,
-                rows: self.rows,
-                first,
-            });
+            let tile = Panel { simd, a, x: self.x, gather: self.gather, offset, first };
+            match count {
+                // Few columns do not pay for a whole tile.
+                ..=4 => tile.columns::<4>(&mut starts, own, self.rows),
+                ..=8 if N > 8 => tile.columns::<8>(&mut starts, own, self.rows),
+                _ => tile.columns::<N>(&mut starts, own, self.rows),
+            }
             y = rest;
             left -= count;
         }
+    }
+}
+
+/// V vectors of rows.
+struct Panel<'a, S: Simd, T: Part, const V: usize> {
+    simd: S,
+    a: &'a [[T::Vector<S>; V]],
+    x: &'a [T],
+    gather: &'a Gather<'a>,
+    offset: [T::Vector<S>; V],
+    first: usize,
+}
+
+impl<S: Simd, T: Part, const V: usize> Panel<'_, S, T, V> {
+    /// The next columns of Y, at most N.
+    #[inline(always)]
+    fn columns<const N: usize>(self, starts: &mut Starts, y: &mut [T], rows: usize) {
+        let count = y.len() / rows;
+        let mut tile = [0; N];
+        for j in 0..N {
+            tile[j] = if j < count { starts.next() } else { tile[0] };
+        }
+        let Self { simd, a, x, gather, offset, first } = self;
+        let Gather { segments, length, .. } = *gather;
+        let starts = tile;
+        simd.vectorize(Tile { simd, a, x, starts, segments, length, offset, y, rows, first });
     }
 }
 
@@ -548,7 +562,7 @@ mod tests {
             (found.to_double() - sum).abs() / (T::EPSILON * (terms.len() + 1) as f64 * size)
         };
         let mut packed = vec![T::from_double(f64::NAN); packed_len::<T>(rows, depth)];
-        pack(rows, depth, |row, k| a[k * rows + row], &mut packed).unwrap();
+        pack(rows, &a, &mut packed).unwrap();
         let mut y = vec![T::from_double(f64::NAN); rows * columns.len()];
         product(&packed, gather, &x, columns.clone(), &offset, &mut y).unwrap();
         let mut c = before.clone();
@@ -609,7 +623,7 @@ mod tests {
         assert!(product(&packed, &none, &x, 0..3, &[], &mut [0.0; 3]).is_err());
         let error = add_outer_products(&[0.0; 3], &gather, &x, 0..3, &mut [0.0; 3]).unwrap_err();
         assert_eq!(error.to_string(), "c is 3 x 1, expected 2 x 1");
-        let error = pack(1, 2, |_, _| 0.0, &mut [0.0; 1]).unwrap_err();
+        let error = pack(1, &[0.0; 2], &mut [0.0; 1]).unwrap_err();
         assert!(error.to_string().starts_with("packed is 1 x 1"), "{error}");
     }
 }

@@ -82,6 +82,7 @@ mod hessenberg;
 mod jacobi;
 mod kernels;
 pub mod krylov;
+pub mod lanes;
 mod lu;
 pub mod operator;
 mod orthonormal;

@@ -100,6 +100,12 @@ impl MaxPool {
         let geometry = pool.into().geometry(input)?;
         Ok(Self { geometry })
     }
+
+    /// Whether its windows are 2 x 2 places side by side.
+    pub(crate) fn halves(&self) -> bool {
+        let Window { kernel, stride, padding, .. } = self.geometry.window;
+        kernel == Extent::from(2) && stride == kernel && padding == Extent::from(0)
+    }
 }
 
 impl<T: Real> Layer<T> for MaxPool {

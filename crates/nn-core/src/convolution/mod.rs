@@ -1,12 +1,17 @@
 //! The convolution layer.
 
+mod direct;
+mod fused;
 mod operator;
 mod options;
+mod passes;
 mod product;
 #[cfg(test)]
 mod tests;
+mod winograd;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use linalg::Real;
 use rand::Rng;
@@ -15,8 +20,12 @@ pub use options::{Conv1d, Conv2d, ConvAlgorithm};
 
 use crate::window::{Geometry, Window};
 use crate::{
-    Backward, Block, Error, Forward, Initializer, Layer, Linear, Memory, Result, Shape, View,
+    Backward, Block, Error, Extent, Forward, Initializer, Layer, Linear, Memory, Result, Shape,
+    View,
 };
+use direct::Direct;
+use fused::FusedConvolution;
+use passes::{Steps, Then};
 
 /// Filters that slide over an image or a sequence, the same weights everywhere.
 ///
@@ -49,6 +58,18 @@ pub struct Convolution {
     groups: usize,
     algorithm: ConvAlgorithm,
     initializer: Initializer,
+    /// The windows on the input.
+    direct: Direct,
+    /// The windows on the output whose product is the input's gradient, where it is one.
+    adjoint: Option<Direct>,
+}
+
+/// The algorithm that was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Method {
+    Direct,
+    Winograd,
+    Product,
 }
 
 impl Convolution {
@@ -83,7 +104,10 @@ impl Convolution {
         }
         let window = Window { kernel, stride, padding, dilation };
         let geometry = Geometry::new(input, window, filters)?;
-        Ok(Self { geometry, groups, algorithm, initializer: Initializer::default() })
+        let initializer = Initializer::default();
+        let direct = Direct::new(&geometry);
+        let adjoint = Direct::adjoint(&geometry);
+        Ok(Self { geometry, groups, algorithm, initializer, direct, adjoint })
     }
 
     /// The same with weights that start from `initializer`; [`Initializer::GlorotUniform`]
@@ -109,6 +133,37 @@ impl Convolution {
             group * size..(group + 1) * size
         };
         (of(self.filters()), of(self.geometry.input.channels))
+    }
+
+    /// How it is computed for numbers of this type.
+    fn method<T: Real>(&self) -> Method {
+        /// With fewer channels or filters Winograd's transforms cost more than they save.
+        const MANY: usize = 16;
+        let window = self.geometry.window;
+        let single = T::EPSILON > f64::EPSILON;
+        let plain = window.stride == Extent::from(1) && window.dilation == Extent::from(1);
+        let fits = single && plain && window.kernel == Extent::from(3) && self.groups == 1;
+        let many = self.geometry.input.channels.min(self.filters()) >= MANY;
+        match self.algorithm {
+            ConvAlgorithm::Winograd if fits => Method::Winograd,
+            ConvAlgorithm::Automatic if fits && many => Method::Winograd,
+            ConvAlgorithm::Product => Method::Product,
+            _ if self.groups == 1 => Method::Direct,
+            _ => Method::Product,
+        }
+    }
+
+    /// Prepared numbers, for the forward pass, for the input's gradient and for making these.
+    fn prepared<T: Real>(&self) -> [usize; 3] {
+        match self.method::<T>() {
+            Method::Direct => direct::prepared::<T>(self),
+            Method::Winograd => winograd::prepared::<T>(self),
+            Method::Product => [0; 3],
+        }
+    }
+
+    fn steps(&self) -> Steps<'_> {
+        Steps { layer: self, then: Then::default() }
     }
 
     /// The weight and the bias within the layer's parameters.
@@ -145,56 +200,39 @@ impl<T: Real> Layer<T> for Convolution {
         bias.fill(T::zero());
     }
 
-    fn memory(&self, _samples: usize) -> Memory {
-        Memory { scratch: product::scratch(self), ..Memory::default() }
+    fn memory(&self, samples: usize) -> Memory {
+        self.steps().memory::<T>(samples)
+    }
+
+    fn prepare(&self, parameters: &[T], prepared: &mut [T]) {
+        let weight = self.split(parameters).0;
+        let done = match self.method::<T>() {
+            Method::Direct => direct::prepare(self, weight, prepared),
+            Method::Winograd => winograd::prepare(self, weight, prepared),
+            Method::Product => Ok(()),
+        };
+        debug_assert!(done.is_ok(), "packed matrices are as long as they say");
     }
 
     fn multiply_adds(&self) -> usize {
         self.geometry.output.len() * self.depth()
     }
 
+    fn fuse(&self, next: &dyn Layer<T>) -> Option<Arc<dyn Layer<T>>> {
+        FusedConvolution::fuse::<T>(self, Then::default(), next)
+    }
+
     fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
-        let (weight, bias) = self.split(pass.parameters);
-        let (inputs, outputs) = (self.geometry.input.len(), self.geometry.output.len());
-        let images = pass.x.chunks_exact(inputs).zip(pass.y.chunks_exact_mut(outputs));
-        for (x, y) in images {
-            product::forward(self, weight, Some(bias), x, y, pass.scratch)?;
-        }
-        Ok(())
+        Ok(self.steps().forward(pass)?)
     }
 
     fn backward(&self, pass: Backward<'_, T>) -> Result<()> {
-        let weight = self.split(pass.parameters).0;
-        let (inputs, outputs) = (self.geometry.input.len(), self.geometry.output.len());
-        if let Some(gradient) = pass.gradient {
-            let (gradient, bias) = gradient.split_at_mut(weight.len());
-            gradient.fill(T::zero());
-            for (x, dy) in pass.x.chunks_exact(inputs).zip(pass.dy.chunks_exact(outputs)) {
-                product::weight_gradient(self, x, dy, gradient, pass.scratch)?;
-            }
-            sum_places(pass.dy, bias);
-        }
-        if let Some(dx) = pass.dx {
-            for (dx, dy) in dx.chunks_exact_mut(inputs).zip(pass.dy.chunks_exact(outputs)) {
-                product::input_gradient(self, weight, dy, dx, pass.scratch)?;
-            }
-        }
-        Ok(())
+        Ok(self.steps().backward(pass)?)
     }
 
     fn view<'a>(&'a self, parameters: &'a [T]) -> View<'a, T> {
         let (weight, bias) = self.split(parameters);
         let linear = Linear::Operator(Box::new(operator::Operator { layer: self, weight }));
         View::Affine { linear, bias: bias.repeat(self.geometry.output.places()).into() }
-    }
-}
-
-/// The gradient of the bias: the sum over all places, which lie one after the other.
-fn sum_places<T: Real>(dy: &[T], sums: &mut [T]) {
-    sums.fill(T::zero());
-    for place in dy.chunks_exact(sums.len()) {
-        for (sum, &dy) in sums.iter_mut().zip(place) {
-            *sum += dy;
-        }
     }
 }

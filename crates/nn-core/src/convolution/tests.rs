@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::{
     Conv1d, Conv2d, ConvAlgorithm, Extent, Gradients, Layer, Linear, MeanSquaredError, Network,
-    Shape, Trace, View, gradient_check,
+    Shape, Trace, View, Workspace, gradient_check,
 };
 
 fn random<T: Real>(len: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<T> {
@@ -193,6 +193,102 @@ proptest! {
         let terms: f64 = ax.iter().zip(dy.column(0).iter()).map(|(a, b)| (a * b).abs()).sum();
         let n = (a.nrows() + a.ncols()) as f64;
         prop_assert!((left - right).abs() <= n * f64::EPSILON * terms.max(1.0));
+    }
+}
+
+/// The largest distance over the root mean square of what is expected.
+fn distance(found: &[f64], expected: &[f64]) -> f64 {
+    let mean = expected.iter().map(|x| x * x).sum::<f64>() / expected.len() as f64;
+    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    worst / mean.sqrt().max(f64::MIN_POSITIVE)
+}
+
+/// Output and gradients, each by its [`distance`] to the definition.
+fn distances(case: &Case, algorithm: ConvAlgorithm) -> [f64; 3] {
+    let (found, expected) = (ours::<f32>(case, algorithm), naive(case, |x| x));
+    [
+        distance(&found.y, &expected.y),
+        distance(&found.gradient, &expected.gradient),
+        distance(&found.dx, &expected.dx),
+    ]
+}
+
+#[test]
+fn winograds_form_is_the_sum_to_the_accuracy_it_states() {
+    let sizes = [(16, 31, 64, 0), (5, 9, 7, 1), (20, 6, 33, 2), (1, 3, 1, 0), (17, 8, 18, 1)];
+    for (channels, size, filters, padding) in sizes {
+        let case = Case {
+            input: Shape::image(channels, size, size + 1),
+            options: Conv2d::new(filters, 3).padding(padding),
+            samples: 2,
+            seed: 5,
+        };
+        for (algorithm, limit) in [(ConvAlgorithm::Winograd, 2e-5), (ConvAlgorithm::Direct, 4e-6)] {
+            let found = distances(&case, algorithm);
+            assert!(found.iter().all(|&d| d <= limit), "{algorithm:?} of {case:?}: {found:?}");
+        }
+    }
+}
+
+/// A network of a convolution and what may be fused with it, every parameter random.
+fn followed(case: &Case, algorithm: ConvAlgorithm, order: u8) -> Network<f32> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(case.seed);
+    let builder = Network::builder(case.input).conv2d(case.options.algorithm(algorithm));
+    let builder = match order {
+        0 => builder.activation(crate::Relu),
+        1 => builder.max_pool(2),
+        2 => builder.activation(crate::Relu).max_pool(2),
+        _ => builder.max_pool(2).activation(crate::Relu),
+    };
+    let mut network = builder.conv2d(Conv2d::new(1, 1)).build(&mut rng).unwrap();
+    let parameters = random(network.parameters().len(), &mut rng);
+    network.parameters_mut().copy_from_slice(&parameters);
+    network
+}
+
+proptest! {
+    #[test]
+    fn fused_layers_compute_what_the_layers_do(
+        (channels, filters) in (1_usize..20, 1_usize..20),
+        (width, height) in (4_usize..20, 4_usize..20),
+        (padding, samples, order) in (0_usize..2, 1_usize..5, 0_u8..4), seed in 0_u64..1000,
+    ) {
+        let input = Shape::image(channels, width, height);
+        let options = Conv2d::new(filters, 3).padding(padding);
+        let case = Case { input, options, samples, seed };
+        for algorithm in [ConvAlgorithm::Product, ConvAlgorithm::Direct, ConvAlgorithm::Winograd] {
+            let network = followed(&case, algorithm, order);
+            let x = case.x();
+            let mut trace = Trace::new();
+            network.forward(&x, &mut trace).unwrap();
+            prop_assert_eq!(trace.output(), network.predict(&x).unwrap());
+            let targets = DMatrix::zeros(network.outputs(), samples);
+            let loss = MeanSquaredError::new(&targets).unwrap();
+            let apart = network.loss_and_gradient(&x, &loss, &mut trace).unwrap();
+            let mut workspace = Workspace::new();
+            let all: Vec<usize> = (0..samples).collect();
+            let mode = crate::Mode::Training { seed: 1 };
+            let together =
+                network.step_gradient(&x, &all, &loss, mode, &mut workspace).unwrap();
+            prop_assert!((apart - together).abs() <= 1e-6 * apart);
+            let (apart, together) = (trace.gradient(), workspace.gradient());
+            let found = (apart - together).amax() / apart.amax().max(f32::MIN_POSITIVE);
+            // Places of gradient 0 are left out of the sums, which are rounded otherwise.
+            let limit = if algorithm == ConvAlgorithm::Winograd { 2e-5 } else { 4e-6 };
+            prop_assert!(found <= limit, "{algorithm:?}: {found:e}");
+        }
+    }
+}
+
+#[test]
+fn a_nan_passes_through_what_is_fused() {
+    for order in 0..4 {
+        let case =
+            Case { input: Shape::image(1, 6, 6), options: Conv2d::new(1, 3), samples: 1, seed: 1 };
+        let mut network = followed(&case, ConvAlgorithm::Direct, order);
+        network.parameters_mut()[4] = f32::NAN;
+        let y = network.predict(&case.x()).unwrap();
+        assert!(y.iter().all(|y| y.is_nan()), "{order}");
     }
 }
 
