@@ -343,7 +343,7 @@ impl<S: Simd, T: Part, const V: usize, const N: usize> NullaryFnOnce for Tile<'_
     fn call(self) {
         let simd = self.simd;
         let lanes = T::lanes::<S>();
-        let mut sums = [self.offset; N];
+        let mut sums = [[T::splat(simd, T::ZERO); V]; N];
         let mut a = self.a;
         // Opaque, or the compiler derives the length from the slices anew for every k.
         let length = std::hint::black_box(self.length);
@@ -364,18 +364,25 @@ impl<S: Simd, T: Part, const V: usize, const N: usize> NullaryFnOnce for Tile<'_
                 }
             }
         }
+        // Not `sums` themselves: what is stored from a loop lies in memory, and would all through.
+        let mut whole = [self.offset; N];
+        for j in 0..N {
+            for i in 0..V {
+                whole[j][i] = T::plus(simd, self.offset[i], sums[j][i]);
+            }
+        }
         let (rows, first) = (self.rows, self.first);
         let columns = self.y.len() / rows;
         for j in 0..N {
             if j < columns {
                 let y = &mut self.y[j * rows + first..(j + 1) * rows];
                 if y.len() >= V * lanes {
-                    T::split_mut::<S>(&mut y[..V * lanes]).0.copy_from_slice(&sums[j]);
+                    T::split_mut::<S>(&mut y[..V * lanes]).0.copy_from_slice(&whole[j]);
                 } else {
                     for i in 0..V {
                         if let Some(y) = y.get_mut(i * lanes..) {
                             let len = y.len().min(lanes);
-                            T::store_part(simd, &mut y[..len], sums[j][i]);
+                            T::store_part(simd, &mut y[..len], whole[j][i]);
                         }
                     }
                 }

@@ -223,10 +223,10 @@ fn winograds_form_is_the_sum_to_the_accuracy_it_states() {
             samples: 2,
             seed: 5,
         };
-        for (algorithm, limit) in [(ConvAlgorithm::Winograd, 2e-5), (ConvAlgorithm::Direct, 4e-6)] {
-            let found = distances(&case, algorithm);
-            assert!(found.iter().all(|&d| d <= limit), "{algorithm:?} of {case:?}: {found:?}");
-        }
+        let found = distances(&case, ConvAlgorithm::Winograd);
+        assert!(found.iter().all(|&d| d <= 1e-5), "{case:?}: {found:?}");
+        let [output, ..] = distances(&case, ConvAlgorithm::Direct);
+        assert!(output <= 4e-6, "{case:?}: {output:e}");
     }
 }
 
@@ -333,4 +333,64 @@ fn an_operator_refuses_vectors_of_the_wrong_length() {
     assert_eq!(text, "x is 15 x 1, expected 16 x 1");
     let text = a.apply_adjoint(&[0.0; 8], &mut [0.0; 15]).unwrap_err().to_string();
     assert_eq!(text, "y is 15 x 1, expected 16 x 1");
+}
+
+#[test]
+#[ignore]
+fn zz_speed() {
+    use crate::{Backward, Forward, Mode};
+    let time = |mut f: Box<dyn FnMut() + '_>| {
+        let mut best = f64::INFINITY;
+        for _ in 0..30 {
+            let start = std::time::Instant::now();
+            f();
+            best = best.min(start.elapsed().as_secs_f64());
+        }
+        best * 1e6
+    };
+    let layers: Vec<(&str, Shape, Conv2d)> = vec![
+        ("A", Shape::image(3, 64, 64), Conv2d::new(32, 3)),
+        ("B", Shape::image(32, 31, 31), Conv2d::new(64, 3)),
+    ];
+    for (name, input, options) in layers {
+        for algorithm in [ConvAlgorithm::Product, ConvAlgorithm::Direct, ConvAlgorithm::Winograd] {
+            for fused in 0..2 {
+                let conv = crate::Convolution::new(input, options.algorithm(algorithm)).unwrap();
+                let mut layer: std::sync::Arc<dyn Layer<f32>> = std::sync::Arc::new(conv);
+                if fused == 1 {
+                    if algorithm == ConvAlgorithm::Product { continue; }
+                    let relu = crate::Pointwise::new(crate::Relu, layer.output());
+                    layer = layer.fuse(&relu).unwrap();
+                    layer = layer.fuse(&crate::MaxPool::new(layer.output(), 2).unwrap()).unwrap();
+                }
+                for samples in [1, 32] {
+                    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+                    let n: usize = layer.blocks().iter().map(|b| b.len()).sum();
+                    let parameters: Vec<f32> = random(n, &mut rng);
+                    let x: Vec<f32> = random(samples * input.len(), &mut rng);
+                    let dy: Vec<f32> = random(samples * layer.output().len(), &mut rng);
+                    let mut y = dy.clone();
+                    let mut dx = x.clone();
+                    let mut gradient = parameters.clone();
+                    let memory = layer.memory(samples);
+                    let (mut record, mut scratch, mut prepared) =
+                        (vec![0.0; memory.record], vec![0.0; memory.scratch], vec![0.0; memory.prepared]);
+                    let prepare = time(Box::new(|| layer.prepare(&parameters, &mut prepared)));
+                    let forward = time(Box::new(|| layer.forward(Forward {
+                        parameters: &parameters, state: &[], prepared: &prepared, samples, x: &x, y: &mut y,
+                        record: &mut record, scratch: &mut scratch, mode: Mode::Inference, first_sample: 0,
+                    }).unwrap()));
+                    let mut back = |g: bool, i: bool| time(Box::new(|| layer.backward(Backward {
+                        parameters: &parameters, state: &[], prepared: &prepared, samples, x: &x, y: &y, dy: &dy,
+                        gradient: g.then_some(&mut gradient[..]), dx: i.then_some(&mut dx[..]),
+                        record: &record, scratch: &mut scratch, mode: Mode::Inference, first_sample: 0,
+                    }).unwrap()));
+                    let (dw, di, both) = (back(true, false), back(false, true), back(true, true));
+                    let flops = 2.0 * layer.multiply_adds() as f64 * samples as f64 / 1e3;
+                    println!("{name} {algorithm:?} fused {fused} b{samples}: prepare {prepare:.0} forward {forward:.0} ({:.0} GF/s) dW {dw:.0} ({:.0}) dX {di:.0} ({:.0}) both {both:.0}",
+                        flops / forward, flops / dw, flops / di);
+                }
+            }
+        }
+    }
 }

@@ -7,7 +7,8 @@
 //! matrices. Every step is linear, so that the backward pass is the exact adjoint of each:
 //! dM = A·dy·Aᵀ, dU = ∑ dM·Vᵀ, dV = Uᵀ·dM, dx = B·dV·Bᵀ, dw = Gᵀ·dU·G.
 //!
-//! Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, section 4.3.
+//! Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, sections 4.1 and
+//! 4.3, with other points of interpolation.
 
 use std::ops::{Add, Mul, Range, Sub};
 
@@ -266,32 +267,43 @@ impl<T: Real> Mul<f64> for Lane<T> {
     }
 }
 
+// The matrices interpolate at 0, ±3/4, ±3/2 and infinity. The points 0, ±1, ±2 of the paper lose
+// three times as much to rounding.
+const NEAR: f64 = 0.75;
+const FAR: f64 = 1.5;
+const NEAR2: f64 = NEAR * NEAR;
+const FAR2: f64 = FAR * FAR;
+const BOTH2: f64 = NEAR2 * FAR2;
+/// 1/∏(p − q) over the other finite points q, for p = ±3/4 and p = ±3/2.
+const NEAR_SHARE: f64 = 1.0 / (2.0 * NEAR2 * (NEAR2 - FAR2));
+const FAR_SHARE: f64 = 1.0 / (2.0 * FAR2 * (FAR2 - NEAR2));
+
 /// Bᵀ·d.
 #[inline(always)]
 fn input<T: Real>(d: [Lane<T>; 6]) -> [Lane<T>; 6] {
-    let (even, odd) = (d[4] - d[2] * 4.0, d[3] - d[1] * 4.0);
-    let (half, twice) = (d[4] - d[2], (d[3] - d[1]) * 2.0);
+    let (near, far) = (d[4] - d[2] * FAR2, d[4] - d[2] * NEAR2);
+    let (near_odd, far_odd) = ((d[3] - d[1] * FAR2) * NEAR, (d[3] - d[1] * NEAR2) * FAR);
     [
-        d[0] * 4.0 - d[2] * 5.0 + d[4],
-        even + odd,
-        even - odd,
-        half + twice,
-        half - twice,
-        d[1] * 4.0 - d[3] * 5.0 + d[5],
+        d[0] * BOTH2 - d[2] * (NEAR2 + FAR2) + d[4],
+        near + near_odd,
+        near - near_odd,
+        far + far_odd,
+        far - far_odd,
+        d[1] * BOTH2 - d[3] * (NEAR2 + FAR2) + d[5],
     ]
 }
 
 /// B·v, the adjoint of [`input`].
 #[inline(always)]
 fn input_adjoint<T: Real>(v: [Lane<T>; 6]) -> [Lane<T>; 6] {
-    let (sum, difference) = (v[1] + v[2], v[1] - v[2]);
-    let (half, twice) = (v[3] + v[4], (v[3] - v[4]) * 2.0);
+    let (near, far) = (v[1] + v[2], v[3] + v[4]);
+    let (near_odd, far_odd) = ((v[1] - v[2]) * NEAR, (v[3] - v[4]) * FAR);
     [
-        v[0] * 4.0,
-        v[5] * 4.0 - difference * 4.0 - twice,
-        Lane::zero() - v[0] * 5.0 - sum * 4.0 - half,
-        difference + twice - v[5] * 5.0,
-        v[0] + sum + half,
+        v[0] * BOTH2,
+        v[5] * BOTH2 - near_odd * FAR2 - far_odd * NEAR2,
+        Lane::zero() - v[0] * (NEAR2 + FAR2) - near * FAR2 - far * NEAR2,
+        near_odd + far_odd - v[5] * (NEAR2 + FAR2),
+        v[0] + near + far,
         v[5],
     ]
 }
@@ -299,37 +311,40 @@ fn input_adjoint<T: Real>(v: [Lane<T>; 6]) -> [Lane<T>; 6] {
 /// Aᵀ·m.
 #[inline(always)]
 fn output<T: Real>(m: [Lane<T>; 6]) -> [Lane<T>; 4] {
-    let (sum, difference) = (m[1] + m[2], m[1] - m[2]);
-    let (half, twice) = (m[3] + m[4], m[3] - m[4]);
-    [m[0] + sum + half, difference + twice * 2.0, sum + half * 4.0, difference + twice * 8.0 + m[5]]
+    let (near, far) = (m[1] + m[2], m[3] + m[4]);
+    let (near_odd, far_odd) = ((m[1] - m[2]) * NEAR, (m[3] - m[4]) * FAR);
+    [
+        m[0] + near + far,
+        near_odd + far_odd,
+        near * NEAR2 + far * FAR2,
+        near_odd * NEAR2 + far_odd * FAR2 + m[5],
+    ]
 }
 
 /// A·y, the adjoint of [`output`].
 #[inline(always)]
 fn output_adjoint<T: Real>(y: [Lane<T>; 4]) -> [Lane<T>; 6] {
-    let (even, odd) = (y[0] + y[2], y[1] + y[3]);
-    let (wide, twice) = (y[0] + y[2] * 4.0, y[1] * 2.0 + y[3] * 8.0);
-    [y[0], even + odd, even - odd, wide + twice, wide - twice, y[3]]
+    let (near, far) = (y[0] + y[2] * NEAR2, y[0] + y[2] * FAR2);
+    let (near_odd, far_odd) = ((y[1] + y[3] * NEAR2) * NEAR, (y[1] + y[3] * FAR2) * FAR);
+    [y[0], near + near_odd, near - near_odd, far + far_odd, far - far_odd, y[3]]
 }
 
 /// G·w.
 #[inline(always)]
 fn weight<T: Real>(w: [Lane<T>; 3]) -> [Lane<T>; 6] {
-    let (even, odd) = ((w[0] + w[2]) * (-1.0 / 6.0), w[1] * (1.0 / 6.0));
-    let (wide, twice) = (w[0] * (1.0 / 24.0) + w[2] * (1.0 / 6.0), w[1] * (1.0 / 12.0));
-    [w[0] * 0.25, even - odd, even + odd, wide + twice, wide - twice, w[2]]
+    let near = (w[0] + w[2] * NEAR2) * NEAR_SHARE;
+    let far = (w[0] + w[2] * FAR2) * FAR_SHARE;
+    let (near_odd, far_odd) = (w[1] * (NEAR * NEAR_SHARE), w[1] * (FAR * FAR_SHARE));
+    [w[0] * (1.0 / BOTH2), near + near_odd, near - near_odd, far + far_odd, far - far_odd, w[2]]
 }
 
 /// Gᵀ·u, the adjoint of [`weight`].
 #[inline(always)]
 fn weight_adjoint<T: Real>(u: [Lane<T>; 6]) -> [Lane<T>; 3] {
-    let (sum, difference) = (u[1] + u[2], u[2] - u[1]);
-    let (half, twice) = (u[3] + u[4], u[3] - u[4]);
-    [
-        u[0] * 0.25 - sum * (1.0 / 6.0) + half * (1.0 / 24.0),
-        difference * (1.0 / 6.0) + twice * (1.0 / 12.0),
-        half * (1.0 / 6.0) - sum * (1.0 / 6.0) + u[5],
-    ]
+    let (near, far) = ((u[1] + u[2]) * NEAR_SHARE, (u[3] + u[4]) * FAR_SHARE);
+    let near_odd = (u[1] - u[2]) * (NEAR * NEAR_SHARE);
+    let far_odd = (u[3] - u[4]) * (FAR * FAR_SHARE);
+    [u[0] * (1.0 / BOTH2) + near + far, near_odd + far_odd, near * NEAR2 + far * FAR2 + u[5]]
 }
 
 /// `f` along the columns of a tile and then along its rows.
