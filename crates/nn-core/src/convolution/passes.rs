@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use linalg::lanes::{Task, run};
+use linalg::lanes::{Task, Vectors, run};
 use linalg::parallel::{available_threads, join};
 use linalg::{Real, Result};
 
@@ -350,11 +350,11 @@ struct Relu<'a, T> {
     y: &'a mut [T],
 }
 
-impl<T: Real> Task for Relu<'_, T> {
+impl<T: Real> Task<T> for Relu<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, _vectors: V) {
         for y in self.y {
             *y = if *y < T::zero() { T::zero() } else { *y };
         }
@@ -370,11 +370,11 @@ struct Pool<'a, T> {
     record: &'a mut [T],
 }
 
-impl<T: Real> Task for Pool<'_, T> {
+impl<T: Real> Task<T> for Pool<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, _vectors: V) {
         let Shape { channels, width, .. } = self.output;
         let row = width * channels;
         let results = self.y.chunks_exact_mut(row).zip(self.record.chunks_exact_mut(row));
@@ -415,11 +415,11 @@ struct PullBack<'a, T> {
     dz: &'a mut [T],
 }
 
-impl<T: Real> Task for PullBack<'_, T> {
+impl<T: Real> Task<T> for PullBack<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, _vectors: V) {
         let Self { steps, y, dy, record, dz } = self;
         if !steps.then.pool {
             for ((dz, &dy), &y) in dz.iter_mut().zip(dy).zip(y) {
@@ -463,11 +463,11 @@ struct SumPlaces<'a, T> {
     sums: &'a mut [T],
 }
 
-impl<T: Real> Task for SumPlaces<'_, T> {
+impl<T: Real> Task<T> for SumPlaces<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, _vectors: V) {
         for place in self.dz.chunks_exact(self.sums.len()) {
             for (sum, &dz) in self.sums.iter_mut().zip(place) {
                 *sum += dz;

@@ -358,7 +358,9 @@ fn zz_speed() {
                 let conv = crate::Convolution::new(input, options.algorithm(algorithm)).unwrap();
                 let mut layer: std::sync::Arc<dyn Layer<f32>> = std::sync::Arc::new(conv);
                 if fused == 1 {
-                    if algorithm == ConvAlgorithm::Product { continue; }
+                    if algorithm == ConvAlgorithm::Product {
+                        continue;
+                    }
                     let relu = crate::Pointwise::new(crate::Relu, layer.output());
                     layer = layer.fuse(&relu).unwrap();
                     layer = layer.fuse(&crate::MaxPool::new(layer.output(), 2).unwrap()).unwrap();
@@ -373,22 +375,57 @@ fn zz_speed() {
                     let mut dx = x.clone();
                     let mut gradient = parameters.clone();
                     let memory = layer.memory(samples);
-                    let (mut record, mut scratch, mut prepared) =
-                        (vec![0.0; memory.record], vec![0.0; memory.scratch], vec![0.0; memory.prepared]);
+                    let (mut record, mut scratch, mut prepared) = (
+                        vec![0.0; memory.record],
+                        vec![0.0; memory.scratch],
+                        vec![0.0; memory.prepared],
+                    );
                     let prepare = time(Box::new(|| layer.prepare(&parameters, &mut prepared)));
-                    let forward = time(Box::new(|| layer.forward(Forward {
-                        parameters: &parameters, state: &[], prepared: &prepared, samples, x: &x, y: &mut y,
-                        record: &mut record, scratch: &mut scratch, mode: Mode::Inference, first_sample: 0,
-                    }).unwrap()));
-                    let mut back = |g: bool, i: bool| time(Box::new(|| layer.backward(Backward {
-                        parameters: &parameters, state: &[], prepared: &prepared, samples, x: &x, y: &y, dy: &dy,
-                        gradient: g.then_some(&mut gradient[..]), dx: i.then_some(&mut dx[..]),
-                        record: &record, scratch: &mut scratch, mode: Mode::Inference, first_sample: 0,
-                    }).unwrap()));
+                    let forward = time(Box::new(|| {
+                        layer
+                            .forward(Forward {
+                                parameters: &parameters,
+                                state: &[],
+                                prepared: &prepared,
+                                samples,
+                                x: &x,
+                                y: &mut y,
+                                record: &mut record,
+                                scratch: &mut scratch,
+                                mode: Mode::Inference,
+                                first_sample: 0,
+                            })
+                            .unwrap()
+                    }));
+                    let mut back = |g: bool, i: bool| {
+                        time(Box::new(|| {
+                            layer
+                                .backward(Backward {
+                                    parameters: &parameters,
+                                    state: &[],
+                                    prepared: &prepared,
+                                    samples,
+                                    x: &x,
+                                    y: &y,
+                                    dy: &dy,
+                                    gradient: g.then_some(&mut gradient[..]),
+                                    dx: i.then_some(&mut dx[..]),
+                                    record: &record,
+                                    scratch: &mut scratch,
+                                    mode: Mode::Inference,
+                                    first_sample: 0,
+                                })
+                                .unwrap()
+                        }))
+                    };
                     let (dw, di, both) = (back(true, false), back(false, true), back(true, true));
                     let flops = 2.0 * layer.multiply_adds() as f64 * samples as f64 / 1e3;
-                    println!("{name} {algorithm:?} fused {fused} b{samples}: prepare {prepare:.0} forward {forward:.0} ({:.0} GF/s) dW {dw:.0} ({:.0}) dX {di:.0} ({:.0}) both {both:.0}",
-                        flops / forward, flops / dw, flops / di);
+                    println!(
+                        "{name} {algorithm:?} fused {fused} b{samples}: prepare {prepare:.0} forward {forward:.0} ({:.0} GF/s) dW {dw:.0} ({:.0}) dX {di:.0} ({:.0}) both {both:.0}",
+                        flops / forward,
+                        flops / dw,
+                        flops / di
+                    );
                 }
             }
         }

@@ -10,10 +10,10 @@
 //! Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, sections 4.1 and
 //! 4.3, with other points of interpolation.
 
-use std::ops::{Add, Mul, Range, Sub};
+use std::ops::Range;
 
 use linalg::gathered::{Gather, add_outer_products, pack, packed_len, product};
-use linalg::lanes::{Task, run};
+use linalg::lanes::{Task, Vectors, run};
 use linalg::{Real, Result};
 
 use super::Convolution;
@@ -200,73 +200,6 @@ fn multiply<T: Real>(
     Ok(())
 }
 
-/// Numbers of neighbouring channels, which take the same way through every transform.
-#[derive(Clone, Copy)]
-struct Lane<T>([T; LANES]);
-const LANES: usize = 16;
-
-impl<T: Real> Lane<T> {
-    #[inline(always)]
-    fn zero() -> Self {
-        Self([T::zero(); LANES])
-    }
-
-    /// The first numbers of `x`, or as many as there are.
-    #[inline(always)]
-    fn load(x: &[T]) -> Self {
-        match x.first_chunk() {
-            Some(x) => Self(*x),
-            None => {
-                let mut lane = Self::zero();
-                lane.0[..x.len()].copy_from_slice(x);
-                lane
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn store(self, x: &mut [T]) {
-        match x.first_chunk_mut() {
-            Some(x) => *x = self.0,
-            None => x.copy_from_slice(&self.0[..x.len()]),
-        }
-    }
-}
-
-impl<T: Real> Add for Lane<T> {
-    type Output = Self;
-    #[inline(always)]
-    fn add(mut self, other: Self) -> Self {
-        for l in 0..LANES {
-            self.0[l] += other.0[l];
-        }
-        self
-    }
-}
-
-impl<T: Real> Sub for Lane<T> {
-    type Output = Self;
-    #[inline(always)]
-    fn sub(mut self, other: Self) -> Self {
-        for l in 0..LANES {
-            self.0[l] -= other.0[l];
-        }
-        self
-    }
-}
-
-impl<T: Real> Mul<f64> for Lane<T> {
-    type Output = Self;
-    #[inline(always)]
-    fn mul(mut self, factor: f64) -> Self {
-        let factor = T::from_double(factor);
-        for l in 0..LANES {
-            self.0[l] *= factor;
-        }
-        self
-    }
-}
-
 // The matrices interpolate at 0, ±3/4, ±3/2 and infinity. The points 0, ±1, ±2 of the paper lose
 // three times as much to rounding.
 const NEAR: f64 = 0.75;
@@ -278,97 +211,171 @@ const BOTH2: f64 = NEAR2 * FAR2;
 const NEAR_SHARE: f64 = 1.0 / (2.0 * NEAR2 * (NEAR2 - FAR2));
 const FAR_SHARE: f64 = 1.0 / (2.0 * FAR2 * (FAR2 - NEAR2));
 
-/// Bᵀ·d.
+/// a·x + b·y, for constants x and y.
 #[inline(always)]
-fn input<T: Real>(d: [Lane<T>; 6]) -> [Lane<T>; 6] {
-    let (near, far) = (d[4] - d[2] * FAR2, d[4] - d[2] * NEAR2);
-    let (near_odd, far_odd) = ((d[3] - d[1] * FAR2) * NEAR, (d[3] - d[1] * NEAR2) * FAR);
-    [
-        d[0] * BOTH2 - d[2] * (NEAR2 + FAR2) + d[4],
-        near + near_odd,
-        near - near_odd,
-        far + far_odd,
-        far - far_odd,
-        d[1] * BOTH2 - d[3] * (NEAR2 + FAR2) + d[5],
-    ]
+fn sum<T: Real, V: Vectors<T>>(
+    v: V,
+    (a, x): (V::Vector, f64),
+    (b, y): (V::Vector, f64),
+) -> V::Vector {
+    v.mul_add(a, T::from_double(x), v.times(b, T::from_double(y)))
 }
 
-/// B·v, the adjoint of [`input`].
+/// a + b·y, for a constant y.
 #[inline(always)]
-fn input_adjoint<T: Real>(v: [Lane<T>; 6]) -> [Lane<T>; 6] {
-    let (near, far) = (v[1] + v[2], v[3] + v[4]);
-    let (near_odd, far_odd) = ((v[1] - v[2]) * NEAR, (v[3] - v[4]) * FAR);
-    [
-        v[0] * BOTH2,
-        v[5] * BOTH2 - near_odd * FAR2 - far_odd * NEAR2,
-        Lane::zero() - v[0] * (NEAR2 + FAR2) - near * FAR2 - far * NEAR2,
-        near_odd + far_odd - v[5] * (NEAR2 + FAR2),
-        v[0] + near + far,
-        v[5],
-    ]
+fn add<T: Real, V: Vectors<T>>(v: V, a: V::Vector, (b, y): (V::Vector, f64)) -> V::Vector {
+    v.mul_add(b, T::from_double(y), a)
+}
+
+#[inline(always)]
+fn times<T: Real, V: Vectors<T>>(v: V, a: V::Vector, x: f64) -> V::Vector {
+    v.times(a, T::from_double(x))
+}
+
+/// One of the linear maps, on vectors of neighbouring channels.
+trait Transform<T: Real, const M: usize, const N: usize> {
+    fn apply<V: Vectors<T>>(v: V, x: [V::Vector; M]) -> [V::Vector; N];
+
+    /// The map along the columns of a tile and then along its rows.
+    #[inline(always)]
+    fn both<V: Vectors<T>>(v: V, tile: [[V::Vector; M]; M]) -> [[V::Vector; N]; N] {
+        let zero = v.splat(T::zero());
+        let mut half = [[zero; M]; N];
+        for j in 0..M {
+            let mut column = [zero; M];
+            for i in 0..M {
+                column[i] = tile[i][j];
+            }
+            let column = Self::apply(v, column);
+            for i in 0..N {
+                half[i][j] = column[i];
+            }
+        }
+        let mut whole = [[zero; N]; N];
+        for i in 0..N {
+            whole[i] = Self::apply(v, half[i]);
+        }
+        whole
+    }
+}
+
+/// Bᵀ·d.
+struct Input;
+
+impl<T: Real> Transform<T, 6, 6> for Input {
+    #[inline(always)]
+    fn apply<V: Vectors<T>>(v: V, d: [V::Vector; 6]) -> [V::Vector; 6] {
+        let near = add(v, d[4], (d[2], -FAR2));
+        let far = add(v, d[4], (d[2], -NEAR2));
+        let near_odd = sum(v, (d[3], NEAR), (d[1], -NEAR * FAR2));
+        let far_odd = sum(v, (d[3], FAR), (d[1], -FAR * NEAR2));
+        [
+            add(v, add(v, d[4], (d[2], -NEAR2 - FAR2)), (d[0], BOTH2)),
+            v.plus(near, near_odd),
+            v.minus(near, near_odd),
+            v.plus(far, far_odd),
+            v.minus(far, far_odd),
+            add(v, add(v, d[5], (d[3], -NEAR2 - FAR2)), (d[1], BOTH2)),
+        ]
+    }
+}
+
+/// B·v, the adjoint of [`Input`].
+struct InputAdjoint;
+
+impl<T: Real> Transform<T, 6, 6> for InputAdjoint {
+    #[inline(always)]
+    fn apply<V: Vectors<T>>(v: V, d: [V::Vector; 6]) -> [V::Vector; 6] {
+        let (near, far) = (v.plus(d[1], d[2]), v.plus(d[3], d[4]));
+        let near_odd = times(v, v.minus(d[1], d[2]), NEAR);
+        let far_odd = times(v, v.minus(d[3], d[4]), FAR);
+        let even = sum(v, (near, -FAR2), (far, -NEAR2));
+        let odd = sum(v, (near_odd, -FAR2), (far_odd, -NEAR2));
+        [
+            times(v, d[0], BOTH2),
+            add(v, odd, (d[5], BOTH2)),
+            add(v, even, (d[0], -NEAR2 - FAR2)),
+            add(v, v.plus(near_odd, far_odd), (d[5], -NEAR2 - FAR2)),
+            v.plus(d[0], v.plus(near, far)),
+            d[5],
+        ]
+    }
 }
 
 /// Aᵀ·m.
-#[inline(always)]
-fn output<T: Real>(m: [Lane<T>; 6]) -> [Lane<T>; 4] {
-    let (near, far) = (m[1] + m[2], m[3] + m[4]);
-    let (near_odd, far_odd) = ((m[1] - m[2]) * NEAR, (m[3] - m[4]) * FAR);
-    [
-        m[0] + near + far,
-        near_odd + far_odd,
-        near * NEAR2 + far * FAR2,
-        near_odd * NEAR2 + far_odd * FAR2 + m[5],
-    ]
+struct Output;
+
+impl<T: Real> Transform<T, 6, 4> for Output {
+    #[inline(always)]
+    fn apply<V: Vectors<T>>(v: V, m: [V::Vector; 6]) -> [V::Vector; 4] {
+        let (near, far) = (v.plus(m[1], m[2]), v.plus(m[3], m[4]));
+        let near_odd = times(v, v.minus(m[1], m[2]), NEAR);
+        let far_odd = times(v, v.minus(m[3], m[4]), FAR);
+        [
+            v.plus(m[0], v.plus(near, far)),
+            v.plus(near_odd, far_odd),
+            sum(v, (near, NEAR2), (far, FAR2)),
+            v.plus(m[5], sum(v, (near_odd, NEAR2), (far_odd, FAR2))),
+        ]
+    }
 }
 
-/// A·y, the adjoint of [`output`].
-#[inline(always)]
-fn output_adjoint<T: Real>(y: [Lane<T>; 4]) -> [Lane<T>; 6] {
-    let (near, far) = (y[0] + y[2] * NEAR2, y[0] + y[2] * FAR2);
-    let (near_odd, far_odd) = ((y[1] + y[3] * NEAR2) * NEAR, (y[1] + y[3] * FAR2) * FAR);
-    [y[0], near + near_odd, near - near_odd, far + far_odd, far - far_odd, y[3]]
+/// A·y, the adjoint of [`Output`].
+struct OutputAdjoint;
+
+impl<T: Real> Transform<T, 4, 6> for OutputAdjoint {
+    #[inline(always)]
+    fn apply<V: Vectors<T>>(v: V, y: [V::Vector; 4]) -> [V::Vector; 6] {
+        let (near, far) = (add(v, y[0], (y[2], NEAR2)), add(v, y[0], (y[2], FAR2)));
+        let near_odd = sum(v, (y[1], NEAR), (y[3], NEAR * NEAR2));
+        let far_odd = sum(v, (y[1], FAR), (y[3], FAR * FAR2));
+        [
+            y[0],
+            v.plus(near, near_odd),
+            v.minus(near, near_odd),
+            v.plus(far, far_odd),
+            v.minus(far, far_odd),
+            y[3],
+        ]
+    }
 }
 
 /// G·w.
-#[inline(always)]
-fn weight<T: Real>(w: [Lane<T>; 3]) -> [Lane<T>; 6] {
-    let near = (w[0] + w[2] * NEAR2) * NEAR_SHARE;
-    let far = (w[0] + w[2] * FAR2) * FAR_SHARE;
-    let (near_odd, far_odd) = (w[1] * (NEAR * NEAR_SHARE), w[1] * (FAR * FAR_SHARE));
-    [w[0] * (1.0 / BOTH2), near + near_odd, near - near_odd, far + far_odd, far - far_odd, w[2]]
+struct Weight;
+
+impl<T: Real> Transform<T, 3, 6> for Weight {
+    #[inline(always)]
+    fn apply<V: Vectors<T>>(v: V, w: [V::Vector; 3]) -> [V::Vector; 6] {
+        let near = times(v, add(v, w[0], (w[2], NEAR2)), NEAR_SHARE);
+        let far = times(v, add(v, w[0], (w[2], FAR2)), FAR_SHARE);
+        let near_odd = times(v, w[1], NEAR * NEAR_SHARE);
+        let far_odd = times(v, w[1], FAR * FAR_SHARE);
+        [
+            times(v, w[0], 1.0 / BOTH2),
+            v.plus(near, near_odd),
+            v.minus(near, near_odd),
+            v.plus(far, far_odd),
+            v.minus(far, far_odd),
+            w[2],
+        ]
+    }
 }
 
-/// Gᵀ·u, the adjoint of [`weight`].
-#[inline(always)]
-fn weight_adjoint<T: Real>(u: [Lane<T>; 6]) -> [Lane<T>; 3] {
-    let (near, far) = ((u[1] + u[2]) * NEAR_SHARE, (u[3] + u[4]) * FAR_SHARE);
-    let near_odd = (u[1] - u[2]) * (NEAR * NEAR_SHARE);
-    let far_odd = (u[3] - u[4]) * (FAR * FAR_SHARE);
-    [u[0] * (1.0 / BOTH2) + near + far, near_odd + far_odd, near * NEAR2 + far * FAR2 + u[5]]
-}
+/// Gᵀ·u, the adjoint of [`Weight`].
+struct WeightAdjoint;
 
-/// `f` along the columns of a tile and then along its rows.
-#[inline(always)]
-fn both<T: Real, const M: usize, const N: usize>(
-    tile: [[Lane<T>; M]; M],
-    f: impl Fn([Lane<T>; M]) -> [Lane<T>; N],
-) -> [[Lane<T>; N]; N] {
-    let mut half = [[Lane::zero(); M]; N];
-    for j in 0..M {
-        let mut column = [Lane::zero(); M];
-        for i in 0..M {
-            column[i] = tile[i][j];
-        }
-        let column = f(column);
-        for i in 0..N {
-            half[i][j] = column[i];
-        }
+impl<T: Real> Transform<T, 6, 3> for WeightAdjoint {
+    #[inline(always)]
+    fn apply<V: Vectors<T>>(v: V, u: [V::Vector; 6]) -> [V::Vector; 3] {
+        let near = times(v, v.plus(u[1], u[2]), NEAR_SHARE);
+        let far = times(v, v.plus(u[3], u[4]), FAR_SHARE);
+        let (near_odd, far_odd) = (v.minus(u[1], u[2]), v.minus(u[3], u[4]));
+        [
+            add(v, v.plus(near, far), (u[0], 1.0 / BOTH2)),
+            sum(v, (near_odd, NEAR * NEAR_SHARE), (far_odd, FAR * FAR_SHARE)),
+            v.plus(u[5], sum(v, (near, NEAR2), (far, FAR2))),
+        ]
     }
-    let mut whole = [[Lane::zero(); N]; N];
-    for i in 0..N {
-        whole[i] = f(half[i]);
-    }
-    whole
 }
 
 /// The entries of a square tile whose places may lie outside of an image.
@@ -411,33 +418,34 @@ fn input_places(layer: &Convolution, row: usize, column: usize) -> Places {
     }
 }
 
-impl<T: Real> Task for Inputs<'_, T> {
+impl<T: Real> Task<T> for Inputs<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, v: V) {
+        let lanes = v.lanes();
         let channels = self.layer.geometry.input.channels;
         let plane = self.band.tiles() * channels;
         let mut to = 0;
         for row in self.band.rows.clone() {
             for column in 0..self.band.across {
                 let places = input_places(self.layer, row, column);
-                for channel in (0..channels).step_by(LANES) {
-                    let mut d = [[Lane::zero(); REACH]; REACH];
+                for channel in (0..channels).step_by(lanes) {
+                    let mut d = [[v.splat(T::zero()); REACH]; REACH];
                     for i in 0..REACH {
                         for j in 0..REACH {
                             if let Some(at) = places.at(i, j, channel) {
-                                d[i][j] = Lane::load(&self.x[at]);
+                                d[i][j] = v.load(&self.x[at]);
                             }
                         }
                     }
-                    let v = both(d, input);
+                    let image = Input::both(v, d);
                     let end = to + channels - channel;
-                    let end = end.min(to + LANES);
+                    let end = end.min(to + lanes);
                     for i in 0..REACH {
                         for j in 0..REACH {
                             let plane = (i * REACH + j) * plane;
-                            v[i][j].store(&mut self.v[plane + to..plane + end]);
+                            v.store(&mut self.v[plane + to..plane + end], image[i][j]);
                         }
                     }
                     to = end;
@@ -457,11 +465,12 @@ struct Outputs<'a, T> {
     y: &'a mut [T],
 }
 
-impl<T: Real> Task for Outputs<'_, T> {
+impl<T: Real> Task<T> for Outputs<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, v: V) {
+        let lanes = v.lanes();
         let filters = self.shape.channels;
         let plane = self.band.tiles() * filters;
         let mut from = 0;
@@ -469,22 +478,22 @@ impl<T: Real> Task for Outputs<'_, T> {
             for column in 0..self.band.across {
                 let first = (row * TILE, column * TILE);
                 let places = Places { shape: self.shape, first, padding: (0, 0) };
-                for filter in (0..filters).step_by(LANES) {
-                    let end = (from + filters - filter).min(from + LANES);
-                    let mut m = [[Lane::zero(); REACH]; REACH];
+                for filter in (0..filters).step_by(lanes) {
+                    let end = (from + filters - filter).min(from + lanes);
+                    let mut m = [[v.splat(T::zero()); REACH]; REACH];
                     for i in 0..REACH {
                         for j in 0..REACH {
                             let plane = (i * REACH + j) * plane;
-                            m[i][j] = Lane::load(&self.m[plane + from..plane + end]);
+                            m[i][j] = v.load(&self.m[plane + from..plane + end]);
                         }
                     }
-                    let bias = Lane::load(&self.bias[filter..filters.min(filter + LANES)]);
-                    let y = both(m, output);
+                    let bias = v.load(&self.bias[filter..filters.min(filter + lanes)]);
+                    let y = Output::both(v, m);
                     for i in 0..TILE {
                         for j in 0..TILE {
                             if let Some(at) = places.at(i, j, filter) {
-                                let at = at.start..at.end.min(at.start + LANES);
-                                (y[i][j] + bias).store(&mut self.y[at]);
+                                let at = at.start..at.end.min(at.start + lanes);
+                                v.store(&mut self.y[at], v.plus(y[i][j], bias));
                             }
                         }
                     }
@@ -503,11 +512,12 @@ struct OutputGradients<'a, T> {
     dm: &'a mut [T],
 }
 
-impl<T: Real> Task for OutputGradients<'_, T> {
+impl<T: Real> Task<T> for OutputGradients<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, v: V) {
+        let lanes = v.lanes();
         let filters = self.output.channels;
         let plane = self.band.tiles() * filters;
         let mut to = 0;
@@ -515,21 +525,21 @@ impl<T: Real> Task for OutputGradients<'_, T> {
             for column in 0..self.band.across {
                 let first = (row * TILE, column * TILE);
                 let places = Places { shape: self.output, first, padding: (0, 0) };
-                for filter in (0..filters).step_by(LANES) {
-                    let mut dy = [[Lane::zero(); TILE]; TILE];
+                for filter in (0..filters).step_by(lanes) {
+                    let mut dy = [[v.splat(T::zero()); TILE]; TILE];
                     for i in 0..TILE {
                         for j in 0..TILE {
                             if let Some(at) = places.at(i, j, filter) {
-                                dy[i][j] = Lane::load(&self.dy[at]);
+                                dy[i][j] = v.load(&self.dy[at]);
                             }
                         }
                     }
-                    let dm = both(dy, output_adjoint);
-                    let end = (to + filters - filter).min(to + LANES);
+                    let dm = OutputAdjoint::both(v, dy);
+                    let end = (to + filters - filter).min(to + lanes);
                     for i in 0..REACH {
                         for j in 0..REACH {
                             let plane = (i * REACH + j) * plane;
-                            dm[i][j].store(&mut self.dm[plane + to..plane + end]);
+                            v.store(&mut self.dm[plane + to..plane + end], dm[i][j]);
                         }
                     }
                     to = end;
@@ -547,32 +557,33 @@ struct InputGradients<'a, T> {
     dx: &'a mut [T],
 }
 
-impl<T: Real> Task for InputGradients<'_, T> {
+impl<T: Real> Task<T> for InputGradients<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, v: V) {
+        let lanes = v.lanes();
         let channels = self.layer.geometry.input.channels;
         let plane = self.band.tiles() * channels;
         let mut from = 0;
         for row in self.band.rows.clone() {
             for column in 0..self.band.across {
                 let places = input_places(self.layer, row, column);
-                for channel in (0..channels).step_by(LANES) {
-                    let end = (from + channels - channel).min(from + LANES);
-                    let mut dv = [[Lane::zero(); REACH]; REACH];
+                for channel in (0..channels).step_by(lanes) {
+                    let end = (from + channels - channel).min(from + lanes);
+                    let mut dv = [[v.splat(T::zero()); REACH]; REACH];
                     for i in 0..REACH {
                         for j in 0..REACH {
                             let plane = (i * REACH + j) * plane;
-                            dv[i][j] = Lane::load(&self.dv[plane + from..plane + end]);
+                            dv[i][j] = v.load(&self.dv[plane + from..plane + end]);
                         }
                     }
-                    let d = both(dv, input_adjoint);
+                    let d = InputAdjoint::both(v, dv);
                     for i in 0..REACH {
                         for j in 0..REACH {
                             if let Some(at) = places.at(i, j, channel) {
-                                let dx = &mut self.dx[at.start..at.end.min(at.start + LANES)];
-                                (Lane::load(dx) + d[i][j]).store(dx);
+                                let dx = &mut self.dx[at.start..at.end.min(at.start + lanes)];
+                                v.store(dx, v.plus(v.load(dx), d[i][j]));
                             }
                         }
                     }
@@ -589,26 +600,27 @@ struct Weights<'a, T> {
     u: &'a mut [T],
 }
 
-impl<T: Real> Task for Weights<'_, T> {
+impl<T: Real> Task<T> for Weights<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, v: V) {
+        let lanes = v.lanes();
         let pairs = self.weight.len() / 9;
-        for start in (0..pairs).step_by(LANES) {
-            let end = pairs.min(start + LANES);
-            let mut w = [[Lane::zero(); 3]; 3];
+        for start in (0..pairs).step_by(lanes) {
+            let end = pairs.min(start + lanes);
+            let mut w = [[v.splat(T::zero()); 3]; 3];
             for i in 0..3 {
                 for j in 0..3 {
                     let plane = (i * 3 + j) * pairs;
-                    w[i][j] = Lane::load(&self.weight[plane + start..plane + end]);
+                    w[i][j] = v.load(&self.weight[plane + start..plane + end]);
                 }
             }
-            let u = both(w, weight);
+            let u = Weight::both(v, w);
             for i in 0..REACH {
                 for j in 0..REACH {
                     let plane = (i * REACH + j) * pairs;
-                    u[i][j].store(&mut self.u[plane + start..plane + end]);
+                    v.store(&mut self.u[plane + start..plane + end], u[i][j]);
                 }
             }
         }
@@ -621,26 +633,27 @@ struct WeightGradients<'a, T> {
     gradient: &'a mut [T],
 }
 
-impl<T: Real> Task for WeightGradients<'_, T> {
+impl<T: Real> Task<T> for WeightGradients<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<V: Vectors<T>>(self, v: V) {
+        let lanes = v.lanes();
         let pairs = self.du.len() / TAPS;
-        for start in (0..pairs).step_by(LANES) {
-            let end = pairs.min(start + LANES);
-            let mut du = [[Lane::zero(); REACH]; REACH];
+        for start in (0..pairs).step_by(lanes) {
+            let end = pairs.min(start + lanes);
+            let mut du = [[v.splat(T::zero()); REACH]; REACH];
             for i in 0..REACH {
                 for j in 0..REACH {
                     let plane = (i * REACH + j) * pairs;
-                    du[i][j] = Lane::load(&self.du[plane + start..plane + end]);
+                    du[i][j] = v.load(&self.du[plane + start..plane + end]);
                 }
             }
-            let dw = both(du, weight_adjoint);
+            let dw = WeightAdjoint::both(v, du);
             for i in 0..3 {
                 for j in 0..3 {
                     let plane = (i * 3 + j) * pairs;
-                    dw[i][j].store(&mut self.gradient[plane + start..plane + end]);
+                    v.store(&mut self.gradient[plane + start..plane + end], dw[i][j]);
                 }
             }
         }
