@@ -2,6 +2,7 @@
 
 mod direct;
 mod fused;
+mod interpolation;
 mod operator;
 mod options;
 mod passes;

@@ -18,6 +18,9 @@ use linalg::{Real, Result};
 
 use super::Convolution;
 use super::direct::transpose_taps;
+use super::interpolation::{
+    Input, InputAdjoint, Output, OutputAdjoint, Transform, Weight, WeightAdjoint,
+};
 use crate::Shape;
 
 /// Entries of a transformed tile.
@@ -28,6 +31,12 @@ pub(super) const TILE: usize = 4;
 const REACH: usize = 6;
 /// Tiles that are transformed at a time, so that they stay in the second-level cache.
 const TILES: usize = 32;
+
+/// From one of 36 planes of numbers to the next: by a cache line more than it holds, or all 36
+/// would lie in one set of the first-level cache where sizes are powers of two.
+const fn plane(numbers: usize) -> usize {
+    numbers + 16
+}
 
 /// Tiles across `width` outputs.
 fn across(width: usize) -> usize {
@@ -42,12 +51,12 @@ pub(super) fn band(layer: &Convolution) -> usize {
 /// Numbers that the passes over a band need.
 pub(super) fn scratch(layer: &Convolution) -> usize {
     let tiles = across(layer.geometry.output.width) * band(layer) / TILE;
-    TAPS * tiles * (layer.geometry.input.channels + layer.filters())
+    TAPS * (plane(tiles * layer.geometry.input.channels) + plane(tiles * layer.filters()))
 }
 
 /// Numbers in the transformed weights' gradient.
 pub(super) fn gradient_scratch(layer: &Convolution) -> usize {
-    TAPS * layer.filters() * layer.geometry.input.channels
+    TAPS * plane(layer.filters() * layer.geometry.input.channels)
 }
 
 /// Numbers that [`prepare`] writes for the forward pass and for the input's gradient, 36 matrices
@@ -57,7 +66,7 @@ pub(super) fn prepared<T: Real>(layer: &Convolution) -> [usize; 3] {
     [
         TAPS * packed_len::<T>(filters, channels),
         TAPS * packed_len::<T>(channels, filters),
-        (TAPS + 9) * filters * channels,
+        TAPS * plane(filters * channels) + 9 * filters * channels,
     ]
 }
 
@@ -76,8 +85,8 @@ pub(super) fn prepare<T: Real>(
     for (weight, rows, packed) in [(weight, filters, forward), (exchanged, channels, backward)] {
         run(Weights { weight, u });
         let packed = packed.chunks_exact_mut(packed_len::<T>(rows, weight.len() / 9 / rows));
-        for (u, packed) in u.chunks_exact(filters * channels).zip(packed) {
-            pack(rows, u, packed)?;
+        for (u, packed) in u.chunks_exact(plane(weight.len() / 9)).zip(packed) {
+            pack(rows, &u[..weight.len() / 9], packed)?;
         }
     }
     Ok(())
@@ -115,8 +124,8 @@ pub(super) fn rows<T: Real>(
 ) -> Result<()> {
     let (filters, channels) = (layer.filters(), layer.geometry.input.channels);
     let band = Band::new(width, rows.clone());
-    let (v, scratch) = scratch.split_at_mut(TAPS * band.tiles() * channels);
-    let m = &mut scratch[..TAPS * band.tiles() * filters];
+    let (v, scratch) = scratch.split_at_mut(TAPS * plane(band.tiles() * channels));
+    let m = &mut scratch[..TAPS * plane(band.tiles() * filters)];
     run(Inputs { layer, band: &band, x, v });
     multiply(packed, channels, v, filters, m, band.tiles())?;
     let shape = Shape { channels: filters, width, height: rows.len() };
@@ -137,17 +146,16 @@ pub(super) fn add_weight_gradient<T: Real>(
     let (filters, channels) = (layer.filters(), layer.geometry.input.channels);
     let band = Band::new(output.width, rows);
     let tiles = band.tiles();
-    let (v, scratch) = scratch.split_at_mut(TAPS * tiles * channels);
-    let dm = &mut scratch[..TAPS * tiles * filters];
+    let (v, scratch) = scratch.split_at_mut(TAPS * plane(tiles * channels));
+    let dm = &mut scratch[..TAPS * plane(tiles * filters)];
     run(Inputs { layer, band: &band, x, v });
     run(OutputGradients { band: &band, output, dy, dm });
     let columns = tile_columns(channels, tiles);
-    for ((du, dm), v) in du
-        .chunks_exact_mut(filters * channels)
-        .zip(dm.chunks_exact(tiles * filters))
-        .zip(v.chunks_exact(tiles * channels))
-    {
-        add_outer_products(dm, &columns, v, 0..tiles, du)?;
+    let pairs =
+        dm.chunks_exact(plane(tiles * filters)).zip(v.chunks_exact(plane(tiles * channels)));
+    for (du, (dm, v)) in du.chunks_exact_mut(plane(filters * channels)).zip(pairs) {
+        let du = &mut du[..filters * channels];
+        add_outer_products(&dm[..tiles * filters], &columns, v, 0..tiles, du)?;
     }
     Ok(())
 }
@@ -169,8 +177,8 @@ pub(super) fn add_input_gradient<T: Real>(
     let (filters, channels) = (layer.filters(), layer.geometry.input.channels);
     let band = Band::new(output.width, rows);
     let tiles = band.tiles();
-    let (dv, scratch) = scratch.split_at_mut(TAPS * tiles * channels);
-    let dm = &mut scratch[..TAPS * tiles * filters];
+    let (dv, scratch) = scratch.split_at_mut(TAPS * plane(tiles * channels));
+    let dm = &mut scratch[..TAPS * plane(tiles * filters)];
     run(OutputGradients { band: &band, output, dy, dm });
     multiply(packed, filters, dm, channels, dv, tiles)?;
     run(InputGradients { layer, band: &band, dv, dx });
@@ -193,189 +201,12 @@ fn multiply<T: Real>(
 ) -> Result<()> {
     let columns = tile_columns(depth, tiles);
     let packed = packed.chunks_exact(packed_len::<T>(rows, depth));
-    let pairs = from.chunks_exact(tiles * depth).zip(to.chunks_exact_mut(tiles * rows));
+    let pairs =
+        from.chunks_exact(plane(tiles * depth)).zip(to.chunks_exact_mut(plane(tiles * rows)));
     for (packed, (from, to)) in packed.zip(pairs) {
-        product(packed, &columns, from, 0..tiles, &[], to)?;
+        product(packed, &columns, from, 0..tiles, &[], &mut to[..tiles * rows])?;
     }
     Ok(())
-}
-
-// The matrices interpolate at 0, ±3/4, ±3/2 and infinity. The points 0, ±1, ±2 of the paper lose
-// three times as much to rounding.
-const NEAR: f64 = 0.75;
-const FAR: f64 = 1.5;
-const NEAR2: f64 = NEAR * NEAR;
-const FAR2: f64 = FAR * FAR;
-const BOTH2: f64 = NEAR2 * FAR2;
-/// 1/∏(p − q) over the other finite points q, for p = ±3/4 and p = ±3/2.
-const NEAR_SHARE: f64 = 1.0 / (2.0 * NEAR2 * (NEAR2 - FAR2));
-const FAR_SHARE: f64 = 1.0 / (2.0 * FAR2 * (FAR2 - NEAR2));
-
-/// a·x + b·y, for constants x and y.
-#[inline(always)]
-fn sum<T: Real, V: Vectors<T>>(
-    v: V,
-    (a, x): (V::Vector, f64),
-    (b, y): (V::Vector, f64),
-) -> V::Vector {
-    v.mul_add(a, T::from_double(x), v.times(b, T::from_double(y)))
-}
-
-/// a + b·y, for a constant y.
-#[inline(always)]
-fn add<T: Real, V: Vectors<T>>(v: V, a: V::Vector, (b, y): (V::Vector, f64)) -> V::Vector {
-    v.mul_add(b, T::from_double(y), a)
-}
-
-#[inline(always)]
-fn times<T: Real, V: Vectors<T>>(v: V, a: V::Vector, x: f64) -> V::Vector {
-    v.times(a, T::from_double(x))
-}
-
-/// One of the linear maps, on vectors of neighbouring channels.
-trait Transform<T: Real, const M: usize, const N: usize> {
-    fn apply<V: Vectors<T>>(v: V, x: [V::Vector; M]) -> [V::Vector; N];
-
-    /// The map along the columns of a tile and then along its rows.
-    #[inline(always)]
-    fn both<V: Vectors<T>>(v: V, tile: [[V::Vector; M]; M]) -> [[V::Vector; N]; N] {
-        let zero = v.splat(T::zero());
-        let mut half = [[zero; M]; N];
-        for j in 0..M {
-            let mut column = [zero; M];
-            for i in 0..M {
-                column[i] = tile[i][j];
-            }
-            let column = Self::apply(v, column);
-            for i in 0..N {
-                half[i][j] = column[i];
-            }
-        }
-        let mut whole = [[zero; N]; N];
-        for i in 0..N {
-            whole[i] = Self::apply(v, half[i]);
-        }
-        whole
-    }
-}
-
-/// Bᵀ·d.
-struct Input;
-
-impl<T: Real> Transform<T, 6, 6> for Input {
-    #[inline(always)]
-    fn apply<V: Vectors<T>>(v: V, d: [V::Vector; 6]) -> [V::Vector; 6] {
-        let near = add(v, d[4], (d[2], -FAR2));
-        let far = add(v, d[4], (d[2], -NEAR2));
-        let near_odd = sum(v, (d[3], NEAR), (d[1], -NEAR * FAR2));
-        let far_odd = sum(v, (d[3], FAR), (d[1], -FAR * NEAR2));
-        [
-            add(v, add(v, d[4], (d[2], -NEAR2 - FAR2)), (d[0], BOTH2)),
-            v.plus(near, near_odd),
-            v.minus(near, near_odd),
-            v.plus(far, far_odd),
-            v.minus(far, far_odd),
-            add(v, add(v, d[5], (d[3], -NEAR2 - FAR2)), (d[1], BOTH2)),
-        ]
-    }
-}
-
-/// B·v, the adjoint of [`Input`].
-struct InputAdjoint;
-
-impl<T: Real> Transform<T, 6, 6> for InputAdjoint {
-    #[inline(always)]
-    fn apply<V: Vectors<T>>(v: V, d: [V::Vector; 6]) -> [V::Vector; 6] {
-        let (near, far) = (v.plus(d[1], d[2]), v.plus(d[3], d[4]));
-        let near_odd = times(v, v.minus(d[1], d[2]), NEAR);
-        let far_odd = times(v, v.minus(d[3], d[4]), FAR);
-        let even = sum(v, (near, -FAR2), (far, -NEAR2));
-        let odd = sum(v, (near_odd, -FAR2), (far_odd, -NEAR2));
-        [
-            times(v, d[0], BOTH2),
-            add(v, odd, (d[5], BOTH2)),
-            add(v, even, (d[0], -NEAR2 - FAR2)),
-            add(v, v.plus(near_odd, far_odd), (d[5], -NEAR2 - FAR2)),
-            v.plus(d[0], v.plus(near, far)),
-            d[5],
-        ]
-    }
-}
-
-/// Aᵀ·m.
-struct Output;
-
-impl<T: Real> Transform<T, 6, 4> for Output {
-    #[inline(always)]
-    fn apply<V: Vectors<T>>(v: V, m: [V::Vector; 6]) -> [V::Vector; 4] {
-        let (near, far) = (v.plus(m[1], m[2]), v.plus(m[3], m[4]));
-        let near_odd = times(v, v.minus(m[1], m[2]), NEAR);
-        let far_odd = times(v, v.minus(m[3], m[4]), FAR);
-        [
-            v.plus(m[0], v.plus(near, far)),
-            v.plus(near_odd, far_odd),
-            sum(v, (near, NEAR2), (far, FAR2)),
-            v.plus(m[5], sum(v, (near_odd, NEAR2), (far_odd, FAR2))),
-        ]
-    }
-}
-
-/// A·y, the adjoint of [`Output`].
-struct OutputAdjoint;
-
-impl<T: Real> Transform<T, 4, 6> for OutputAdjoint {
-    #[inline(always)]
-    fn apply<V: Vectors<T>>(v: V, y: [V::Vector; 4]) -> [V::Vector; 6] {
-        let (near, far) = (add(v, y[0], (y[2], NEAR2)), add(v, y[0], (y[2], FAR2)));
-        let near_odd = sum(v, (y[1], NEAR), (y[3], NEAR * NEAR2));
-        let far_odd = sum(v, (y[1], FAR), (y[3], FAR * FAR2));
-        [
-            y[0],
-            v.plus(near, near_odd),
-            v.minus(near, near_odd),
-            v.plus(far, far_odd),
-            v.minus(far, far_odd),
-            y[3],
-        ]
-    }
-}
-
-/// G·w.
-struct Weight;
-
-impl<T: Real> Transform<T, 3, 6> for Weight {
-    #[inline(always)]
-    fn apply<V: Vectors<T>>(v: V, w: [V::Vector; 3]) -> [V::Vector; 6] {
-        let near = times(v, add(v, w[0], (w[2], NEAR2)), NEAR_SHARE);
-        let far = times(v, add(v, w[0], (w[2], FAR2)), FAR_SHARE);
-        let near_odd = times(v, w[1], NEAR * NEAR_SHARE);
-        let far_odd = times(v, w[1], FAR * FAR_SHARE);
-        [
-            times(v, w[0], 1.0 / BOTH2),
-            v.plus(near, near_odd),
-            v.minus(near, near_odd),
-            v.plus(far, far_odd),
-            v.minus(far, far_odd),
-            w[2],
-        ]
-    }
-}
-
-/// Gᵀ·u, the adjoint of [`Weight`].
-struct WeightAdjoint;
-
-impl<T: Real> Transform<T, 6, 3> for WeightAdjoint {
-    #[inline(always)]
-    fn apply<V: Vectors<T>>(v: V, u: [V::Vector; 6]) -> [V::Vector; 3] {
-        let near = times(v, v.plus(u[1], u[2]), NEAR_SHARE);
-        let far = times(v, v.plus(u[3], u[4]), FAR_SHARE);
-        let (near_odd, far_odd) = (v.minus(u[1], u[2]), v.minus(u[3], u[4]));
-        [
-            add(v, v.plus(near, far), (u[0], 1.0 / BOTH2)),
-            sum(v, (near_odd, NEAR * NEAR_SHARE), (far_odd, FAR * FAR_SHARE)),
-            v.plus(u[5], sum(v, (near, NEAR2), (far, FAR2))),
-        ]
-    }
 }
 
 /// The entries of a square tile whose places may lie outside of an image.
@@ -425,7 +256,7 @@ impl<T: Real> Task<T> for Inputs<'_, T> {
     fn run<V: Vectors<T>>(self, v: V) {
         let lanes = v.lanes();
         let channels = self.layer.geometry.input.channels;
-        let plane = self.band.tiles() * channels;
+        let step = plane(self.band.tiles() * channels);
         let mut to = 0;
         for row in self.band.rows.clone() {
             for column in 0..self.band.across {
@@ -444,7 +275,7 @@ impl<T: Real> Task<T> for Inputs<'_, T> {
                     let end = end.min(to + lanes);
                     for i in 0..REACH {
                         for j in 0..REACH {
-                            let plane = (i * REACH + j) * plane;
+                            let plane = (i * REACH + j) * step;
                             v.store(&mut self.v[plane + to..plane + end], image[i][j]);
                         }
                     }
@@ -472,7 +303,7 @@ impl<T: Real> Task<T> for Outputs<'_, T> {
     fn run<V: Vectors<T>>(self, v: V) {
         let lanes = v.lanes();
         let filters = self.shape.channels;
-        let plane = self.band.tiles() * filters;
+        let step = plane(self.band.tiles() * filters);
         let mut from = 0;
         for row in 0..self.band.rows.len() {
             for column in 0..self.band.across {
@@ -483,7 +314,7 @@ impl<T: Real> Task<T> for Outputs<'_, T> {
                     let mut m = [[v.splat(T::zero()); REACH]; REACH];
                     for i in 0..REACH {
                         for j in 0..REACH {
-                            let plane = (i * REACH + j) * plane;
+                            let plane = (i * REACH + j) * step;
                             m[i][j] = v.load(&self.m[plane + from..plane + end]);
                         }
                     }
@@ -519,7 +350,7 @@ impl<T: Real> Task<T> for OutputGradients<'_, T> {
     fn run<V: Vectors<T>>(self, v: V) {
         let lanes = v.lanes();
         let filters = self.output.channels;
-        let plane = self.band.tiles() * filters;
+        let step = plane(self.band.tiles() * filters);
         let mut to = 0;
         for row in self.band.rows.clone() {
             for column in 0..self.band.across {
@@ -538,7 +369,7 @@ impl<T: Real> Task<T> for OutputGradients<'_, T> {
                     let end = (to + filters - filter).min(to + lanes);
                     for i in 0..REACH {
                         for j in 0..REACH {
-                            let plane = (i * REACH + j) * plane;
+                            let plane = (i * REACH + j) * step;
                             v.store(&mut self.dm[plane + to..plane + end], dm[i][j]);
                         }
                     }
@@ -564,7 +395,7 @@ impl<T: Real> Task<T> for InputGradients<'_, T> {
     fn run<V: Vectors<T>>(self, v: V) {
         let lanes = v.lanes();
         let channels = self.layer.geometry.input.channels;
-        let plane = self.band.tiles() * channels;
+        let step = plane(self.band.tiles() * channels);
         let mut from = 0;
         for row in self.band.rows.clone() {
             for column in 0..self.band.across {
@@ -574,7 +405,7 @@ impl<T: Real> Task<T> for InputGradients<'_, T> {
                     let mut dv = [[v.splat(T::zero()); REACH]; REACH];
                     for i in 0..REACH {
                         for j in 0..REACH {
-                            let plane = (i * REACH + j) * plane;
+                            let plane = (i * REACH + j) * step;
                             dv[i][j] = v.load(&self.dv[plane + from..plane + end]);
                         }
                     }
@@ -619,7 +450,7 @@ impl<T: Real> Task<T> for Weights<'_, T> {
             let u = Weight::both(v, w);
             for i in 0..REACH {
                 for j in 0..REACH {
-                    let plane = (i * REACH + j) * pairs;
+                    let plane = (i * REACH + j) * plane(pairs);
                     v.store(&mut self.u[plane + start..plane + end], u[i][j]);
                 }
             }
@@ -639,13 +470,13 @@ impl<T: Real> Task<T> for WeightGradients<'_, T> {
     #[inline(always)]
     fn run<V: Vectors<T>>(self, v: V) {
         let lanes = v.lanes();
-        let pairs = self.du.len() / TAPS;
+        let pairs = self.gradient.len() / 9;
         for start in (0..pairs).step_by(lanes) {
             let end = pairs.min(start + lanes);
             let mut du = [[v.splat(T::zero()); REACH]; REACH];
             for i in 0..REACH {
                 for j in 0..REACH {
-                    let plane = (i * REACH + j) * pairs;
+                    let plane = (i * REACH + j) * plane(pairs);
                     du[i][j] = v.load(&self.du[plane + start..plane + end]);
                 }
             }
