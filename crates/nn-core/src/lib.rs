@@ -104,15 +104,34 @@
 //! ```
 //! A [`Trace`] therefore keeps the input of every layer (z) and its output (a).
 //!
+//! # "Who chooses the values of the 32 3x3 filters?"
+//!
+//! Nobody: they start at random and are trained like every other weight. "32 filters of 3 x 3" over an
+//! image of 3 channels are 32·3·3·3 weights and 32 biases, 896 numbers, not 32 matrices of 3 x 3: each
+//! filter looks at all channels at once.
+//! ```
+//! use nn_core::{Conv2d, Network, Relu, Shape};
+//! use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+//! let network = Network::<f32>::builder(Shape::image(3, 64, 64))
+//!     .conv2d(Conv2d::new(32, 3))
+//!     .activation(Relu)
+//!     .max_pool(2)
+//!     .dense(10)
+//!     .build(&mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+//! assert_eq!(network.parameter_ranges()[0].len(), 896);
+//! # Ok::<(), nn_core::Error>(())
+//! ```
+//! A batch holds an image per column, in it the channel fastest, then x, then y: see [`Shape`].
+//!
 //! # "My loss is a simulator, it has no formula"
 //!
 //! [`Network::backward`] takes dL/dP from whoever made it.
 //!
 //! # What is here, and what is not yet
 //!
-//! Dense layers; tanh, ReLU, leaky ReLU, sin and the identity; mean squared error and softmax
-//! cross-entropy; gradient descent with momentum and Adam; labelled images from CSV. Convolution,
-//! recurrent layers, infogain loss, L-BFGS, Jacobian and Hessian products, files that PyTorch reads and
+//! Dense layers, convolution and pooling; tanh, ReLU, leaky ReLU, sin and the identity; mean squared error and softmax
+//! cross-entropy; gradient descent with momentum and Adam; labelled images from CSV. Recurrent
+//! layers, infogain loss, L-BFGS, Jacobian and Hessian products, files that PyTorch reads and
 //! work on several threads are to come; the traits and the one parameter vector are made for them.
 
 mod activation;

@@ -134,7 +134,7 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
                     if let Some(at) = bias.iter().position(|value| !value.is_finite()) {
                         return Err(refuse("bias", at, bias[at]));
                     }
-                    let affine = AffineInverse::new(weight, &bias).map_err(|error| match error {
+                    let affine = AffineInverse::new(weight, bias).map_err(|error| match error {
                         Error::Linalg(linalg::Error::Singular { pivot, rcond, .. }) => {
                             Error::Singular { layer, name: name(), pivot, rcond }
                         }

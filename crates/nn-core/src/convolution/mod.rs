@@ -100,7 +100,8 @@ impl Convolution {
         if filters == 0 {
             return Err(Error::Empty { what: "the list of filters" });
         }
-        if groups == 0 || input.channels % groups != 0 || filters % groups != 0 {
+        if groups == 0 || !input.channels.is_multiple_of(groups) || !filters.is_multiple_of(groups)
+        {
             return Err(Error::Groups { groups, channels: input.channels, filters });
         }
         let window = Window { kernel, stride, padding, dilation };

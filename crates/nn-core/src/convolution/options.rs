@@ -141,7 +141,7 @@ pub enum ConvAlgorithm {
     /// definition has, and the most accurate. For one group of channels.
     Direct,
     /// Winograd's F(4 x 4, 3 x 3): 36 multiplications for 16 outputs in place of 144, and about one
-    /// digit less (an error of up to 2e-5 of the outputs' root mean square, where `Direct` has
+    /// digit less (an error of up to 1e-5 of the outputs' root mean square, where `Direct` has
     /// 2e-6). For `f32`, kernels of 3 x 3, stride and dilation 1 and one group.
     Winograd,
     /// The windows copied into a matrix, a few hundred at a time, and that multiplied by the

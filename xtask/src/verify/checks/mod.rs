@@ -4,6 +4,7 @@ mod cross;
 mod dsp;
 mod linalg;
 mod linalg_krylov;
+mod nn_conv;
 mod nn_core;
 mod nn_invert;
 mod quad;
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Check> {
         linalg::CHECKS,
         linalg_krylov::CHECKS,
         nn_core::CHECKS,
+        nn_conv::CHECKS,
         nn_invert::CHECKS,
         rl_pg::CHECKS,
         dsp::CHECKS,
