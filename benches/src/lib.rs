@@ -2,6 +2,9 @@
 
 use linalg::krylov::{self, Options, Stop};
 use linalg::{Complex, Csr, DMatrix, DVector, LinearOperator};
+use nn_core::{Conv2d, ConvAlgorithm, Network, Relu, Shape};
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
 
 /// `count` numbers uniform on [−1/2, 1/2): `SplitMix64` (Steele, Lea & Flood 2014) of a counter, so
 /// that `benches/peers/linalg.py` makes the same ones.
@@ -15,6 +18,75 @@ pub fn uniform(seed: u64, count: usize) -> Vec<f64> {
             ((z ^ (z >> 31)) >> 11) as f64 * 2f64.powi(-53) - 0.5
         })
         .collect()
+}
+
+/// [`uniform`] numbers times `scale`, in single precision.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is asked for")]
+pub fn single(seed: u64, count: usize, scale: f64) -> Vec<f32> {
+    uniform(seed, count).into_iter().map(|x| (scale * x) as f32).collect()
+}
+
+/// Images of 64 x 64 x 3 through 32 filters of 3 x 3, pooling, 64 filters of 3 x 3, pooling and 10
+/// units; or one of its two convolutions alone.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvNet {
+    algorithm: ConvAlgorithm,
+    part: Part,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Whole,
+    First,
+    Second,
+}
+
+impl ConvNet {
+    /// The whole network.
+    #[must_use]
+    pub fn whole(algorithm: ConvAlgorithm) -> Self {
+        Self { algorithm, part: Part::Whole }
+    }
+
+    /// The first convolution, 3 -> 32 on 64 x 64.
+    #[must_use]
+    pub fn first(algorithm: ConvAlgorithm) -> Self {
+        Self { algorithm, part: Part::First }
+    }
+
+    /// The second convolution, 32 -> 64 on 31 x 31.
+    #[must_use]
+    pub fn second(algorithm: ConvAlgorithm) -> Self {
+        Self { algorithm, part: Part::Second }
+    }
+
+    /// It with weights that the other side of `benches/peers/nn_conv.py` makes too: uniform numbers
+    /// between ±1/10.
+    ///
+    /// # Errors
+    /// None: the layers fit.
+    pub fn network(&self) -> nn_core::Result<Network<f32>> {
+        let first = Conv2d::new(32, 3).algorithm(self.algorithm);
+        let second = Conv2d::new(64, 3).algorithm(self.algorithm);
+        let image = Shape::image(3, 64, 64);
+        let builder = match self.part {
+            Part::Whole => Network::builder(image)
+                .conv2d(first)
+                .activation(Relu)
+                .max_pool(2)
+                .conv2d(second)
+                .activation(Relu)
+                .max_pool(2)
+                .dense(10),
+            Part::First => Network::builder(image).conv2d(first),
+            Part::Second => Network::builder(Shape::image(32, 31, 31)).conv2d(second),
+        };
+        let mut network = builder.build(&mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+        let parameters = single(9, network.parameters().len(), 0.2);
+        network.parameters_mut().copy_from_slice(&parameters);
+        Ok(network)
+    }
 }
 
 /// A matrix of such numbers, in column order.

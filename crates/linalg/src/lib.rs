@@ -77,12 +77,14 @@ mod error;
 mod evidence;
 #[cfg(feature = "faer")]
 mod faer_kernels;
+pub mod gathered;
 mod gemm;
 mod hermitian;
 mod hessenberg;
 mod jacobi;
 mod kernels;
 pub mod krylov;
+pub mod lanes;
 mod lu;
 pub mod operator;
 mod orthonormal;

@@ -27,7 +27,7 @@ pub trait Scalar: sealed::Sealed + Precision + ComplexField + Copy + Default {
 }
 
 /// A real number: `f32` or `f64`.
-pub trait Real: Scalar + RealField + crate::elementary::Elementary {
+pub trait Real: Scalar + RealField + crate::elementary::Elementary + crate::gemm::Part {
     /// The number nearest to `x`.
     fn from_double(x: f64) -> Self;
 

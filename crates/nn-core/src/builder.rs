@@ -7,8 +7,9 @@ use rand::Rng;
 
 use crate::check::{all_finite, size};
 use crate::{
-    Activation, BatchNorm, Dense, Dropout, Embedding, Error, Initializer, Layer, LayerNorm,
-    Network, Pointwise, Recurrent, Result, Shape, Softmax, Steps,
+    Activation, AveragePool, BatchNorm, Conv1d, Conv2d, Convolution, Dense, Dropout, Embedding,
+    Error, Flatten, Initializer, Layer, LayerNorm, MaxPool, Network, Pointwise, Pool, Recurrent,
+    Result, Shape, Softmax, Steps,
 };
 
 /// Collects the layers of a [`Network`]; sizes follow from the input's.
@@ -76,6 +77,66 @@ impl<T: Real> NetworkBuilder<T> {
         let input = if shape.len() == inputs { shape } else { inputs.into() };
         let layer = Dense::new(input, units, self.initializer);
         self.push(Arc::new(layer), Some(parameters))
+    }
+
+    /// Adds a [`Convolution`] of images, of random weights and zero biases.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Conv2d, Network, Relu, Shape};
+    /// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+    ///
+    /// let network = Network::<f32>::builder(Shape::image(3, 64, 64))
+    ///     .conv2d(Conv2d::new(32, 3)) // 32 filters of 3 x 3
+    ///     .activation(Relu)
+    ///     .max_pool(2)
+    ///     .conv2d(Conv2d::new(64, 3))
+    ///     .activation(Relu)
+    ///     .max_pool(2)
+    ///     .dense(10)
+    ///     .build(&mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+    /// assert_eq!(network.parameters().len(), 896 + 18_496 + 125_450);
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
+    pub fn conv2d(self, options: Conv2d) -> Self {
+        let initializer = self.initializer;
+        let layer = Convolution::new(self.shape(), options);
+        self.layer_or_error(layer.map(|layer| layer.initializer(initializer)))
+    }
+
+    /// Adds a [`Convolution`] of sequences, of random weights and zero biases.
+    pub fn conv1d(self, options: Conv1d) -> Self {
+        self.conv2d(options.into())
+    }
+
+    /// Adds a [`MaxPool`]: `.max_pool(2)` keeps the largest of each 2 x 2 values.
+    pub fn max_pool(self, pool: impl Into<Pool>) -> Self {
+        let layer = MaxPool::new(self.shape(), pool);
+        self.layer_or_error(layer)
+    }
+
+    /// Adds an [`AveragePool`]: `.average_pool(2)` takes the mean of each 2 x 2 values.
+    pub fn average_pool(self, pool: impl Into<Pool>) -> Self {
+        let layer = AveragePool::new(self.shape(), pool);
+        self.layer_or_error(layer)
+    }
+
+    /// Adds a [`MaxPool`] of the whole image or sequence.
+    pub fn global_max_pool(self) -> Self {
+        let shape = self.shape();
+        self.max_pool((shape.width, shape.height))
+    }
+
+    /// Adds an [`AveragePool`] of the whole image or sequence.
+    pub fn global_average_pool(self) -> Self {
+        let shape = self.shape();
+        self.average_pool((shape.width, shape.height))
+    }
+
+    /// Adds a [`Flatten`], which changes the shape and moves nothing; dense layers do not need it.
+    pub fn flatten(self) -> Self {
+        let layer = Flatten::new(self.shape());
+        self.layer(layer)
     }
 
     /// Adds an activation, the caller's own or one of this crate's.
@@ -165,6 +226,17 @@ impl<T: Real> NetworkBuilder<T> {
     #[must_use]
     pub fn shape(&self) -> Shape {
         self.layers.last().map_or(self.input, |layer| layer.output())
+    }
+
+    /// Adds a layer, or remembers why there is none.
+    fn layer_or_error(mut self, layer: Result<impl Layer<T> + 'static>) -> Self {
+        match layer {
+            Ok(layer) => self.layer(layer),
+            Err(error) => {
+                self.error.get_or_insert(error);
+                self
+            }
+        }
     }
 
     fn push(mut self, layer: Arc<dyn Layer<T>>, given: Option<Vec<T>>) -> Self {

@@ -247,7 +247,7 @@ impl<T: Real> Layer<T> for Dense {
 
     fn view<'a>(&'a self, parameters: &'a [T]) -> View<'a, T> {
         let linear = Linear::Matrix(self.weight(parameters));
-        View::Affine { linear, bias: self.split(parameters).1 }
+        View::Affine { linear, bias: self.split(parameters).1.into() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{IdxFile, IdxProblem, Shape};
+use crate::{Extent, IdxFile, IdxProblem, Shape};
 
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -80,6 +80,24 @@ pub enum Error {
         value: f64,
         /// What it should be, in words.
         expected: &'static str,
+    },
+    /// A window larger than the image it should slide over.
+    #[error("the kernel covers {covered} places, but the padded input has {available}")]
+    Window {
+        /// Width and height that the kernel covers, dilation included.
+        covered: Extent,
+        /// Width and height of the input, padding included.
+        available: Extent,
+    },
+    /// Groups of channels that cannot be of one size.
+    #[error("{groups} groups must divide the {channels} input channels and the {filters} filters")]
+    Groups {
+        /// Groups asked for.
+        groups: usize,
+        /// The input's channels.
+        channels: usize,
+        /// Filters.
+        filters: usize,
     },
     /// A label that names no class.
     #[error("label {label} of sample {sample} is out of range: there are {classes} classes")]

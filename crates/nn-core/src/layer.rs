@@ -2,10 +2,11 @@
 //! shows itself to whoever wants to look inside.
 
 use std::any::Any;
-use std::fmt::Debug;
+use std::borrow::Cow;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use linalg::{DMatrixView, Real};
+use linalg::{DMatrixView, LinearOperator, Real};
 use rand::Rng;
 
 use crate::tangent::{backward_tangent_by_differences, tangent_by_differences};
@@ -410,7 +411,7 @@ pub enum View<'a, T: Real> {
         /// The linear map A.
         linear: Linear<'a, T>,
         /// The offset b, as many entries as A has rows.
-        bias: &'a [T],
+        bias: Cow<'a, [T]>,
     },
     /// yᵢ = f(xᵢ) for every i.
     Pointwise(&'a dyn Activation<T>),
@@ -419,9 +420,22 @@ pub enum View<'a, T: Real> {
 }
 
 /// The linear part of an affine layer.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Linear<'a, T: Real> {
     /// A matrix in memory, outputs x inputs.
     Matrix(DMatrixView<'a, T>),
+    /// A matrix known by its products with vectors, outputs x inputs, as a convolution's.
+    Operator(Box<dyn LinearOperator<T> + Send + Sync + 'a>),
+}
+
+impl<T: Real> Debug for Linear<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Matrix(matrix) => f.debug_tuple("Matrix").field(matrix).finish(),
+            Self::Operator(operator) => {
+                let shape = (operator.nrows(), operator.ncols());
+                f.debug_tuple("Operator").field(&shape).finish()
+            }
+        }
+    }
 }

@@ -104,6 +104,25 @@
 //! ```
 //! A [`Trace`] therefore keeps the input of every layer (z) and its output (a).
 //!
+//! # "Who chooses the values of the 32 3x3 filters?"
+//!
+//! Nobody: they start at random and are trained like every other weight. "32 filters of 3 x 3" over an
+//! image of 3 channels are 32·3·3·3 weights and 32 biases, 896 numbers, not 32 matrices of 3 x 3: each
+//! filter looks at all channels at once.
+//! ```
+//! use nn_core::{Conv2d, Network, Relu, Shape};
+//! use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+//! let network = Network::<f32>::builder(Shape::image(3, 64, 64))
+//!     .conv2d(Conv2d::new(32, 3))
+//!     .activation(Relu)
+//!     .max_pool(2)
+//!     .dense(10)
+//!     .build(&mut Xoshiro256PlusPlus::seed_from_u64(1))?;
+//! assert_eq!(network.parameter_ranges()[0].len(), 896);
+//! # Ok::<(), nn_core::Error>(())
+//! ```
+//! A batch holds an image per column, in it the channel fastest, then x, then y: see [`Shape`].
+//!
 //! # "Penalise cat-for-dog less than cat-for-car; what is the backward pass?"
 //!
 //! Infogain loss with a matrix H of similarities, a row for each label: `L = −∑ⱼ H[l, j]·ln pⱼ`. Fused
@@ -141,7 +160,8 @@
 //!
 //! # What is here, and what is not yet
 //!
-//! *Layers*: [`Dense`], [`Softmax`], [`BatchNorm`], [`LayerNorm`], [`Dropout`], [`Embedding`], and
+//! *Layers*: [`Dense`], [`Convolution`] of images and sequences,
+//! [`MaxPool`], [`AveragePool`], [`Flatten`], [`Softmax`], [`BatchNorm`], [`LayerNorm`], [`Dropout`], [`Embedding`], and
 //! [`Recurrent`] for Elman, GRU and LSTM, parameterized as PyTorch's.
 //!
 //! *Activations*: [`Identity`], [`Relu`], [`LeakyRelu`], [`Elu`], [`Gelu`], [`GeluTanh`], [`Silu`],
@@ -159,6 +179,7 @@ mod builder;
 mod cell;
 mod chain;
 mod check;
+mod convolution;
 mod data;
 mod dense;
 mod derivatives;
@@ -168,6 +189,7 @@ mod embedding;
 mod error;
 mod files;
 mod filters;
+mod flatten;
 mod gelu;
 mod gradient_check;
 mod history;
@@ -183,6 +205,7 @@ mod network;
 mod normal;
 mod optimizer;
 mod pointwise;
+mod pooling;
 mod rectifier;
 mod recurrent;
 mod regression;
@@ -196,11 +219,13 @@ mod summary;
 mod tangent;
 mod trace;
 mod trainer;
+mod window;
 
 pub use activation::{Activation, Identity, Interval, Sin};
 pub use batch_norm::BatchNorm;
 pub use binary::BinaryCrossEntropy;
 pub use builder::NetworkBuilder;
+pub use convolution::{Conv1d, Conv2d, ConvAlgorithm, Convolution};
 pub use data::{Header, IdxFile, IdxProblem, LabelledImages, error_rate};
 pub use dense::Dense;
 pub use derivatives::Direction;
@@ -210,6 +235,7 @@ pub use error::{Error, Result};
 pub use filters::{
     Importance, Matching, Similarity, Tuning, edge_energy, filter_importance, match_filters, tuning,
 };
+pub use flatten::Flatten;
 pub use gelu::{Gelu, GeluTanh};
 pub use gradient_check::{
     BlockReport, GradientCheck, GradientReport, LayerReport, gradient_check, layer_check,
@@ -226,6 +252,7 @@ pub use loss::Loss;
 pub use network::{Gradients, Network};
 pub use optimizer::{Adam, Optimizer, OptimizerMemory, RmsProp, Sgd};
 pub use pointwise::Pointwise;
+pub use pooling::{AveragePool, MaxPool, Pool};
 pub use rectifier::{Elu, LeakyRelu, Relu};
 pub use recurrent::{Recurrent, Steps};
 pub use regression::{CosineDistance, Huber, MeanAbsoluteError, MeanSquaredError};
@@ -238,3 +265,4 @@ pub use summary::{LayerSummary, Summary};
 pub use tangent::{BackwardTangent, Point, Tangent};
 pub use trace::Trace;
 pub use trainer::{Batch, Clip, Trainer, TrainerState};
+pub use window::Extent;

@@ -1,5 +1,7 @@
 //! One affine layer, factored, with what it takes to bound the errors of its inverse.
 
+use std::borrow::Cow;
+
 use linalg::{DMatrix, DMatrixView, Lu, Real, Threads, gemm, product};
 
 use crate::Result;
@@ -8,7 +10,7 @@ use crate::Result;
 #[derive(Debug, Clone)]
 pub(crate) struct AffineInverse<'a, T: Real> {
     weight: DMatrixView<'a, T>,
-    bias: &'a [T],
+    bias: Box<[T]>,
     lu: Lu<T>,
     /// |W⁻¹|, entry by entry.
     magnitude: DMatrix<T>,
@@ -25,7 +27,7 @@ pub(crate) struct AffineInverse<'a, T: Real> {
 impl<'a, T: Real> AffineInverse<'a, T> {
     /// Factors the square matrix `weight`: 2/3·n³ multiply-adds, and as many again times five for
     /// the inverse and its residual.
-    pub(crate) fn new(weight: DMatrixView<'a, T>, bias: &'a [T]) -> Result<Self> {
+    pub(crate) fn new(weight: DMatrixView<'a, T>, bias: Cow<'_, [T]>) -> Result<Self> {
         let n = weight.nrows();
         let lu = Lu::new(weight.into_owned())?;
         let inverse = lu.solve_many(&DMatrix::identity(n, n))?;
@@ -42,7 +44,7 @@ impl<'a, T: Real> AffineInverse<'a, T> {
         let amplified = largest(product(&magnitude, &sums)?.as_slice());
         Ok(Self {
             weight,
-            bias,
+            bias: bias.into_owned().into_boxed_slice(),
             lu,
             magnitude,
             row_sums,
@@ -105,7 +107,7 @@ impl<'a, T: Real> AffineInverse<'a, T> {
     fn shifted(&self, z: &DMatrix<T>) -> DMatrix<T> {
         let mut r = z.clone();
         for mut column in r.column_iter_mut() {
-            for (entry, &b) in column.iter_mut().zip(self.bias) {
+            for (entry, &b) in column.iter_mut().zip(self.bias.iter()) {
                 *entry -= b;
             }
         }

@@ -18,7 +18,7 @@ pub(crate) mod lanes;
 mod pack;
 mod part;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod thin;
 
 use crate::parallel::{available_threads, join};
@@ -26,9 +26,10 @@ use crate::product::Operand;
 use crate::{DMatrixViewMut, Threads};
 use blocked::blocked;
 use kernel::{Right, Scale, complex_tile, real_tile};
-use lanes::Lanes;
+pub(crate) use lanes::Lanes;
 use nalgebra::Complex;
-use part::{Buffer, Buffers, Part};
+pub(crate) use part::Part;
+use part::{Buffer, Buffers};
 use pulp::{Arch, Simd, WithSimd};
 use std::cell::Cell;
 use std::ops::Range;

@@ -12,7 +12,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 /// Calls `test` once for each instruction set.
-fn on_each_arch(test: impl Fn(&str)) {
+pub(crate) fn on_each_arch(test: impl Fn(&str)) {
     let mut archs = vec![("scalar", Arch::Scalar)];
     #[cfg(target_arch = "x86_64")]
     archs.extend(pulp::x86::V3::try_new().map(|simd| ("v3", Arch::V3(simd))));

@@ -5,6 +5,7 @@ mod dsp;
 mod dsp_subspace;
 mod linalg;
 mod linalg_krylov;
+mod nn_conv;
 mod nn_core;
 mod nn_invert;
 mod nn_layers;
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Check> {
         nn_core::CHECKS,
         nn_layers::CHECKS,
         nn_train::CHECKS,
+        nn_conv::CHECKS,
         nn_invert::CHECKS,
         rl_pg::CHECKS,
         dsp::CHECKS,

@@ -161,7 +161,7 @@ fn by_transposes(network: &Network<f64>, y: &DMatrix<f64>) -> Result<DMatrix<f64
     for view in views.into_iter().rev() {
         match view {
             View::Affine { linear: nn_core::Linear::Matrix(weight), bias } => {
-                let shifted = value - DMatrix::from_column_slice(bias.len(), 1, bias);
+                let shifted = value - DMatrix::from_column_slice(bias.len(), 1, &bias);
                 value = product(transpose(weight), &shifted)?;
             }
             View::Pointwise(activation) => {

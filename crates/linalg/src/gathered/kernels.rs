@@ -1,0 +1,341 @@
+//! The loops of both products: one tile of sums at a time, held in registers.
+
+use std::ops::Range;
+
+use pulp::{NullaryFnOnce, Simd, WithSimd};
+
+use super::{Gather, panels};
+use crate::gemm::Part;
+
+/// Y ← A·P + b.
+pub(super) struct Product<'a, 'b, T> {
+    pub(super) packed: &'a [T],
+    pub(super) gather: &'a Gather<'a>,
+    pub(super) x: &'a [T],
+    pub(super) columns: Range<usize>,
+    pub(super) offset: &'a [T],
+    pub(super) y: &'b mut [T],
+    pub(super) rows: usize,
+}
+
+impl<T: Part> WithSimd for Product<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let lanes = T::lanes::<S>();
+        let depth = self.gather.depth();
+        let mut packed = self.packed;
+        for panel in panels(self.rows, lanes) {
+            let (own, rest) = packed.split_at(panel.len() * depth);
+            packed = rest;
+            // As many sums as the registers hold beside a column of the panel.
+            match (panel.len() == lanes, S::REGISTER_COUNT >= 32) {
+                (false, true) => self.panel::<S, 2, 12>(simd, own, panel.start),
+                (false, false) => self.panel::<S, 2, 6>(simd, own, panel.start),
+                (true, _) => self.panel::<S, 1, 12>(simd, own, panel.start),
+            }
+        }
+    }
+}
+
+impl<T: Part> Product<'_, '_, T> {
+    #[inline(always)]
+    fn panel<S: Simd, const V: usize, const N: usize>(&mut self, simd: S, a: &[T], first: usize) {
+        let lanes = T::lanes::<S>();
+        let mut offset = [T::splat(simd, T::ZERO); V];
+        for (i, offset) in offset.iter_mut().enumerate() {
+            let from = (first + i * lanes).min(self.offset.len());
+            let part = &self.offset[from..];
+            *offset = T::load_part(simd, &part[..part.len().min(lanes)]);
+        }
+        let mut starts = Starts::new(self.gather, self.columns.start);
+        let a = T::split::<S>(a).0.as_chunks::<V>().0;
+        let mut y = &mut self.y[..];
+        let mut left = self.columns.len();
+        while left > 0 {
+            let count = left.min(N);
+            let (own, rest) = y.split_at_mut(count * self.rows);
+            let tile = Panel { simd, a, x: self.x, gather: self.gather, offset, first };
+            match count {
+                // Few columns do not pay for a whole tile.
+                ..=4 => tile.columns::<4>(&mut starts, own, self.rows),
+                ..=8 if N > 8 => tile.columns::<8>(&mut starts, own, self.rows),
+                _ => tile.columns::<N>(&mut starts, own, self.rows),
+            }
+            y = rest;
+            left -= count;
+        }
+    }
+}
+
+/// V vectors of rows.
+struct Panel<'a, S: Simd, T: Part, const V: usize> {
+    simd: S,
+    a: &'a [[T::Vector<S>; V]],
+    x: &'a [T],
+    gather: &'a Gather<'a>,
+    offset: [T::Vector<S>; V],
+    first: usize,
+}
+
+impl<S: Simd, T: Part, const V: usize> Panel<'_, S, T, V> {
+    /// The next columns of Y, at most N.
+    #[inline(always)]
+    fn columns<const N: usize>(self, starts: &mut Starts, y: &mut [T], rows: usize) {
+        let count = y.len() / rows;
+        let mut tile = [0; N];
+        for j in 0..N {
+            tile[j] = if j < count { starts.next() } else { tile[0] };
+        }
+        let Self { simd, a, x, gather, offset, first } = self;
+        let Gather { segments, length, .. } = *gather;
+        let starts = tile;
+        simd.vectorize(Tile { simd, a, x, starts, segments, length, offset, y, rows, first });
+    }
+}
+
+/// V vectors of rows by N columns of Y.
+struct Tile<'a, S: Simd, T: Part, const V: usize, const N: usize> {
+    simd: S,
+    a: &'a [[T::Vector<S>; V]],
+    x: &'a [T],
+    starts: [usize; N],
+    segments: &'a [usize],
+    length: usize,
+    offset: [T::Vector<S>; V],
+    /// The columns that are wanted, at most N.
+    y: &'a mut [T],
+    rows: usize,
+    first: usize,
+}
+
+impl<S: Simd, T: Part, const V: usize, const N: usize> NullaryFnOnce for Tile<'_, S, T, V, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let simd = self.simd;
+        let lanes = T::lanes::<S>();
+        let mut sums = [[T::splat(simd, T::ZERO); V]; N];
+        let mut a = self.a;
+        // Opaque, or the compiler derives the length from the slices anew for every k.
+        let length = std::hint::black_box(self.length);
+        for &segment in self.segments {
+            let (own, rest) = a.split_at(length);
+            a = rest;
+            let mut b = [&self.x[..0]; N];
+            for j in 0..N {
+                b[j] = &self.x[self.starts[j] + segment..][..length];
+            }
+            for k in 0..length {
+                let a = own[k];
+                for j in 0..N {
+                    let b = T::splat(simd, b[j][k]);
+                    for i in 0..V {
+                        sums[j][i] = T::mul_add(simd, a[i], b, sums[j][i]);
+                    }
+                }
+            }
+        }
+        // Not `sums` themselves: what is stored from a loop lies in memory, and would all through.
+        let mut whole = [self.offset; N];
+        for j in 0..N {
+            for i in 0..V {
+                whole[j][i] = T::plus(simd, self.offset[i], sums[j][i]);
+            }
+        }
+        let (rows, first) = (self.rows, self.first);
+        let columns = self.y.len() / rows;
+        for j in 0..N {
+            if j < columns {
+                let y = &mut self.y[j * rows + first..(j + 1) * rows];
+                if y.len() >= V * lanes {
+                    T::split_mut::<S>(&mut y[..V * lanes]).0.copy_from_slice(&whole[j]);
+                } else {
+                    for i in 0..V {
+                        if let Some(y) = y.get_mut(i * lanes..) {
+                            let len = y.len().min(lanes);
+                            T::store_part(simd, &mut y[..len], whole[j][i]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// C ← C + B·Pᵀ.
+pub(super) struct OuterProducts<'a, 'b, T> {
+    pub(super) b: &'a [T],
+    pub(super) gather: &'a Gather<'a>,
+    pub(super) x: &'a [T],
+    pub(super) columns: Range<usize>,
+    pub(super) c: &'b mut [T],
+    pub(super) rows: usize,
+}
+
+impl<T: Part> WithSimd for OuterProducts<'_, '_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let lanes = T::lanes::<S>();
+        for panel in panels(self.rows, lanes) {
+            let whole = panel.end <= self.rows;
+            match (panel.len() == lanes, whole) {
+                (false, true) => self.panel::<S, 2, false>(simd, panel.start),
+                (false, false) => self.panel::<S, 2, true>(simd, panel.start),
+                (true, true) => self.panel::<S, 1, false>(simd, panel.start),
+                (true, false) => self.panel::<S, 1, true>(simd, panel.start),
+            }
+        }
+    }
+}
+
+impl<T: Part> OuterProducts<'_, '_, T> {
+    #[inline(always)]
+    fn panel<S: Simd, const V: usize, const PART: bool>(&mut self, simd: S, first: usize) {
+        for (index, &segment) in self.gather.segments.iter().enumerate() {
+            let mut k = 0;
+            while k < self.gather.length {
+                let left = self.gather.length - k;
+                let at = (index * self.gather.length + k, segment + k);
+                k += match left {
+                    12.. if S::REGISTER_COUNT >= 32 => self.tile::<S, V, 12, PART>(simd, first, at),
+                    8.. if S::REGISTER_COUNT >= 32 => self.tile::<S, V, 8, PART>(simd, first, at),
+                    6.. => self.tile::<S, V, 6, PART>(simd, first, at),
+                    3.. => self.tile::<S, V, 3, PART>(simd, first, at),
+                    _ => self.tile::<S, V, 1, PART>(simd, first, at),
+                };
+            }
+        }
+    }
+
+    /// Adds to V vectors of rows from `first` and N columns of C, of which the first is `column`
+    /// and lies `place` behind the start of each column of P. Returns N.
+    #[inline(always)]
+    fn tile<S: Simd, const V: usize, const N: usize, const PART: bool>(
+        &mut self,
+        simd: S,
+        first: usize,
+        (column, place): (usize, usize),
+    ) -> usize {
+        simd.vectorize(OuterTile::<S, T, V, N, PART> {
+            simd,
+            b: self.b,
+            x: self.x,
+            gather: self.gather,
+            columns: self.columns.clone(),
+            c: &mut self.c[column * self.rows..(column + N) * self.rows],
+            rows: self.rows,
+            first,
+            place,
+        });
+        N
+    }
+}
+
+struct OuterTile<'a, S, T, const V: usize, const N: usize, const PART: bool> {
+    simd: S,
+    b: &'a [T],
+    x: &'a [T],
+    gather: &'a Gather<'a>,
+    columns: Range<usize>,
+    c: &'a mut [T],
+    rows: usize,
+    first: usize,
+    place: usize,
+}
+
+impl<S: Simd, T: Part, const V: usize, const N: usize, const PART: bool> NullaryFnOnce
+    for OuterTile<'_, S, T, V, N, PART>
+{
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let simd = self.simd;
+        let lanes = T::lanes::<S>();
+        let mut sums = [[T::splat(simd, T::ZERO); V]; N];
+        let Gather { across, step, down, .. } = *self.gather;
+        let Range { start, end } = self.columns;
+        let mut column = start;
+        while column < end {
+            // The columns of P in one row.
+            let run = (across - column % across).min(end - column);
+            let from = column / across * down + column % across * step + self.place;
+            let b = &self.b[(column - start) * self.rows + self.first..];
+            for j in 0..run {
+                let b = load::<S, T, V, PART>(simd, &b[j * self.rows..], self.rows - self.first);
+                let x = &self.x[from + j * step..][..N];
+                for k in 0..N {
+                    let x = T::splat(simd, x[k]);
+                    for i in 0..V {
+                        sums[k][i] = T::mul_add(simd, b[i], x, sums[k][i]);
+                    }
+                }
+            }
+            column += run;
+        }
+        for k in 0..N {
+            let c = &mut self.c[k * self.rows + self.first..(k + 1) * self.rows];
+            let old = load::<S, T, V, PART>(simd, c, c.len());
+            for i in 0..V {
+                let sum = T::plus(simd, old[i], sums[k][i]);
+                if let Some(c) = c.get_mut(i * lanes..) {
+                    let len = c.len().min(lanes);
+                    T::store_part(simd, &mut c[..len], sum);
+                }
+            }
+        }
+    }
+}
+
+/// V vectors from the first numbers of `x`, of which `rows` count where PART.
+#[inline(always)]
+fn load<S: Simd, T: Part, const V: usize, const PART: bool>(
+    simd: S,
+    x: &[T],
+    rows: usize,
+) -> [T::Vector<S>; V] {
+    let lanes = T::lanes::<S>();
+    let mut vectors = [T::splat(simd, T::ZERO); V];
+    if PART {
+        for i in 0..V {
+            let from = (i * lanes).min(rows);
+            vectors[i] = T::load_part(simd, &x[from..rows.min(from + lanes)]);
+        }
+    } else {
+        vectors.copy_from_slice(T::split::<S>(&x[..V * lanes]).0);
+    }
+    vectors
+}
+
+/// The starts of consecutive columns.
+struct Starts {
+    across: usize,
+    step: usize,
+    down: usize,
+    column: usize,
+    row: usize,
+}
+
+impl Starts {
+    #[inline(always)]
+    fn new(gather: &Gather<'_>, first: usize) -> Self {
+        let Gather { across, step, down, .. } = *gather;
+        Self { across, step, down, column: first % across, row: first / across * down }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> usize {
+        let start = self.row + self.column * self.step;
+        self.column += 1;
+        if self.column == self.across {
+            self.column = 0;
+            self.row += self.down;
+        }
+        start
+    }
+}

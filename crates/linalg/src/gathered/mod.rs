@@ -1,0 +1,315 @@
+//! Products with a matrix whose columns lie scattered, and overlapping, in a slice.
+//!
+//! The windows of an image are such a matrix: each column is a few segments of the image's rows.
+//! A convolution multiplies it by the weights without ever copying it. [`pack`] arranges the other
+//! factor for the kernel once; [`product`] and [`add_outer_products`] are forward and backward.
+
+mod kernels;
+
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use crate::gemm::{Part, arch};
+use crate::{Error, Real, Result};
+use kernels::{OuterProducts, Product};
+
+/// Where the columns of a gathered matrix P lie in a slice x.
+///
+/// Column j is, one after the other for each s of `segments`,
+/// `x[(j / across)·down + (j % across)·step + s ..][.. length]`.
+///
+/// # Examples
+/// The windows of 2 x 2 places on an image of 3 x 3 places, row by row:
+/// ```
+/// use linalg::gathered::Gather;
+/// let windows = Gather { segments: &[0, 3], length: 2, across: 2, step: 1, down: 3 };
+/// assert_eq!(windows.depth(), 4);
+/// assert_eq!(windows.end(4), 9);
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Gather<'a> {
+    /// Where the segments begin, counted from the column's start.
+    pub segments: &'a [usize],
+    /// Numbers in each segment.
+    pub length: usize,
+    /// Columns in a row of columns.
+    pub across: usize,
+    /// From the start of a column to that of the next one in its row.
+    pub step: usize,
+    /// From the first column of a row to that of the next row.
+    pub down: usize,
+}
+
+impl Gather<'_> {
+    /// Numbers in a column.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.segments.len() * self.length
+    }
+
+    /// The length of the shortest x that holds the first `columns` columns.
+    #[must_use]
+    pub fn end(&self, columns: usize) -> usize {
+        let Some(last) = columns.checked_sub(1) else { return 0 };
+        let Some(&segment) = self.segments.iter().max() else { return 0 };
+        let across = self.across.max(1);
+        let row = if last >= across { across - 1 } else { last };
+        let start = |column: usize| (column / across) * self.down + (column % across) * self.step;
+        // The last column of a full row may reach further than the last of all.
+        let before = last.saturating_sub(last % across + 1);
+        start(last).max(start(before)).max(start(row)) + segment + self.length
+    }
+}
+
+/// Vectors of rows in a panel.
+const VECTORS: usize = 2;
+
+/// Numbers in a vector of this machine.
+fn lanes<T: Part>() -> usize {
+    struct Ask<T>(std::marker::PhantomData<T>);
+    impl<T: Part> WithSimd for Ask<T> {
+        type Output = usize;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _simd: S) -> usize {
+            T::lanes::<S>()
+        }
+    }
+    arch().dispatch(Ask(std::marker::PhantomData::<T>))
+}
+
+/// The rows of each panel, the last one of one vector where that is enough.
+fn panels(rows: usize, lanes: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..rows).step_by(VECTORS * lanes).map(move |start| {
+        let width = if rows - start <= lanes { lanes } else { VECTORS * lanes };
+        start..start + width
+    })
+}
+
+/// Numbers that [`pack`] writes for a matrix of `rows` x `depth`.
+#[must_use]
+pub fn packed_len<T: Real>(rows: usize, depth: usize) -> usize {
+    panels(rows, lanes::<T>()).map(|panel| panel.len() * depth).sum()
+}
+
+/// Writes the matrix A of `rows` rows, whose entries `a` holds column after column, to `packed`, in
+/// the order in which [`product`] reads it.
+///
+/// # Errors
+/// [`Error::Shape`] where `packed` has not [`packed_len`] entries for `a`.
+pub fn pack<T: Real>(rows: usize, a: &[T], packed: &mut [T]) -> Result<()> {
+    let depth = a.len().checked_div(rows).unwrap_or(0);
+    check("a", a.len(), rows * depth)?;
+    check("packed", packed.len(), packed_len::<T>(rows, depth))?;
+    let mut rest = packed;
+    for panel in panels(rows, lanes::<T>()) {
+        let (own, left) = rest.split_at_mut(panel.len() * depth);
+        if panel.end <= rows && panel.len() == 32 {
+            // A length that the compiler knows, that of a panel of f32 on AVX-512.
+            for (to, from) in own.as_chunks_mut::<32>().0.iter_mut().zip(a.chunks_exact(rows)) {
+                to.copy_from_slice(&from[panel.start..][..32]);
+            }
+        } else {
+            let whole = panel.start..panel.end.min(rows);
+            for (to, from) in own.chunks_exact_mut(panel.len()).zip(a.chunks_exact(rows)) {
+                let (to, padding) = to.split_at_mut(whole.len());
+                to.copy_from_slice(&from[whole.clone()]);
+                padding.fill(T::zero());
+            }
+        }
+        rest = left;
+    }
+    Ok(())
+}
+
+/// Y ← A·P + b for the columns `columns` of P, with A packed; b is added to every column, and is 0
+/// where it is empty. `y` holds the `rows` x `columns.len()` entries of Y, column after column.
+///
+/// Every entry is summed in the order of P's rows, whatever the columns asked for.
+///
+/// # Errors
+/// [`Error::Shape`] where `packed`, `offset` or `y` has the wrong length, [`Error::OutOfRange`] where
+/// `x` does not reach as far as the columns do.
+///
+/// # Examples
+/// The sums of 2 x 2 windows:
+/// ```
+/// use linalg::gathered::{Gather, pack, packed_len, product};
+/// let image = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0];
+/// let windows = Gather { segments: &[0, 3], length: 2, across: 2, step: 1, down: 3 };
+/// let mut ones = vec![0.0; packed_len::<f64>(1, 4)];
+/// pack(1, &[1.0; 4], &mut ones)?;
+/// let mut y = [0.0; 4];
+/// product(&ones, &windows, &image, 0..4, &[], &mut y)?;
+/// assert_eq!(y, [8.0, 12.0, 20.0, 24.0]);
+/// # Ok::<(), linalg::Error>(())
+/// ```
+pub fn product<T: Real>(
+    packed: &[T],
+    gather: &Gather<'_>,
+    x: &[T],
+    columns: Range<usize>,
+    offset: &[T],
+    y: &mut [T],
+) -> Result<()> {
+    let rows = if columns.is_empty() { 0 } else { y.len() / columns.len() };
+    if rows == 0 {
+        return Ok(());
+    }
+    check("y", y.len(), rows * columns.len())?;
+    check("packed", packed.len(), packed_len::<T>(rows, gather.depth()))?;
+    if !offset.is_empty() {
+        check("offset", offset.len(), rows)?;
+    }
+    reaches(gather, x, columns.end)?;
+    arch().dispatch(Product { packed, gather, x, columns, offset, y, rows });
+    Ok(())
+}
+
+/// C ← C + B·Pᵀ over the columns `columns` of P: the sum of their outer products with the columns
+/// of B. `b` and `c` hold the entries of B and C, which have as many rows, column after column.
+///
+/// # Errors
+/// [`Error::Shape`] where `b` and `c` do not fit, [`Error::OutOfRange`] where `x` does not reach as far
+/// as the columns do.
+///
+/// # Examples
+/// ```
+/// use linalg::gathered::{Gather, add_outer_products};
+/// let squares = [0.0, 1.0, 4.0, 9.0];
+/// let pairs = Gather { segments: &[0], length: 2, across: 3, step: 1, down: 0 };
+/// let mut c = [100.0, 0.0];
+/// add_outer_products(&[1.0, 1.0, 10.0], &pairs, &squares, 0..3, &mut c)?;
+/// assert_eq!(c, [141.0, 95.0]);
+/// # Ok::<(), linalg::Error>(())
+/// ```
+pub fn add_outer_products<T: Real>(
+    b: &[T],
+    gather: &Gather<'_>,
+    x: &[T],
+    columns: Range<usize>,
+    c: &mut [T],
+) -> Result<()> {
+    let rows = if columns.is_empty() { 0 } else { b.len() / columns.len() };
+    if rows == 0 || gather.depth() == 0 {
+        return Ok(());
+    }
+    check("b", b.len(), rows * columns.len())?;
+    check("c", c.len(), rows * gather.depth())?;
+    reaches(gather, x, columns.end)?;
+    arch().dispatch(OuterProducts { b, gather, x, columns, c, rows });
+    Ok(())
+}
+
+fn check(argument: &'static str, found: usize, expected: usize) -> Result<()> {
+    crate::operator::check_length(argument, expected, found)
+}
+
+fn reaches<T>(gather: &Gather<'_>, x: &[T], columns: usize) -> Result<()> {
+    if gather.across > 0 && gather.end(columns) <= x.len() {
+        return Ok(());
+    }
+    Err(Error::OutOfRange {
+        argument: "x.len()",
+        value: x.len() as f64,
+        expected: "at least gather.end(columns), and across at least 1",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::rngs::Xoshiro256PlusPlus;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+    use crate::gemm::tests::on_each_arch;
+
+    fn random<T: Real>(len: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<T> {
+        (0..len).map(|_| T::from_double(rng.random_range(-1.0..1.0))).collect()
+    }
+
+    /// The largest errors of both functions over n·eps·(sum of the terms' sizes), n terms: at most
+    /// 1 for sums in any order, and one more for the addition to what was there.
+    fn ratios<T: Real>(gather: &Gather<'_>, rows: usize, columns: Range<usize>) -> (f64, f64) {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
+        let depth = gather.depth();
+        let x: Vec<T> = random(gather.end(columns.end), &mut rng);
+        let a: Vec<T> = random(rows * depth, &mut rng);
+        let offset: Vec<T> = random(rows, &mut rng);
+        let b: Vec<T> = random(rows * columns.len(), &mut rng);
+        let before: Vec<T> = random(rows * depth, &mut rng);
+        let p = |k: usize, j: usize| {
+            let start = j / gather.across * gather.down + j % gather.across * gather.step;
+            x[start + gather.segments[k / gather.length] + k % gather.length].to_double()
+        };
+        let ratio = |found: T, terms: &[f64]| {
+            let (sum, size) = terms.iter().fold((0.0, 0.0), |(s, m), t| (s + t, m + t.abs()));
+            (found.to_double() - sum).abs() / (T::EPSILON * (terms.len() + 1) as f64 * size)
+        };
+        let mut packed = vec![T::from_double(f64::NAN); packed_len::<T>(rows, depth)];
+        pack(rows, &a, &mut packed).unwrap();
+        let mut y = vec![T::from_double(f64::NAN); rows * columns.len()];
+        product(&packed, gather, &x, columns.clone(), &offset, &mut y).unwrap();
+        let mut c = before.clone();
+        add_outer_products(&b, gather, &x, columns.clone(), &mut c).unwrap();
+        let (mut forward, mut backward) = (0.0_f64, 0.0_f64);
+        for row in 0..rows {
+            for j in columns.clone() {
+                let mut terms: Vec<f64> =
+                    (0..depth).map(|k| a[k * rows + row].to_double() * p(k, j)).collect();
+                terms.push(offset[row].to_double());
+                let error = ratio(y[(j - columns.start) * rows + row], &terms);
+                assert!(!error.is_nan());
+                forward = forward.max(error);
+            }
+            for k in 0..depth {
+                let b = |j: usize| b[(j - columns.start) * rows + row].to_double();
+                let mut terms: Vec<f64> = columns.clone().map(|j| b(j) * p(k, j)).collect();
+                terms.push(before[k * rows + row].to_double());
+                backward = backward.max(ratio(c[k * rows + row], &terms));
+            }
+        }
+        (forward, backward)
+    }
+
+    proptest! {
+        #[test]
+        fn both_products_are_the_sums_that_they_stand_for(
+            rows in 1_usize..70, length in 1_usize..30, across in 1_usize..9,
+            (step, down) in (0_usize..5, 0_usize..40), count in 1_usize..30, first in 0_usize..5,
+        ) {
+            let gather = Gather { segments: &[3, 0, 17], length, across, step, down };
+            let columns = first..first + count;
+            on_each_arch(|name| {
+                let (forward, backward) = ratios::<f32>(&gather, rows, columns.clone());
+                assert!(forward <= 1.0 && backward <= 1.0, "{name}: {forward}, {backward}");
+                let (forward, backward) = ratios::<f64>(&gather, rows, columns.clone());
+                assert!(forward <= 1.0 && backward <= 1.0, "{name}: {forward}, {backward}");
+            });
+        }
+    }
+
+    #[test]
+    fn slices_that_do_not_fit_are_refused() {
+        let gather = Gather { segments: &[0], length: 2, across: 3, step: 1, down: 0 };
+        let (packed, x) = (vec![0.0; packed_len::<f64>(1, 2)], [0.0; 4]);
+        let error = product(&packed, &gather, &x[1..], 0..3, &[], &mut [0.0; 3]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "x.len() is 3, expected at least gather.end(columns), and across at least 1"
+        );
+        let error = product(&packed, &gather, &x, 0..3, &[0.0; 2], &mut [0.0; 3]).unwrap_err();
+        assert_eq!(error.to_string(), "offset is 2 x 1, expected 1 x 1");
+        let error = product(&packed, &gather, &x, 0..3, &[], &mut [0.0; 4]).unwrap_err();
+        assert_eq!(error.to_string(), "y is 4 x 1, expected 3 x 1");
+        let error = product(&packed[1..], &gather, &x, 0..3, &[], &mut [0.0; 3]).unwrap_err();
+        assert!(error.to_string().starts_with("packed is "), "{error}");
+        let none = Gather { across: 0, ..gather };
+        assert!(product(&packed, &none, &x, 0..3, &[], &mut [0.0; 3]).is_err());
+        let error = add_outer_products(&[0.0; 3], &gather, &x, 0..3, &mut [0.0; 3]).unwrap_err();
+        assert_eq!(error.to_string(), "c is 3 x 1, expected 2 x 1");
+        let error = pack(1, &[0.0; 2], &mut [0.0; 1]).unwrap_err();
+        assert!(error.to_string().starts_with("packed is 1 x 1"), "{error}");
+    }
+}

@@ -1,0 +1,167 @@
+//! Loops compiled for the vector instructions of the machine they run on.
+//!
+//! A program built for every x86-64 machine uses vectors of 128 bits. What [`run`] is given is
+//! compiled for AVX2 and AVX-512 as well, and the best that the machine has is chosen at run time.
+
+use pulp::{Simd, WithSimd};
+
+use crate::Real;
+use crate::gemm::{Lanes, arch};
+
+/// Work over slices of numbers.
+///
+/// `run` and every function it calls should be `#[inline(always)]`: what is not inlined is compiled
+/// for the oldest machine. A closure cannot be marked so, which is why this is a trait.
+pub trait Task<T: Real> {
+    /// What it gives.
+    type Output;
+
+    /// Does the work, in plain loops that the compiler turns into vectors, or with `vectors` where
+    /// it does not.
+    fn run<V: Vectors<T>>(self, vectors: V) -> Self::Output;
+}
+
+/// The vector registers of the machine, several numbers in each.
+pub trait Vectors<T: Real>: Copy {
+    /// As many numbers as a register holds.
+    type Vector: Copy;
+
+    /// Numbers in a vector.
+    fn lanes(self) -> usize;
+    /// The same number in every lane.
+    fn splat(self, x: T) -> Self::Vector;
+    /// The first numbers of `x`; where it has fewer than a vector, the rest is 0.
+    fn load(self, x: &[T]) -> Self::Vector;
+    /// The first numbers of `vector` into `x`, as many as there is room for.
+    fn store(self, x: &mut [T], vector: Self::Vector);
+    /// a + b.
+    fn plus(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a − b.
+    fn minus(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a·x.
+    fn times(self, a: Self::Vector, x: T) -> Self::Vector;
+    /// a·x + b, in one rounding where the processor has that.
+    fn mul_add(self, a: Self::Vector, x: T, b: Self::Vector) -> Self::Vector;
+}
+
+/// Runs `task`, compiled for this machine's instructions.
+///
+/// # Examples
+/// ```
+/// use linalg::lanes::{Task, Vectors, run};
+/// struct Double<'a>(&'a mut [f32]);
+/// impl Task<f32> for Double<'_> {
+///     type Output = ();
+///     #[inline(always)]
+///     fn run<V: Vectors<f32>>(self, _vectors: V) {
+///         for x in self.0 {
+///             *x += *x;
+///         }
+///     }
+/// }
+/// let mut x = [1.0, 2.0, 3.0];
+/// run(Double(&mut x));
+/// assert_eq!(x, [2.0, 4.0, 6.0]);
+/// ```
+pub fn run<T: Real, K: Task<T>>(task: K) -> K::Output {
+    struct Run<K, T>(K, std::marker::PhantomData<T>);
+    impl<T: Real, K: Task<T>> WithSimd for Run<K, T> {
+        type Output = K::Output;
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) -> K::Output {
+            self.0.run(Registers(simd))
+        }
+    }
+    arch().dispatch(Run(task, std::marker::PhantomData))
+}
+
+/// The registers of one instruction set.
+#[derive(Clone, Copy)]
+struct Registers<S>(S);
+
+impl<S: Simd, T: Real> Vectors<T> for Registers<S> {
+    type Vector = T::Vector<S>;
+
+    #[inline(always)]
+    fn lanes(self) -> usize {
+        T::lanes::<S>()
+    }
+
+    #[inline(always)]
+    fn splat(self, x: T) -> T::Vector<S> {
+        <T as Lanes>::splat(self.0, x)
+    }
+
+    #[inline(always)]
+    fn load(self, x: &[T]) -> T::Vector<S> {
+        match T::split::<S>(x).0.first() {
+            Some(vector) => *vector,
+            None => T::load_part(self.0, x),
+        }
+    }
+
+    #[inline(always)]
+    fn store(self, x: &mut [T], vector: T::Vector<S>) {
+        if x.len() < T::lanes::<S>() {
+            T::store_part(self.0, x, vector);
+        } else if let Some(x) = T::split_mut::<S>(x).0.first_mut() {
+            *x = vector;
+        }
+    }
+
+    #[inline(always)]
+    fn plus(self, a: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S> {
+        T::plus(self.0, a, b)
+    }
+
+    #[inline(always)]
+    fn minus(self, a: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S> {
+        T::mul_sub(self.0, b, <T as Lanes>::splat(self.0, T::one()), a)
+    }
+
+    #[inline(always)]
+    fn times(self, a: T::Vector<S>, x: T) -> T::Vector<S> {
+        <T as Lanes>::times(self.0, a, <T as Lanes>::splat(self.0, x))
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: T::Vector<S>, x: T, b: T::Vector<S>) -> T::Vector<S> {
+        <T as Lanes>::mul_add(self.0, a, <T as Lanes>::splat(self.0, x), b)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "small whole numbers, of which every operation is exact")]
+mod tests {
+    use super::*;
+    use crate::gemm::tests::on_each_arch;
+
+    struct All<'a>(&'a [f64], &'a mut [f64]);
+
+    impl Task<f64> for All<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<V: Vectors<f64>>(self, vectors: V) {
+            let step = vectors.lanes();
+            for (x, y) in self.0.chunks(step).zip(self.1.chunks_mut(step)) {
+                let x = vectors.load(x);
+                let three = vectors.mul_add(x, 2.0, x);
+                let one = vectors.minus(three, vectors.times(x, 2.0));
+                vectors.store(y, vectors.plus(one, vectors.splat(10.0)));
+            }
+        }
+    }
+
+    #[test]
+    fn every_operation_works_on_whole_and_part_vectors() {
+        on_each_arch(|name| {
+            for n in 0..40_u32 {
+                let x: Vec<f64> = (0..n).map(f64::from).collect();
+                let mut y = vec![0.0; x.len()];
+                run(All(&x, &mut y));
+                assert!(y.iter().zip(&x).all(|(y, x)| *y == x + 10.0), "{name}, {n}");
+            }
+        });
+    }
+}
