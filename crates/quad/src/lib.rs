@@ -81,19 +81,33 @@
 //! are refused.
 
 mod axes;
+mod columns;
+mod decay;
 mod direction;
+mod ends;
+mod equispaced;
 mod error;
+mod fitted;
 mod gauss_legendre;
+mod harmonics;
+mod holes;
 mod integral;
 mod measure;
 mod rings;
 mod rule;
-mod twofold;
+mod scattered;
+mod thinned;
+mod voronoi;
 
-pub use axes::{Azimuths, Colatitudes, RingKind, Seam};
+pub use axes::{Azimuths, Colatitudes, ColumnKind, RingKind, RingOrder, Seam};
 pub use direction::Direction;
 pub use error::{Error, Result};
 pub use gauss_legendre::GaussLegendre;
-pub use integral::{Integral, Layout};
+pub use harmonics::{ComplexHarmonics, HarmonicTransform, Harmonics};
+pub use integral::{Integral, Layout, Resolution, RingWeights};
 pub use measure::{Flat, JacobianIncluded, Measure, SolidAngle};
+pub use holes::Missing;
+pub use rings::ring_weights;
 pub use rule::SphereRule;
+pub use scattered::{ScatteredIntegral, ScatteredRule};
+pub use thinned::ThinnedRule;
