@@ -187,11 +187,19 @@ impl RingRule {
     /// Which weights fit samples whose integrals over φ these are.
     pub(crate) fn judge(&self, over_phi: &[f64], magnitude: f64) -> Judgement {
         let rounding = f64::EPSILON * real(self.rings.len()) * magnitude;
+        let corrected = self.choices.iter().find(|choice| choice.how == RingWeights::CorrectedEnds);
+        let ends = corrected.map(|choice| choice.sum(over_phi));
+        // Equal weights are not worse than a series in an unresolved interior.
+        let advantage = if self.measure == Kind::Flat { 0.1 } else { 0.5 };
         let mut best: Option<Judgement> = None;
         for (index, choice) in self.choices.iter().enumerate() {
-            let found = Judgement { choice: index, ..self.error_of(choice, over_phi, magnitude) };
+            let mut found =
+                Judgement { choice: index, ..self.error_of(choice, over_phi, magnitude) };
+            if let (Some(ends), true) = (ends, choice.how != RingWeights::CorrectedEnds) {
+                found.own = found.own.min((choice.sum(over_phi) - ends).abs());
+            }
             // Rounding is not a reason to leave the first choice, nor is a narrow advantage.
-            if best.is_none_or(|best| best.own > rounding && found.own < 0.5 * best.own) {
+            if best.is_none_or(|best| best.own > rounding && found.own < advantage * best.own) {
                 best = Some(found);
             }
         }
