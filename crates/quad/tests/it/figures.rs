@@ -8,14 +8,15 @@ use crate::{ZONAL, Zonal, axes, vertex_grid};
 
 /// J₁ by its integral, (1/π) ∫ cos(t − x sin t) dt: the trapezoid is exact to rounding here.
 fn bessel_j1(x: f64) -> f64 {
-    let steps = 400;
-    let mut sum = 0.0;
-    for k in 0..=steps {
-        let t = PI * f64::from(k) / f64::from(steps);
-        let end = if k == 0 || k == steps { 0.5 } else { 1.0 };
+    let steps = 40.0 + x.ceil();
+    let (mut sum, mut k) = (0.0, 0.0);
+    while k <= steps {
+        let t = PI * k / steps;
+        let end = if k == 0.0 || k == steps { 0.5 } else { 1.0 };
         sum += end * (t - x * t.sin()).cos();
+        k += 1.0;
     }
-    sum / f64::from(steps)
+    sum / steps
 }
 
 /// The pattern of a circular piston, |2 J₁(ka s)/(ka s)|² with s the sine of the angle to its axis,
