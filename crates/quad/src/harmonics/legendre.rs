@@ -16,16 +16,17 @@ const LANES: usize = 8;
 ///
 /// P̄ is normalized to ∫ P̄² dx = 1. The scales take the coefficient of `q_{l−1}`, and a sign that
 /// turns by half every second degree takes its minus.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Recurrence {
     pub(super) factors: Vec<f64>,
     pub(super) scales: Vec<f64>,
 }
 
 impl Recurrence {
-    pub(super) fn set(&mut self, m: usize, degree: usize) {
-        self.factors.clear();
-        self.scales.clear();
+    pub(super) fn new(m: usize, degree: usize) -> Self {
+        let count = degree + 1 - m;
+        let mut found =
+            Self { factors: Vec::with_capacity(count), scales: Vec::with_capacity(count) };
         // (P̄_{l+1} = aₗ x P̄ₗ − (aₗ/a_{l−1}) P̄_{l−1})
         let grow = |l: usize| {
             let (l, m) = (real(l), real(m));
@@ -37,12 +38,13 @@ impl Recurrence {
             let index = l - m;
             let sign = if index % 4 < 2 { 1.0 } else { -1.0 };
             let turn = if index % 2 == 0 { 1.0 } else { -1.0 };
-            self.scales.push(sign * scale);
-            self.factors.push(turn * here * scale / next_scale);
+            found.scales.push(sign * scale);
+            found.factors.push(turn * here * scale / next_scale);
             let after = grow(l + 1);
             (scale, next_scale) = (next_scale, after / here * scale);
             here = after;
         }
+        found
     }
 }
 

@@ -47,6 +47,8 @@ pub struct HarmonicTransform {
     /// Of the northern half and the equator, padded with zeros.
     cosines: Vec<f64>,
     sines: Vec<f64>,
+    /// Of every order.
+    recurrences: Vec<Recurrence>,
     /// Ring weights, of all rings.
     weights: Vec<f64>,
     forward: Arc<dyn Fft<f64>>,
@@ -107,6 +109,7 @@ impl HarmonicTransform {
             first_phi,
             cosines: padded(|ring| ring.cosine),
             sines: padded(|ring| ring.sine),
+            recurrences: (0..=degree).map(|m| Recurrence::new(m, degree)).collect(),
             weights: weights.to_vec(),
             forward: planner.plan_fft_forward(columns),
             inverse: planner.plan_fft_inverse(columns),
@@ -243,7 +246,6 @@ impl HarmonicTransform {
                 *start = 0.5f64.sqrt();
             }
         }
-        let mut recurrence = Recurrence::default();
         // Functions are below 1e-17 where m exceeds L sin θ by this; see the test.
         let margin = 25.0 + 8.0 * real(self.degree).cbrt();
         let mut from = 0;
@@ -264,8 +266,7 @@ impl HarmonicTransform {
             while from + PADDING < self.sines.len() && !matters(from + PADDING - 1) {
                 from += PADDING;
             }
-            recurrence.set(m, self.degree);
-            each(m, from, &start, &recurrence);
+            each(m, from, &start, &self.recurrences[m]);
         }
     }
 
@@ -281,21 +282,18 @@ impl HarmonicTransform {
         for first in (0..half).step_by(TOGETHER) {
             let count = TOGETHER.min(half - first);
             for (j, column) in samples.chunks_exact(rings).enumerate() {
-                // A repeated column is half of the first; both were given half the weight.
-                let share = if self.layout.seam == Seam::Repeated && (j == 0 || j == n) {
-                    0.5
-                } else {
-                    1.0
-                };
+                let ends = self.layout.seam == Seam::Repeated && (j == 0 || j == n);
+                // A repeated column and the first are half a column each.
+                let share = if ends { 0.5 * scale } else { scale };
                 for i in 0..count {
                     let (north, south) = (first + i, rings - 1 - first - i);
                     let below = if north == south { 0.0 } else { self.weights[south] * column[south] };
-                    let value = Complex::new(self.weights[north] * column[north], below);
-                    circles[i * n + j % n] = if j == n {
-                        circles[i * n] + value * (share * scale)
+                    let value = Complex::new(self.weights[north] * column[north], below) * share;
+                    if j < n {
+                        circles[i * n + j] = value;
                     } else {
-                        value * (share * scale)
-                    };
+                        circles[i * n] += value;
+                    }
                 }
             }
             self.forward.process_with_scratch(&mut circles[..count * n], &mut scratch);
@@ -304,7 +302,8 @@ impl HarmonicTransform {
                 for i in 0..count {
                     let circle = &circles[i * n..(i + 1) * n];
                     // Z = N + iS with real rings N and S.
-                    let (here, there) = (circle[m], circle[(n - m) % n].conj());
+                    let mirror = if m == 0 { 0 } else { n - m };
+                    let (here, there) = (circle[m], circle[mirror].conj());
                     let north = (here + there) * 0.5;
                     let south = Complex::new(0.0, -0.5) * (here - there);
                     let sum = (north + south) * turns[m];
@@ -348,8 +347,9 @@ impl HarmonicTransform {
             }
             self.inverse.process_with_scratch(&mut circles[..count * n], &mut scratch);
             for (j, column) in samples.chunks_exact_mut(rings).enumerate() {
+                let turn = if j == n { 0 } else { j };
                 for i in 0..count {
-                    let value = circles[i * n + j % n];
+                    let value = circles[i * n + turn];
                     let (north, south) = (first + i, rings - 1 - first - i);
                     column[south] = value.im;
                     column[north] = value.re;
