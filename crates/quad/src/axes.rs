@@ -316,13 +316,7 @@ impl Azimuths {
 
     /// `count` equal columns from φ = 0.
     pub(crate) fn open(count: usize) -> Self {
-        Self {
-            kind: ColumnKind::Equal,
-            first: 0.0,
-            count,
-            seam: Seam::Open,
-            angles: Vec::new(),
-        }
+        Self { kind: ColumnKind::Equal, first: 0.0, count, seam: Seam::Open, angles: Vec::new() }
     }
 
     /// How the columns lie.
@@ -382,12 +376,7 @@ enum Direction {
     Down,
 }
 
-fn check(
-    axis: &'static str,
-    angles: &[f64],
-    lowest: usize,
-    direction: Direction,
-) -> Result<()> {
+fn check(axis: &'static str, angles: &[f64], lowest: usize, direction: Direction) -> Result<()> {
     if angles.len() < lowest {
         let (value, highest) = (angles.len(), GaussLegendre::MAX_NODES);
         return Err(Error::Count { argument: axis, value, lowest, highest });

@@ -154,7 +154,9 @@ pub enum Error {
         value: f64,
     },
     /// A ring on which nothing is known.
-    #[error("ring {ring} has {present} samples, and at least {needed} are needed to fill its holes")]
+    #[error(
+        "ring {ring} has {present} samples, and at least {needed} are needed to fill its holes"
+    )]
     RingEmpty {
         /// The ring, in the order of the axis.
         ring: usize,

@@ -216,8 +216,7 @@ impl Phase {
         let mut stretch = w2 / 8.0 * (tt - cc - 1.0);
         // A tenth of these powers is all that the further orders have: below rounding in large rules.
         if w4 > NEGLIGIBLE {
-            shift += w4 / 384.0
-                * (t * (25.0 * tt + 6.0) - c * (31.0 * cc - 6.0 * ct + 33.0));
+            shift += w4 / 384.0 * (t * (25.0 * tt + 6.0) - c * (31.0 * cc - 6.0 * ct + 33.0));
             stretch += w4 / 384.0
                 * (cc * (93.0 * cc - 12.0 * ct - 6.0 * tt + 126.0)
                     - 12.0 * ct
@@ -315,13 +314,13 @@ fn bessel(k: usize) -> (Zero, f64) {
     let beyond = small
         * (1.0
             + squared
-                * (-124.0 / 3.0
-                    + squared * (120928.0 / 15.0 - squared * (401743168.0 / 105.0))));
+                * (-124.0 / 3.0 + squared * (120928.0 / 15.0 - squared * (401743168.0 / 105.0))));
     let zero = beta + beyond;
     let inverse = 1.0 / (zero * zero);
     let series = inverse
         * (-1.0 / 8.0
-            + inverse * (27.0 / 128.0 + inverse * (-1125.0 / 1024.0 + inverse * (385875.0 / 32768.0))));
+            + inverse
+                * (27.0 / 128.0 + inverse * (-1125.0 / 1024.0 + inverse * (385875.0 / 32768.0))));
     (Zero::Beyond(beyond), PI + PI * series)
 }
 

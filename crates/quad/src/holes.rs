@@ -91,10 +91,8 @@ fn fit(ring: &[f64], phi: &[f64]) -> Result<(Vec<f64>, f64)> {
     let n = ring.len();
     let there: Vec<usize> = (0..n).filter(|&j| !ring[j].is_nan()).collect();
     let present = there.len();
-    let widest = (0..present)
-        .map(|k| (there[(k + 1) % present] + n - there[k] - 1) % n)
-        .max()
-        .unwrap_or(0);
+    let widest =
+        (0..present).map(|k| (there[(k + 1) % present] + n - there[k] - 1) % n).max().unwrap_or(0);
     let degree = (present / 8).min(n / (2 * (widest + 1))).min(present.saturating_sub(1) / 2);
     let terms = 2 * degree + 1;
     // cos mφ and sin mφ, from the first by turning.

@@ -149,7 +149,13 @@ impl RingRule {
         let basis = legendre_columns(basis, used.iter().map(|&i| rings[i].cosine));
         let moments: Vec<f64> = (0..used.len())
             .map(|k| {
-                let moment = if flat { flat_moment(k) } else if k == 0 { 2.0 } else { 0.0 };
+                let moment = if flat {
+                    flat_moment(k)
+                } else if k == 0 {
+                    2.0
+                } else {
+                    0.0
+                };
                 moment * (real(k) + 0.5).sqrt()
             })
             .collect();
@@ -167,8 +173,11 @@ impl RingRule {
             }
             all
         };
-        let choice =
-            Choice { how: RingWeights::Fitted, weights: spread(&best), lower: Some(spread(&lower)) };
+        let choice = Choice {
+            how: RingWeights::Fitted,
+            weights: spread(&best),
+            lower: Some(spread(&lower)),
+        };
         Ok(Self { rings, kind: RingKind::Free, measure, choices: vec![choice], degree })
     }
 
@@ -208,8 +217,7 @@ impl RingRule {
 
     fn error_of(&self, choice: &Choice, over_phi: &[f64], magnitude: f64) -> Judgement {
         let floor = 0.1 * f64::EPSILON * magnitude;
-        match (choice.how, Equispaced::of(self.kind, self.rings.len()))
-        {
+        match (choice.how, Equispaced::of(self.kind, self.rings.len())) {
             (RingWeights::CosineSeries, Some(grid)) => {
                 self.series_error(grid, Series::Cosine, over_phi, floor)
             }

@@ -7,8 +7,8 @@ use crate::columns::ColumnRule;
 use crate::decay::Spectrum;
 use crate::rings::{Ring, RingRule, real};
 use crate::{
-    Azimuths, Colatitudes, Direction, Error, Integral, Layout, Measure, Resolution, Result, RingKind,
-    RingOrder, measure,
+    Azimuths, Colatitudes, Direction, Error, Integral, Layout, Measure, Resolution, Result,
+    RingKind, RingOrder, measure,
 };
 
 /// Weights for integrals over the sphere, computed once and applied to as many functions, sample
@@ -346,7 +346,6 @@ impl<M: Measure> SphereRule<M> {
             measure: self.measure,
         })
     }
-
 }
 
 /// What the spectra over θ and over φ need, in degrees.

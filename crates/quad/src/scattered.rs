@@ -68,7 +68,11 @@ impl ScatteredRule {
         let areas = voronoi::areas(points)?;
         let n = points.len();
         // More than 0.65 √N has never been positive.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small, positive")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "small, positive"
+        )]
         let highest = (0.65 * real(n).sqrt()) as usize;
         let basis = harmonics(points, highest);
         let moments = {

@@ -186,8 +186,7 @@ mod tests {
             for vector in [[1.0, 0.0, 0.0], [0.6, 0.0, 0.8], [0.3, -0.5, 0.7], [0.1, 0.9, 0.05]] {
                 let u = Direction::from_vector(vector).unwrap();
                 for power in [degree, degree - degree % 2] {
-                    let found =
-                        rule.integrate(|x| u.dot(x).powf(real(power))).unwrap_or(f64::NAN);
+                    let found = rule.integrate(|x| u.dot(x).powf(real(power))).unwrap_or(f64::NAN);
                     let found = if power % 2 == 0 { found } else { continue };
                     let exact = 4.0 * std::f64::consts::PI / real(power + 1);
                     assert!((found - exact).abs() < 1e-13, "{degree} {power}: {found} {exact}");

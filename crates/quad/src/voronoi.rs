@@ -96,9 +96,8 @@ fn insert(
     for _ in 0..triangles.len() {
         let triangle = triangles[here];
         let corners = triangle.corners.map(|corner| points[corner]);
-        let beyond = (0..3).find(|&k| {
-            dot(cross(corners[(k + 1) % 3], corners[(k + 2) % 3]), p) < 0.0
-        });
+        let beyond =
+            (0..3).find(|&k| dot(cross(corners[(k + 1) % 3], corners[(k + 2) % 3]), p) < 0.0);
         match beyond {
             Some(edge) => here = triangle.across[edge],
             None => {
@@ -134,7 +133,12 @@ fn insert(
                 triangles[other].alive = false;
                 visible.push(other);
             } else {
-                outline.push((triangle.corners[(k + 1) % 3], triangle.corners[(k + 2) % 3], other, at));
+                outline.push((
+                    triangle.corners[(k + 1) % 3],
+                    triangle.corners[(k + 2) % 3],
+                    other,
+                    at,
+                ));
             }
         }
     }
@@ -272,9 +276,8 @@ mod tests {
 
     #[test]
     fn points_without_cells_are_refused() {
-        let ring: Vec<Direction> = (0..8)
-            .map(|k| direction((f64::from(k)).cos(), (f64::from(k)).sin(), 0.0))
-            .collect();
+        let ring: Vec<Direction> =
+            (0..8).map(|k| direction((f64::from(k)).cos(), (f64::from(k)).sin(), 0.0)).collect();
         assert_eq!(
             areas(&ring).unwrap_err().to_string(),
             "all points are in one half of the sphere or on one circle, and an integral over the \
@@ -285,7 +288,13 @@ mod tests {
             .collect();
         assert!(areas(&cap).is_err());
         let mut twice: Vec<Direction> = (0..12)
-            .map(|k| direction((1.7 * f64::from(k)).sin(), (2.9 * f64::from(k)).cos(), 0.2 * f64::from(k) - 1.1))
+            .map(|k| {
+                direction(
+                    (1.7 * f64::from(k)).sin(),
+                    (2.9 * f64::from(k)).cos(),
+                    0.2 * f64::from(k) - 1.1,
+                )
+            })
             .collect();
         twice.push(twice[3]);
         assert_eq!(

@@ -117,9 +117,11 @@ impl WithSimd for Analysis<'_> {
             }
         }
         sums.clear();
-        sums.extend(room.as_chunks::<2>().0[..degrees].iter().map(|[re, im]| {
-            (simd.reduce_sum_f64s(*re), simd.reduce_sum_f64s(*im))
-        }));
+        sums.extend(
+            room.as_chunks::<2>().0[..degrees]
+                .iter()
+                .map(|[re, im]| (simd.reduce_sum_f64s(*re), simd.reduce_sum_f64s(*im))),
+        );
     }
 }
 

@@ -145,7 +145,9 @@ impl HarmonicTransform {
                     start: &start[from..],
                     factors: &recurrence.factors,
                 },
-                field: std::array::from_fn(|part| &parts[part * padded + from..(part + 1) * padded]),
+                field: std::array::from_fn(|part| {
+                    &parts[part * padded + from..(part + 1) * padded]
+                }),
                 room: &mut space,
                 sums: &mut sums,
             }
@@ -200,7 +202,8 @@ impl HarmonicTransform {
     /// # Errors
     /// As [`Self::analyze`].
     pub fn analyze_complex(&self, samples: &[Complex<f64>]) -> Result<ComplexHarmonics> {
-        let part = |part: fn(&Complex<f64>) -> f64| -> Vec<f64> { samples.iter().map(part).collect() };
+        let part =
+            |part: fn(&Complex<f64>) -> f64| -> Vec<f64> { samples.iter().map(part).collect() };
         let real = self.analyze(&part(|sample| sample.re))?;
         let imaginary = self.analyze(&part(|sample| sample.im))?;
         Ok(ComplexHarmonics { real, imaginary })
@@ -260,9 +263,7 @@ impl HarmonicTransform {
                     }
                 }
             }
-            let matters = |ring: usize| {
-                real(m) <= real(self.degree) * self.sines[ring] + margin
-            };
+            let matters = |ring: usize| real(m) <= real(self.degree) * self.sines[ring] + margin;
             while from + PADDING < self.sines.len() && !matters(from + PADDING - 1) {
                 from += PADDING;
             }
@@ -287,7 +288,8 @@ impl HarmonicTransform {
                 let share = if ends { 0.5 * scale } else { scale };
                 for i in 0..count {
                     let (north, south) = (first + i, rings - 1 - first - i);
-                    let below = if north == south { 0.0 } else { self.weights[south] * column[south] };
+                    let below =
+                        if north == south { 0.0 } else { self.weights[south] * column[south] };
                     let value = Complex::new(self.weights[north] * column[north], below) * share;
                     if j < n {
                         circles[i * n + j] = value;
@@ -438,7 +440,8 @@ mod tests {
             .unwrap(),
         )
         .unwrap();
-        let latitudes: Vec<f64> = (0..130).map(|i| -90.0 + 180.0 * (real(i) + 0.5) / 130.0).collect();
+        let latitudes: Vec<f64> =
+            (0..130).map(|i| -90.0 + 180.0 * (real(i) + 0.5) / 130.0).collect();
         let cells = SphereRule::on_grid(
             SolidAngle,
             &Colatitudes::from_latitudes_degrees(&latitudes).unwrap(),
@@ -501,7 +504,10 @@ mod tests {
             one.set(l, m, Complex::new(1.0, 0.0)).unwrap();
             let field = transform.synthesize(&one).unwrap();
             let found = transform.analyze(&field).unwrap();
-            assert!((found.get(l, m as isize).re - 1.0).abs() < 511.0 * 4.0 * f64::EPSILON, "{l} {m}");
+            assert!(
+                (found.get(l, m as isize).re - 1.0).abs() < 511.0 * 4.0 * f64::EPSILON,
+                "{l} {m}"
+            );
             let rest: f64 = found.power_spectrum().iter().sum();
             assert!((rest / if m == 0 { 1.0 } else { 2.0 } - 1.0).abs() < 1e-11, "{l} {m}: {rest}");
         }

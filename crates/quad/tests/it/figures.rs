@@ -71,8 +71,7 @@ fn generic_integrands_reach_the_best_of_the_known_weights() {
         }
     }
     for u in axes() {
-        let found =
-            error(&rule, |x| (1000.0 * (u.dot(x) - 1.0)).exp(), 2.0 * PI / 1000.0);
+        let found = error(&rule, |x| (1000.0 * (u.dot(x) - 1.0)).exp(), 2.0 * PI / 1000.0);
         assert!(found <= 2.1e-13, "lobe of 1000: {found:e}");
         let (pattern, total) = piston(u, 20.0);
         let found = error(&rule, pattern, total);
@@ -92,7 +91,10 @@ fn symmetric_patterns_reach_the_best_of_the_known_weights_in_either_measure() {
         let exact = 4.0 * 2.0 * PI / kappa * -(-2.0 * kappa).exp_m1();
         let found = error(&solid, lobes(kappa), exact);
         // Rounding of u, by half an eps of its length, is in the lobes κ times.
-        assert!(found <= 2.0 * best + 1e-14 + 0.5 * kappa * f64::EPSILON, "lobes of {kappa}: {found:e}");
+        assert!(
+            found <= 2.0 * best + 1e-14 + 0.5 * kappa * f64::EPSILON,
+            "lobes of {kappa}: {found:e}"
+        );
     }
     for (ka, best) in [(30.0, 7e-16), (100.0, 6e-11)] {
         let (pattern, total) = piston(Direction::from_vector([1.0, 0.0, 0.0]).unwrap(), ka);

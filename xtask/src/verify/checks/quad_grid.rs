@@ -137,12 +137,13 @@ fn grid_choice(context: &Context) -> Result<Evidence, BoxError> {
     let sum: f64 = flat.weights().zip(flat.directions()).map(|(w, x)| w * cusp(&x)).sum();
     judge("flat cusp", found.value, sum, 2.0 * PI * 6.2087580357111101964, 7e-12);
     let lobe = flat.integrate(|x| (10.0 * (x.z() - 1.0)).exp())?;
-    judge("flat exp", lobe.value, f64::INFINITY, 2.5233289341482296991, 2e-16);
+    // The trapezoid is the right rule here, and has to be chosen.
+    judge("flat exp", lobe.value, lobe.value, 2.5233289341482296991, 2e-16);
     Ok(Evidence {
         measured: worst.0,
         limit: 1.0,
-        reason: "relative error over twice the best recipe's and 1e-14, ten or so roundings of a sum of \
-                 200 rings and of 400 columns",
+        reason: "relative error over twice the best recipe's and 1e-14, the roundings of sums of 200 rings \
+                 and 400 columns; for cos 50t, of condition 120, over 120 such roundings",
         control: Control {
             what: "the trapezoidal rule, with sin θ where the measure has it",
             measured: control,
@@ -153,27 +154,29 @@ fn grid_choice(context: &Context) -> Result<Evidence, BoxError> {
 }
 
 fn gauss_legendre(_: &Context) -> Result<Evidence, BoxError> {
-    // θ and weight by mpmath 1.4 with 45 digits (Newton's method on the three-term recurrence).
-    let reference = [
-        (100, 0, 2.392851379957687255e-2, 7.346344905056717304e-4),
-        (100, 49, 1.555166706034023843, 3.125542345386335695e-2),
-        (1000, 0, 2.403623645771928893e-3, 7.413338416432071517e-6),
-        (1000, 12, 4.003840489456982881e-2, 1.256781247645614613e-4),
-        (1000, 300, 9.443619000303087189e-1, 2.543804098773542845e-3),
+    // k, θ and weight by mpmath 1.4 with 45 digits (Newton's method on the three-term recurrence).
+    let few = [
+        (0, 2.392851379957687255e-2, 7.346344905056717304e-4),
+        (49, 1.555166706034023843, 3.125542345386335695e-2),
     ];
-    let mut worst: f64 = 0.0;
-    let mut golub_welsch: f64 = 0.0;
-    for (n, k, theta, weight) in reference {
+    let many = [
+        (0, 2.403623645771928893e-3, 7.413338416432071517e-6),
+        (12, 4.003840489456982881e-2, 1.256781247645614613e-4),
+    ];
+    let (mut worst, mut golub_welsch): (f64, f64) = (0.0, 0.0);
+    for (n, reference) in [(100, few), (1000, many)] {
         let rule = GaussLegendre::new(n)?;
-        let relative = |found: f64, expected: f64| (found / expected - 1.0).abs() / f64::EPSILON;
-        worst = worst.max(relative(rule.colatitudes()[k], theta));
-        worst = worst.max(relative(rule.weights()[k], weight));
         // Jacobi's matrix: nodes are its eigenvalues, weights twice the squares of first entries.
-        let off: Vec<f64> =
-            (1..n).map(|j| j as f64 / ((4 * j * j - 1) as f64).sqrt()).collect();
+        let off: Vec<f64> = (1..n).map(|j| j as f64 / ((4 * j * j - 1) as f64).sqrt()).collect();
         let eigen = linalg::tridiagonal_eigen(&vec![0.0; n], &off)?;
-        let first = eigen.vectors[(0, n - 1 - k)];
-        golub_welsch = golub_welsch.max(relative(2.0 * first * first, weight));
+        for (k, theta, weight) in reference {
+            let relative =
+                |found: f64, expected: f64| (found / expected - 1.0).abs() / f64::EPSILON;
+            worst = worst.max(relative(rule.colatitudes()[k], theta));
+            worst = worst.max(relative(rule.weights()[k], weight));
+            let first = eigen.vectors[(0, n - 1 - k)];
+            golub_welsch = golub_welsch.max(relative(2.0 * first * first, weight));
+        }
     }
     // A million nodes: the sum of the weights, ∫ x², and a Legendre polynomial of degree 1000.
     let rule = GaussLegendre::new(1_000_000)?;
@@ -213,7 +216,9 @@ fn pairwise(terms: &[f64]) -> f64 {
 
 fn harmonics(context: &Context) -> Result<Evidence, BoxError> {
     const DEGREE: usize = 127;
-    let u = direction(&mut context.rng())?;
+    // Near enough to a pole for the wrong ring weights to matter.
+    let mut rng = context.rng();
+    let u = Direction::from_angles(rng.random_range(0.1..0.5), rng.random_range(-PI..PI))?;
     let kappa = 40.0;
     let rule = SphereRule::of_degree(SolidAngle, 2 * DEGREE)?;
     let transform = HarmonicTransform::new(&rule, DEGREE)?;
@@ -260,7 +265,7 @@ fn harmonics(context: &Context) -> Result<Evidence, BoxError> {
             measured: control,
         },
         plots: vec![Plot {
-            title: "Spectrum of exp(40 (u·x − 1)), u random",
+            title: "Spectrum of exp(40 (u·x − 1)), u within 0.5 of a pole",
             x: Axis { label: "degree l", scale: Scale::Linear },
             y: Axis { label: "√ of the power of degree l", scale: Scale::Log },
             series: vec![
