@@ -48,11 +48,11 @@ const STRETCHES: [(f64, f64); 3] = [(0.1, 0.25), (0.3, 0.5), (0.85, 1.0)];
 
 /// Terms of an algebraic tail add up with one sign, those of an analytic one hardly; from the
 /// battery of 650 sums that `cargo xtask verify quad/error-estimate` is a part of.
-const ANALYTIC: f64 = 1.2;
-const ALGEBRAIC: f64 = 3.6;
+const ANALYTIC: f64 = 2.0;
+const ALGEBRAIC: f64 = 6.0;
 
 impl Decay {
-    /// Of the terms 0..sizes.len(); whatever is below `floor` is rounding.
+    /// Of the terms in `sizes`; whatever is below `floor` is rounding.
     pub(crate) fn of(sizes: &[f64], floor: f64) -> Self {
         let top = sizes.len().saturating_sub(1);
         let mut points = STRETCHES.map(|(from, to)| {
@@ -151,7 +151,7 @@ mod tests {
         let found = Decay::of(&algebraic, 1e-300);
         assert!((found.at(80.0) / (ALGEBRAIC / 6400.0) - 1.0).abs() < 1e-6);
         // ALGEBRAIC / k² = 1e-4
-        assert_eq!(found.reaches(1e-4, 1000), Some(190));
+        assert_eq!(found.reaches(1e-4, 1000), Some(245));
         assert_eq!(found.reaches(1e-9, 1000), None);
     }
 

@@ -57,7 +57,7 @@ struct Node {
 
 /// The rules up to this have a table.
 const TABULATED: usize = 100;
-/// Zeros of J₀ in the table; above, McMahon's expansion has all digits.
+/// Zeros of J₀ in the table; above, the expansion for large k has all digits.
 const ZEROS: usize = 24;
 /// `data/SOURCES.md` says what is where.
 static TABLE: &[u8] = include_bytes!("../data/gauss_legendre.bin");

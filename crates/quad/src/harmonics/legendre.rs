@@ -37,7 +37,7 @@ impl Recurrence {
         for l in m..=degree {
             let index = l - m;
             let sign = if index % 4 < 2 { 1.0 } else { -1.0 };
-            let turn = if index % 2 == 0 { 1.0 } else { -1.0 };
+            let turn = if index.is_multiple_of(2) { 1.0 } else { -1.0 };
             found.scales.push(sign * scale);
             found.factors.push(turn * here * scale / next_scale);
             let after = grow(l + 1);

@@ -365,7 +365,7 @@ impl HarmonicTransform {
         (0..=self.degree)
             .map(|m| {
                 let (sine, cosine) = (real(m) * self.first_phi).sin_cos();
-                let sign = if m % 2 == 0 { 1.0 } else { -1.0 };
+                let sign = if m.is_multiple_of(2) { 1.0 } else { -1.0 };
                 Complex::new(sign * cosine, sign * direction * sine)
             })
             .collect()

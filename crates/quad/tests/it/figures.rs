@@ -12,7 +12,7 @@ fn bessel_j1(x: f64) -> f64 {
     let (mut sum, mut k) = (0.0, 0.0);
     while k <= steps {
         let t = PI * k / steps;
-        let end = if k == 0.0 || k == steps { 0.5 } else { 1.0 };
+        let end = if k == 0.0 || (k - steps).abs() < 0.5 { 0.5 } else { 1.0 };
         sum += end * (t - x * t.sin()).cos();
         k += 1.0;
     }
