@@ -67,23 +67,107 @@ pub enum Error {
         /// The angle before it.
         previous: f64,
     },
-    /// An axis of none of the kinds whose weights are known.
+    /// A latitude axis that turns round.
+    #[error("{axis}[{index}] is {value} after {previous}, and this axis began by decreasing")]
+    NotDecreasing {
+        /// `latitude`.
+        axis: &'static str,
+        /// Where on the axis.
+        index: usize,
+        /// The angle, in the unit in which it was given.
+        value: f64,
+        /// The angle before it.
+        previous: f64,
+    },
+    /// A part of the sphere without samples.
     #[error(
-        "{axis}[{index}] is {value}, expected {expected} for {kind}, the nearest kind of axis \
-         that is known"
+        "nothing on the {axis} axis between {from} and {to} {unit}: four mean steps, {widest}, are \
+         the most for an integral over the whole sphere"
     )]
-    UnknownAxis {
+    Gap {
         /// `colatitude` or `azimuth`.
         axis: &'static str,
-        /// The angle that is farthest off.
-        index: usize,
-        /// Its value, in the unit in which it was given.
-        value: f64,
-        /// What it would be on the nearest known kind of axis.
-        expected: f64,
-        /// That kind of axis, in words.
-        kind: &'static str,
+        /// Where the gap begins.
+        from: f64,
+        /// Where it ends.
+        to: f64,
+        /// The widest gap allowed.
+        widest: f64,
+        /// `radians` or `degrees`.
+        unit: &'static str,
     },
+    /// A rule asked for on rings of no known kind.
+    #[error("unequal rings are given by an axis: use SphereRule::on_grid with Colatitudes")]
+    FreeKind,
+    /// Harmonics of a higher degree than the nodes can tell apart.
+    #[error(
+        "harmonics to degree {degree} need a rule that is exact to {}, and this one is to {exact}",
+        2 * degree
+    )]
+    RuleTooCoarse {
+        /// The degree asked for.
+        degree: usize,
+        /// The degree to which the rule is exact.
+        exact: usize,
+    },
+    /// A grid on which harmonics have no fast transform.
+    #[error("harmonics need rings that lie alike north and south, and equal columns")]
+    UnequalGrid,
+    /// A coefficient that is not there.
+    #[error("there is no harmonic l = {l}, m = {m} in coefficients to degree {degree}")]
+    NoSuchHarmonic {
+        /// The degree of the harmonic.
+        l: usize,
+        /// Its order.
+        m: usize,
+        /// The highest degree that the coefficients have.
+        degree: usize,
+    },
+    /// Points that do not surround the center.
+    #[error(
+        "all points are in one half of the sphere or on one circle, and an integral over the whole of \
+         it needs points on all sides"
+    )]
+    OneSided,
+    /// A point given twice.
+    #[error("points {first} and {second} are the same point of the sphere")]
+    SamePoint {
+        /// The index of the one.
+        first: usize,
+        /// The index of the other.
+        second: usize,
+    },
+    /// As many samples as points are needed.
+    #[error("expected {expected} samples, one per point, got {got}")]
+    PointCount {
+        /// Points of the rule.
+        expected: usize,
+        /// Samples given.
+        got: usize,
+    },
+    /// A NaN or an infinity among scattered samples.
+    #[error("sample {index} is {value}, and every sample must be finite")]
+    PointNotFinite {
+        /// Index of the first such sample.
+        index: usize,
+        /// The sample.
+        value: f64,
+    },
+    /// A ring on which nothing is known.
+    #[error(
+        "ring {ring} has {present} samples, and at least {needed} are needed to fill its holes"
+    )]
+    RingEmpty {
+        /// The ring, in the order of the axis.
+        ring: usize,
+        /// Samples that are not missing.
+        present: usize,
+        /// How many it takes.
+        needed: usize,
+    },
+    /// A factorization or a product that failed.
+    #[error(transparent)]
+    LinearAlgebra(#[from] linalg::Error),
     /// Samples that do not fill the rule's nodes.
     #[error("expected {rings} x {columns} = {expected} samples (rings x columns), got {got}")]
     SampleCount {

@@ -1,8 +1,7 @@
 //! The Gauss-Legendre rule: n nodes, exact for polynomials of degree 2n − 1.
 
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2, PI};
+use std::f64::consts::{FRAC_PI_2, PI};
 
-use crate::twofold::Twofold;
 use crate::{Error, Result};
 
 /// Gauss-Legendre nodes and weights on [−1, 1]: ∫ f(x) dx ≈ Σᵢ wᵢ f(xᵢ), exact where f is a
@@ -15,13 +14,12 @@ use crate::{Error, Result};
 /// Nodes run from north to south, so θ increases and x decreases.
 ///
 /// # Accuracy
-/// Against 40-digit references (every node of every third n to 400, samples to 10⁶): nodes within 1
-/// eps (absolute), θ and sin θ within 1.5 eps (relative), weights within 2.5 eps (relative), eps =
-/// 2⁻⁵². Golub-Welsch implementations lose the small weights near ±1: at n = 1000 NumPy's are off
-/// by 10⁷ eps.
+/// Against 40-digit references: nodes within 1 eps (absolute), θ and sin θ within 1.5 eps
+/// (relative), weights within 2.5 eps (relative), eps = 2⁻⁵². Golub-Welsch implementations lose the
+/// small weights near ±1: at n = 1000 NumPy's are off by 10⁷ eps.
 ///
 /// # Cost
-/// O(1) per node for any n.
+/// O(1) per node for any n, without iteration; up to n = 100 a table.
 ///
 /// # Examples
 /// ```
@@ -34,18 +32,18 @@ use crate::{Error, Result};
 /// ```
 ///
 /// # References
-/// Nodes near the poles: Newton's method on Pₙ(cos θ) = ₂F₁(−n, n + 1; 1; sin²(θ/2)) summed in
-/// twofold precision. Elsewhere: Newton's method on Stieltjes' expansion (G. Szegő, *Orthogonal
-/// Polynomials*, theorem 8.21.5; N. Hale and A. Townsend, "Fast and accurate computation of
-/// Gauss-Legendre and Gauss-Jacobi quadrature nodes and weights", SIAM J. Sci. Comput. 35 (2013),
-/// equation 3.8). First guesses: I. Bogaert, "Iteration-free computation of Gauss-Legendre
-/// quadrature nodes and weights", SIAM J. Sci. Comput. 36 (2014), equation 3.10.
+/// With w = 1/(n + ½), u = √(sin θ) Pₙ(cos θ) solves u″ + (1/w² + 1/(4 sin²θ)) u = 0, and
+/// √t J₀(t) solves v″ + (1 + 1/(4t²)) v = 0. Kummer's transformation of the one into the other,
+/// t = ψ(θ)/w, has ψ = θ + w² ψ₁ + w⁴ ψ₂ + ..., each ψᵢ a polynomial in 1/θ and cot θ that is
+/// regular at the pole: ψ₁ = (1/θ − cot θ)/8. The nodes are therefore ψ(θₖ) = w jₖ with the zeros
+/// jₖ of J₀, and the weights 2 w sin θₖ / (ψ′(θₖ) jₖ J₁(jₖ)²). After ψ₃ the rest is below 0.13 eps
+/// at n = 101. That such expansions make iteration unnecessary: I. Bogaert, "Iteration-free
+/// computation of Gauss-Legendre quadrature nodes and weights", SIAM J. Sci. Comput. 36 (2014).
 #[derive(Debug, Clone, PartialEq)]
 pub struct GaussLegendre {
-    nodes: Vec<f64>,
-    weights: Vec<f64>,
-    colatitudes: Vec<f64>,
-    sines: Vec<f64>,
+    /// Nodes, weights, colatitudes and sines, n of each.
+    values: Vec<f64>,
+    count: usize,
 }
 
 /// One node of the northern half.
@@ -57,16 +55,12 @@ struct Node {
     weight: f64,
 }
 
-/// Pₙ near a node: how far off its zero is, and the weight there if it is not.
-#[derive(Debug, Clone, Copy)]
-struct Probe {
-    /// −P/P′, with ′ = d/dθ.
-    newton: f64,
-    /// 2/P′².
-    weight: f64,
-    sine: f64,
-    cosine: f64,
-}
+/// The rules up to this have a table.
+const TABULATED: usize = 100;
+/// Zeros of J₀ in the table; above, the expansion for large k has all digits.
+const ZEROS: usize = 24;
+/// `data/SOURCES.md` says what is where.
+static TABLE: &[u8] = include_bytes!("../data/gauss_legendre.bin");
 
 impl GaussLegendre {
     /// The most nodes that a rule can have.
@@ -85,206 +79,260 @@ impl GaussLegendre {
                 highest: Self::MAX_NODES,
             });
         }
-        let mut rule = Self {
-            nodes: vec![0.0; n],
-            weights: vec![0.0; n],
-            colatitudes: vec![0.0; n],
-            sines: vec![0.0; n],
-        };
-        for k in 0..n.div_ceil(2) {
-            let north = northern_node(n, k);
-            let south = Node { theta: PI - north.theta, cosine: -north.cosine, ..north };
+        let mut values = vec![0.0; 4 * n];
+        let (nodes, rest) = values.split_at_mut(n);
+        let (weights, rest) = rest.split_at_mut(n);
+        let (colatitudes, sines) = rest.split_at_mut(n);
+        let mut write = |k: usize, north: Node| {
             // The middle node of an odd rule is both, and is written twice.
-            for (index, node) in [(n - 1 - k, south), (k, north)] {
-                rule.nodes[index] = node.cosine;
-                rule.weights[index] = node.weight;
-                rule.colatitudes[index] = node.theta;
-                rule.sines[index] = node.sine;
+            let south = n - 1 - k;
+            (nodes[south], nodes[k]) = (-north.cosine, north.cosine);
+            (weights[south], weights[k]) = (north.weight, north.weight);
+            (colatitudes[south], colatitudes[k]) = (PI - north.theta, north.theta);
+            (sines[south], sines[k]) = (north.sine, north.sine);
+        };
+        let half = n.div_ceil(2);
+        if n <= TABULATED {
+            let (first, records) = (n * n / 4, TABLE.as_chunks::<32>().0);
+            for (k, record) in records[first..first + half].iter().enumerate() {
+                let [theta, sine, cosine, weight] = numbers(record);
+                write(k, Node { theta, sine, cosine, weight });
+            }
+        } else {
+            let phase = Phase::new(n);
+            for k in 0..half {
+                write(k, phase.node(k));
+            }
+            if n % 2 == 1 {
+                write(half - 1, Node { theta: FRAC_PI_2, cosine: 0.0, ..phase.node(half - 1) });
             }
         }
-        Ok(rule)
+        Ok(Self { values, count: n })
     }
 
     /// The number of nodes, n.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a rule has at least one node")]
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.count
     }
 
     /// The largest degree of the polynomials that the rule integrates exactly, 2n − 1.
     #[must_use]
     pub fn degree(&self) -> usize {
-        2 * self.len() - 1
+        2 * self.count - 1
     }
 
     /// The nodes x = cos θ, decreasing from near 1 to near −1.
     #[must_use]
     pub fn nodes(&self) -> &[f64] {
-        &self.nodes
+        &self.values[..self.count]
     }
 
     /// The weights, positive, in the order of the nodes; their sum is 2.
     #[must_use]
     pub fn weights(&self) -> &[f64] {
-        &self.weights
+        &self.values[self.count..2 * self.count]
     }
 
     /// The nodes' colatitudes θ in radians, increasing from near 0 to near π.
     #[must_use]
     pub fn colatitudes(&self) -> &[f64] {
-        &self.colatitudes
+        &self.values[2 * self.count..3 * self.count]
     }
 
     /// sin θ at the nodes.
     #[must_use]
     pub fn sines(&self) -> &[f64] {
-        &self.sines
+        &self.values[3 * self.count..]
     }
 }
 
-/// Node `k` of `n`, counted from the north pole, on the northern half or the equator.
-fn northern_node(n: usize, k: usize) -> Node {
-    let degree = count(n);
-    let equator = 2 * k + 1 == n;
-    let mut theta = if equator { FRAC_PI_2 } else { first_guess(degree, count(k)) };
-    // One step for most nodes of a large rule, three for the worst of a small one; the cap only
-    // keeps the loop finite.
-    for _ in 0..10 {
-        // Below 30 the series cancels by less than the 32 digits it carries, above it Stieltjes'
-        // terms fall below eps before they grow again.
-        let (start, probe) = if degree * theta < 30.0 {
-            near_pole(n, theta)
-        } else {
-            (theta, away_from_poles(degree, theta))
-        };
-        // The zero is at theta + step: Newton's step with the two corrections that Legendre's
-        // equation, P″ = −cot θ P′ − n(n + 1) P, gives for nothing.
-        let cotangent = probe.cosine / probe.sine;
-        let stiffness = degree * (degree + 1.0);
-        let newton = probe.newton;
-        let cubic = (cotangent * cotangent - stiffness) / 3.0 - 0.5 / (probe.sine * probe.sine);
-        let step = newton * (1.0 + newton * (0.5 * cotangent + newton * cubic));
-        theta = start + step;
-        if degree * newton.abs() < 1e-9 || equator {
-            if equator {
-                return Node { theta: FRAC_PI_2, sine: 1.0, cosine: 0.0, weight: probe.weight };
+/// What all nodes of a rule share.
+#[derive(Debug, Clone, Copy)]
+struct Phase {
+    n: usize,
+    /// 1/(n + ½) and its powers 2, 4, 6.
+    w: f64,
+    powers: [f64; 3],
+    /// π/(4n + 2).
+    unit: f64,
+}
+
+impl Phase {
+    fn new(n: usize) -> Self {
+        let w = 1.0 / (count(n) + 0.5);
+        let squared = w * w;
+        let powers = [squared, squared * squared, squared * squared * squared];
+        Self { n, w, powers, unit: PI / count(4 * n + 2) }
+    }
+
+    /// Node `k`, counted from the north pole, on the northern half or the equator.
+    #[inline]
+    fn node(&self, k: usize) -> Node {
+        let (zero, factor) = bessel(k);
+        // y = w jₖ, with its sine and cosine; near the equator from the latitude π/2 − y, which is
+        // known to more digits, the zero being (k + ¾)π and little more.
+        let near_pole = 4 * k + 3 < self.n;
+        let (base, sine, cosine) = match zero {
+            Zero::Whole(zero) => {
+                let y = self.w * zero;
+                let (sine, cosine) = sin_cos(y);
+                (y, sine, cosine)
             }
-            let slope_change = (stiffness * newton - cotangent) * step;
-            return Node {
-                theta,
-                sine: probe.sine + probe.cosine * step,
-                cosine: probe.cosine - probe.sine * step,
-                weight: probe.weight - 2.0 * slope_change * probe.weight,
-            };
+            Zero::Beyond(small) if near_pole => {
+                let y = self.unit * count(4 * k + 3) + self.w * small;
+                let (sine, cosine) = sin_cos(y);
+                (y, sine, cosine)
+            }
+            Zero::Beyond(small) => {
+                // Negative by a hair at the equator of an odd rule, where 2k + 1 = n.
+                let latitude = self.unit * (2.0 * (count(self.n) - count(2 * k + 1)));
+                let latitude = latitude - self.w * small;
+                let (cosine, sine) = sin_cos(latitude);
+                (FRAC_PI_2 - latitude, sine, cosine)
+            }
+        };
+        let (t, c) = (1.0 / base, cosine / sine);
+        let (shift, stretch) = self.inverse(t, c);
+        // θ = y + shift; the third order is below rounding.
+        let half = 0.5 * shift * shift;
+        let node_sine = sine + (shift * cosine - half * sine);
+        let node_cosine = cosine - (shift * sine + half * cosine);
+        Node {
+            theta: base + shift,
+            sine: node_sine,
+            cosine: node_cosine,
+            weight: self.w * factor * node_sine * (1.0 + stretch),
         }
     }
-    // Not reached: the tests run every n to 400, where Newton's method has farthest to go.
-    let probe = away_from_poles(degree, theta);
-    Node { theta, sine: probe.sine, cosine: probe.cosine, weight: probe.weight }
+
+    /// The inverse of y = ψ(θ): θ − y, and dθ/dy − 1, from t = 1/y and c = cot y.
+    #[inline]
+    fn inverse(&self, t: f64, c: f64) -> (f64, f64) {
+        let [w2, w4, w6] = self.powers;
+        let (tt, cc, ct) = (t * t, c * c, c * t);
+        let mut shift = w2 / 8.0 * (c - t);
+        let mut stretch = w2 / 8.0 * (tt - cc - 1.0);
+        // A tenth of these powers is all that the further orders have: below rounding in large rules.
+        if w4 > NEGLIGIBLE {
+            shift += w4 / 384.0 * (t * (25.0 * tt + 6.0) - c * (31.0 * cc - 6.0 * ct + 33.0));
+            stretch += w4 / 384.0
+                * (cc * (93.0 * cc - 12.0 * ct - 6.0 * tt + 126.0)
+                    - 12.0 * ct
+                    - tt * (75.0 * tt + 6.0)
+                    + 33.0);
+        }
+        if w6 > NEGLIGIBLE {
+            shift += w6 / 15360.0
+                * (c * (cc * (3779.0 * cc - 465.0 * ct + 30.0 * tt + 6350.0)
+                    - 125.0 * ct * tt
+                    - 630.0 * ct
+                    + 30.0 * tt
+                    + 2595.0)
+                    - t * (tt * (3219.0 * tt + 125.0) + 165.0));
+            stretch += w6 / 15360.0
+                * (ct * (190.0 * tt + 1260.0) + tt * (tt * (16095.0 * tt + 375.0) + 135.0)
+                    - 2595.0
+                    - cc * (cc * (18895.0 * cc - 1860.0 * ct - 375.0 * tt + 37945.0)
+                        - 190.0 * ct * tt
+                        - 3120.0 * ct
+                        - 375.0 * tt * tt
+                        - 510.0 * tt
+                        + 21645.0));
+        }
+        (shift, stretch)
+    }
 }
 
-/// The zero of Pₙ(cos θ) numbered `k` from 0, to a few digits at n = 1 and to more as n grows.
-fn first_guess(degree: f64, k: f64) -> f64 {
-    let scale = 1.0 / (degree + 0.5);
-    // McMahon's expansion of the zeros of the Bessel function J0.
-    let beta = (k + 0.75) * PI;
+/// See [`Phase::inverse`].
+const NEGLIGIBLE: f64 = 1e-17;
+
+/// sin x and cos x for |x| ≤ π/4, to 0.6 units in the last place: Taylor's series, with the rounding
+/// of 1 − x²/2 put back. The library's functions cannot know that nothing has to be reduced.
+#[inline]
+fn sin_cos(x: f64) -> (f64, f64) {
+    const SINE: [f64; 8] = inverse_factorials(3);
+    const COSINE: [f64; 8] = inverse_factorials(4);
+    let squared = x * x;
+    let (mut sine, mut cosine) = (0.0, 0.0);
+    for k in (0..8).rev() {
+        sine = SINE[k] - squared * sine;
+        cosine = COSINE[k] - squared * cosine;
+    }
+    let half = 0.5 * squared;
+    let first = 1.0 - half;
+    let rest = ((1.0 - first) - half) + squared * squared * cosine;
+    (x - x * squared * sine, first + rest)
+}
+
+/// 1/first!, 1/(first + 2)!, ...
+const fn inverse_factorials(first: usize) -> [f64; 8] {
+    let mut values = [1.0; 8];
+    let mut factorial = 1.0;
+    let mut factor = 1;
+    let mut k = 0;
+    while k < 8 {
+        // All these factorials are below 2⁵³ times a power of two.
+        while factor <= first + 2 * k {
+            factorial *= small_count(factor);
+            factor += 1;
+        }
+        values[k] = 1.0 / factorial;
+        k += 1;
+    }
+    values
+}
+
+#[expect(clippy::cast_precision_loss, reason = "at most 18")]
+const fn small_count(n: usize) -> f64 {
+    n as f64
+}
+
+/// A zero of the Bessel function J₀, jₖ.
+#[derive(Debug, Clone, Copy)]
+enum Zero {
+    Whole(f64),
+    /// What is beyond (k + ¾)π.
+    Beyond(f64),
+}
+
+/// Zero k, counted from 0, and 2/(j J₁(j)²).
+#[inline]
+fn bessel(k: usize) -> (Zero, f64) {
+    if k < ZEROS {
+        let nodes = (TABULATED + 1) * (TABULATED + 1) / 4;
+        let records = TABLE.as_chunks::<16>().0;
+        let [zero, factor] = numbers(&records[2 * nodes + k]);
+        return (Zero::Whole(zero), factor);
+    }
+    // McMahon's expansion (DLMF 10.21.19), and that of J₀² + Y₀² (10.18.17), which is
+    // 4/(π² j² J₁²) at a zero of J₀.
+    let beta = (count(k) + 0.75) * PI;
     let small = 1.0 / (8.0 * beta);
     let squared = small * small;
-    let series = 1.0
-        + squared
-            * (-124.0 / 3.0
-                + squared
-                    * (120928.0 / 15.0
-                        + squared * (-401743168.0 / 105.0 + squared * 1071187749376.0 / 315.0)));
-    let x = (beta + small * series) * scale;
-    x + (x / x.tan() - 1.0) / (8.0 * x) * scale * scale
+    let beyond = small
+        * (1.0
+            + squared
+                * (-124.0 / 3.0 + squared * (120928.0 / 15.0 - squared * (401743168.0 / 105.0))));
+    let zero = beta + beyond;
+    let inverse = 1.0 / (zero * zero);
+    let series = inverse
+        * (-1.0 / 8.0
+            + inverse
+                * (27.0 / 128.0 + inverse * (-1125.0 / 1024.0 + inverse * (385875.0 / 32768.0))));
+    (Zero::Beyond(beyond), PI + PI * series)
 }
 
-/// Pₙ and its slope from the hypergeometric series about the pole, in twofold precision.
-///
-/// Returned is also the angle at which it was summed: the one whose sin(θ/2) is a double.
-fn near_pole(n: usize, theta: f64) -> (f64, Probe) {
-    let half_sine = (0.5 * theta).sin();
-    let half_cosine = (1.0 - half_sine * half_sine).sqrt();
-    let u = Twofold::product(half_sine, half_sine);
-    let (mut term, mut value, mut slope) = (Twofold::ONE, Twofold::ONE, Twofold::ZERO);
-    for k in 0..n {
-        let next = count(k + 1);
-        let ratio = Twofold::product(-count(n - k), count(n + 1 + k));
-        term = (term * u * ratio).over(next * next);
-        value = value + term;
-        slope = slope + term * next;
-        if term.high.abs() < 1e-36 {
-            break;
-        }
-    }
-    // With u = sin²(θ/2): dP/dθ = (Σ k tₖ / u) sin θ / 2 = Σ k tₖ cot(θ/2).
-    let one_minus_u = Twofold::ONE + u * -1.0;
-    let probe = Probe {
-        newton: -value.high / slope.high * (half_sine / half_cosine),
-        weight: 2.0 * u.high / (slope * slope * one_minus_u).high,
-        sine: 2.0 * half_sine * half_cosine,
-        cosine: 1.0 - 2.0 * half_sine * half_sine,
-    };
-    (2.0 * half_sine.asin(), probe)
-}
-
-/// Pₙ and its slope from Stieltjes' expansion, for n θ of at least 30.
-fn away_from_poles(degree: f64, theta: f64) -> Probe {
-    let (sine, cosine) = theta.sin_cos();
-    // The phase (n + 1/2) θ − π/4; its rounding is one of θ, whatever n is.
-    let (phase_sine, phase_cosine) = ((degree + 0.5) * theta).sin_cos();
-    let c = (phase_cosine + phase_sine) * FRAC_1_SQRT_2;
-    // Near a zero c is small, and this has one rounding where the sum above would have four.
-    let s = (1.0 - c * c).sqrt().copysign(phase_sine - phase_cosine);
-
-    // Terms from the second on are small, and are added to the first at the end.
-    let cotangent = cosine / sine;
-    let first_value = c;
-    let first_slope = Twofold::product(-(degree + 0.5), s);
-    let (mut value, mut slope) = (0.0, -0.5 * cotangent * c);
-    let (mut factor, mut c, mut s) = (1.0, c, s);
-    for m in 1..100 {
-        let m = count(m);
-        factor *= (m - 0.5) * (m - 0.5) / (m * (degree + m + 0.5) * 2.0 * sine);
-        if factor < 1e-18 {
-            break;
-        }
-        // From one term to the next the angle grows by θ − π/2.
-        (c, s) = (c * sine + s * cosine, s * sine - c * cosine);
-        value += factor * c;
-        slope -= factor * ((degree + m + 0.5) * s + (m + 0.5) * cotangent * c);
-    }
-    let slope = first_slope + Twofold { high: slope, low: 0.0 };
-    // P′ = C slope / sqrt(2 sin θ) with C = (2/√π) Γ(n + 1)/Γ(n + 3/2), whence 2/P′².
-    Probe {
-        newton: -(first_value + value) / slope.high,
-        weight: (pi_gamma_ratio_squared(degree) * sine).over((slope * slope).high).high,
-        sine,
-        cosine,
-    }
-}
-
-/// π (Γ(n + 3/2)/Γ(n + 1))² for n >= 19, well beyond rounding.
-///
-/// ln Γ(w + 3/4) − ln Γ(w + 1/4) = ln(w)/2 − Σ Eₖ / (k (4^k) (2 w^k)), k = 2, 4, .., with the Euler
-/// numbers Eₖ and w = n + 3/4 (DLMF 5.11.8 and 24.4.31).
-fn pi_gamma_ratio_squared(degree: f64) -> Twofold {
-    let w = degree + 0.75;
-    let z = 1.0 / (16.0 * w * w);
-    let series = z
-        * (1.0 / 2.0
-            + z * (-5.0 / 4.0
-                + z * (61.0 / 6.0
-                    + z * (-1385.0 / 8.0 + z * (50521.0 / 10.0 - z * 2702765.0 / 12.0)))));
-    let pi = Twofold { high: PI, low: 1.2246467991473532e-16 };
-    // 1 + expm1 keeps the digits that rounding exp to a double would drop.
-    pi * w * (Twofold::ONE + Twofold { high: series.exp_m1(), low: 0.0 })
+/// Little-endian doubles.
+#[inline]
+fn numbers<const BYTES: usize, const N: usize>(record: &[u8; BYTES]) -> [f64; N] {
+    let (words, _) = record.as_chunks::<8>();
+    std::array::from_fn(|i| f64::from_le_bytes(words[i]))
 }
 
 /// Exact: counts here are far below 2⁵³.
-#[expect(clippy::cast_precision_loss, reason = "counts are at most 2 MAX_NODES, far below 2^53")]
+#[expect(clippy::cast_precision_loss, reason = "counts are at most 4 MAX_NODES, far below 2^53")]
 fn count(n: usize) -> f64 {
     n as f64
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Measure, RingKind, Seam};
+use crate::{ColumnKind, Measure, RingKind, RingOrder, Seam};
 
 /// An integral over the sphere, how far it can be trusted, and what it was made from.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,21 +12,105 @@ pub struct Integral<M: Measure> {
     pub value: f64,
     /// How far `value` may be off, judged from the same samples; never less than the rounding.
     ///
-    /// It is the finest structure that the samples show, times what a rule of half the resolution
-    /// would have made of it: over equispaced rings the change of the rule when its step is doubled
-    /// (the coarser values taken from the interpolant, so that any number of rings will do), over
-    /// Gauss rings the two finest Legendre terms, and over azimuth the largest of the four finest
-    /// harmonics that a p with a two-, three- or fourfold symmetry can show. Where p is resolved it
-    /// is far above the true error, which falls much faster than this; where it is a sizable part
-    /// of `value`, p is not resolved and no weights will help: take more samples. It says nothing
-    /// of the error of the samples themselves.
+    /// The spectra of the samples, over θ after averaging over φ and over φ after integrating over
+    /// θ, are continued beyond the last term that the grid shows, as the power or the exponential
+    /// that they follow; what lies there is what the rule gets wrong. Never more than the change
+    /// of the rule when its steps are doubled, and where that change is above a tenth of ∫|p|, not
+    /// less than its square. Corrected ends and fitted weights are compared with a lower order.
+    ///
+    /// It says nothing of the error of the samples themselves. Where p comes from a
+    /// discretization of its own, refine that with the rule held fixed and compare.
     pub error_estimate: f64,
+    /// Which weights over the rings the samples asked for.
+    pub weights: RingWeights,
+    /// Whether the grid is fine enough for the samples.
+    pub resolution: Resolution,
     /// How many samples were summed.
     pub samples: usize,
     /// The grid of samples.
     pub layout: Layout,
     /// What was integrated against.
     pub measure: M,
+}
+
+/// How the rings are weighted, which measure, kind of rings and samples decide together.
+///
+/// The trap of equispaced rings is that three rules are right, each for samples of one kind, and
+/// each wrong for the other two. The parity of p at the poles decides, and a wrong rule betrays
+/// itself by a spectrum that falls slowly; so the rule with the smallest error estimate is taken,
+/// the one for p smooth on the sphere in case of doubt. `Display` says the choice and its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RingWeights {
+    /// The cosine series in θ, term by term: Clenshaw-Curtis and Fejér for a solid angle, equal
+    /// weights without a Jacobian. For p smooth on the sphere, which is even about the poles.
+    CosineSeries,
+    /// The sine series in θ, term by term: Fejér's weights, over sin θ where that is in the samples
+    /// already. For p sin θ with p smooth on the sphere, which is odd about the poles.
+    SineSeries,
+    /// Equal weights, corrected next to both poles by Gregory's formula. For p that is smooth in θ
+    /// and φ but not on the sphere, and for lobes away from the poles that are hardly resolved.
+    CorrectedEnds,
+    /// Gauss-Legendre weights.
+    Gauss,
+    /// The areas between unequal rings, changed by as little as makes them exact to a degree.
+    Fitted,
+}
+
+impl fmt::Display for RingWeights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CosineSeries => {
+                "cosine series in θ, because the samples are even about the poles (p smooth on the \
+                 sphere)"
+            }
+            Self::SineSeries => {
+                "sine series in θ, because the samples times their Jacobian are odd about the poles"
+            }
+            Self::CorrectedEnds => {
+                "equal weights with corrected ends, because the spectrum over θ falls too slowly for \
+                 a series"
+            }
+            Self::Gauss => "Gauss-Legendre weights, because the rings are Gauss-Legendre's",
+            Self::Fitted => "areas fitted to a degree, because the rings are unequal",
+        })
+    }
+}
+
+/// Whether a grid is fine enough for its samples, from their own spectrum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Resolution {
+    /// The spectrum falls below 10⁻⁶ of its largest term within what the grid can show.
+    Resolved {
+        /// Beyond this degree it is below.
+        degree: usize,
+    },
+    /// It does not: no weights will help, sample p finer.
+    UnderResolved {
+        /// The degree at which it would, if it goes on as it falls; `None` where that is above a
+        /// hundred times what the grid shows, as at kinks and jumps.
+        degree: Option<usize>,
+    },
+    /// Unequal rings and columns have no spectrum; the error estimate stands alone.
+    Unknown,
+}
+
+impl fmt::Display for Resolution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolved { degree } => write!(f, "resolved, with what matters below degree {degree}"),
+            Self::UnderResolved { degree: Some(degree) } => write!(
+                f,
+                "under-resolved: no weights will help, sample p finer, to degree {degree}"
+            ),
+            Self::UnderResolved { degree: None } => f.write_str(
+                "under-resolved: no weights will help, sample p finer; its spectrum hardly falls, as \
+                 at a kink or a jump",
+            ),
+            Self::Unknown => f.write_str("no spectrum, because the steps are unequal"),
+        }
+    }
 }
 
 /// What a grid of samples is.
@@ -39,8 +123,14 @@ pub struct Layout {
     pub columns: usize,
     /// How the rings lie between the poles.
     pub kind: RingKind,
+    /// From which pole they are counted.
+    pub order: RingOrder,
+    /// How the columns lie around the axis.
+    pub column_kind: ColumnKind,
     /// Whether the last column repeats the first.
     pub seam: Seam,
+    /// How many of the first and last rings are poles, where one point fills the whole row.
+    pub poles: usize,
 }
 
 impl Layout {
@@ -49,20 +139,20 @@ impl Layout {
     /// A pole counts once, and so does a repeated column.
     #[must_use]
     pub fn distinct(&self) -> usize {
-        let columns = self.seam.distinct(self.columns);
-        match self.kind {
-            RingKind::Vertices => (self.rings - 2) * columns + 2,
-            RingKind::Cells | RingKind::Gauss => self.rings * columns,
-        }
+        (self.rings - self.poles) * self.seam.distinct(self.columns) + self.poles
     }
 }
 
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            RingKind::Vertices => "equal steps from pole to pole",
-            RingKind::Cells => "centers of equal cells",
-            RingKind::Gauss => "Gauss-Legendre rings",
+        let kind = self.kind.words();
+        let order = match self.order {
+            RingOrder::NorthFirst => "",
+            RingOrder::SouthFirst => ", from the south",
+        };
+        let unequal = match self.column_kind {
+            ColumnKind::Equal => "",
+            ColumnKind::Free => "unequal steps, ",
         };
         let seam = match self.seam {
             Seam::Open => "no column repeated",
@@ -70,7 +160,7 @@ impl fmt::Display for Layout {
         };
         write!(
             f,
-            "{} rings ({kind}) x {} columns ({seam}), {} distinct points",
+            "{} rings ({kind}{order}) x {} columns ({unequal}{seam}), {} distinct points",
             self.rings,
             self.columns,
             self.distinct()

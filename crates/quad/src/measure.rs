@@ -38,6 +38,43 @@ pub(crate) use sealed::Kind;
 /// # Ok::<(), quad::Error>(())
 /// ```
 ///
+/// Nor can integrals over different measures be compared or collected,
+///
+/// ```compile_fail
+/// use quad::{JacobianIncluded, SolidAngle, SphereRule};
+/// let plain = SphereRule::of_degree(SolidAngle, 8)?.integrate(|x| x.z().exp())?;
+/// let inside = SphereRule::of_degree(JacobianIncluded, 8)?.integrate(|x| x.z().exp())?;
+/// assert!(plain == inside); // expected `Integral<SolidAngle>`, found `Integral<JacobianIncluded>`
+/// # Ok::<(), quad::Error>(())
+/// ```
+///
+/// a rule made without one,
+///
+/// ```compile_fail
+/// use quad::SphereRule;
+/// let rule = SphereRule::of_degree(8)?; // this function takes 2 arguments
+/// # Ok::<(), quad::Error>(())
+/// ```
+///
+/// harmonics made of a rule that lacks the sin θ of their definition,
+///
+/// ```compile_fail
+/// use quad::{Flat, HarmonicTransform, SphereRule};
+/// let rule = SphereRule::of_degree(Flat, 16)?;
+/// HarmonicTransform::new(&rule, 8)?; // expected `&SphereRule<SolidAngle>`
+/// # Ok::<(), quad::Error>(())
+/// ```
+///
+/// or bare angles passed for an axis, whose unit and pole nothing says:
+///
+/// ```compile_fail
+/// use quad::{Azimuths, SolidAngle, SphereRule};
+/// let theta = vec![0.0, 90.0, 180.0];
+/// let phi = Azimuths::from_degrees(&[0.0, 90.0, 180.0, 270.0])?;
+/// SphereRule::on_grid(SolidAngle, &theta, &phi)?; // expected `&Colatitudes`
+/// # Ok::<(), quad::Error>(())
+/// ```
+///
 /// The trait is sealed: there are these three.
 pub trait Measure: sealed::Sealed + Copy + Debug + Default + PartialEq + Send + Sync {}
 

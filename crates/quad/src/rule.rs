@@ -1,12 +1,14 @@
 //! Rules over the sphere: rings times columns.
 
-use std::f64::consts::{PI, TAU};
-
 use linalg::DMatrix;
 
+use crate::axes::Colatitudes as Axis;
+use crate::columns::ColumnRule;
+use crate::decay::Spectrum;
 use crate::rings::{Ring, RingRule, real};
 use crate::{
-    Azimuths, Colatitudes, Direction, Error, Integral, Layout, Measure, Result, RingKind, measure,
+    Azimuths, Colatitudes, Direction, Error, Integral, Layout, Measure, Resolution, Result,
+    RingKind, RingOrder, measure,
 };
 
 /// Weights for integrals over the sphere, computed once and applied to as many functions, sample
@@ -54,17 +56,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq)]
 pub struct SphereRule<M: Measure> {
     ring_rule: RingRule,
-    columns: Vec<Column>,
+    column_rule: ColumnRule,
     layout: Layout,
-    degree: usize,
     measure: M,
-}
-
-/// A column of nodes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Column {
-    phi: f64,
-    weight: f64,
 }
 
 impl<M: Measure> SphereRule<M> {
@@ -95,42 +89,78 @@ impl<M: Measure> SphereRule<M> {
             measure::Kind::Flat => RingKind::Cells,
             measure::Kind::SolidAngle | measure::Kind::JacobianIncluded => RingKind::Gauss,
         };
-        Self::new(measure, kind, degree / 2 + 1, &Azimuths::open(degree + 1))
+        Self::product(measure, kind, degree / 2 + 1, degree + 1)
+    }
+
+    /// The rule on `rings` rings of a kind and `columns` equal columns from φ = 0: Clenshaw-Curtis
+    /// ([`RingKind::Vertices`]), Fejér's first and second ([`RingKind::Cells`],
+    /// [`RingKind::Interior`]), Driscoll and Healy's ([`RingKind::NorthPole`]) or Gauss-Legendre.
+    ///
+    /// [`Self::degree`] says how far it is exact: to about the number of rings on equispaced ones,
+    /// to twice that on Gauss-Legendre's.
+    ///
+    /// # Errors
+    /// [`Error::Count`] below two rings or one column, and above [`Self::MAX_DEGREE`] + 2 of either;
+    /// [`Error::FreeKind`] for [`RingKind::Free`], which says not where the rings are.
+    ///
+    /// # Examples
+    /// ```
+    /// use quad::{RingKind, SolidAngle, SphereRule};
+    /// // Driscoll and Healy need 2(L + 1) rings to analyze degree L, so degree 2L + 1 is exact.
+    /// let rule = SphereRule::product(SolidAngle, RingKind::NorthPole, 64, 64)?;
+    /// assert_eq!(rule.degree(), 63);
+    /// let total = rule.integrate(|_| 1.0)?.value;
+    /// assert!((total - 4.0 * std::f64::consts::PI).abs() < 1e-13);
+    /// # Ok::<(), quad::Error>(())
+    /// ```
+    pub fn product(measure: M, kind: RingKind, rings: usize, columns: usize) -> Result<Self> {
+        if kind == RingKind::Free {
+            return Err(Error::FreeKind);
+        }
+        let lowest_rings = if kind == RingKind::Vertices { 2 } else { 1 };
+        for (argument, value, lowest) in [("rings", rings, lowest_rings), ("columns", columns, 1)] {
+            let highest = Self::MAX_DEGREE + 2;
+            if !(lowest..=highest).contains(&value) {
+                return Err(Error::Count { argument, value, lowest, highest });
+            }
+        }
+        Self::new(measure, &Axis::of_kind(kind, rings), &Azimuths::open(columns))
     }
 
     /// The rule for samples on a grid that is already there, whose kind the axes told.
     ///
-    /// Equispaced rings get the weights that integrate the trigonometric interpolant in θ:
-    /// Clenshaw-Curtis (with poles) or Fejér (cell centers) for [`SolidAngle`](crate::SolidAngle),
-    /// Fejér's over sin θ for [`JacobianIncluded`](crate::JacobianIncluded), and plain equal
-    /// weights for [`Flat`](crate::Flat), which are already exact to rounding there. A repeated
-    /// column shares its weight with the first. On a p that is smooth on the sphere and resolved by
-    /// the grid, all of them are exact to rounding; on kinks and jumps no weights are better than
-    /// the trapezoid's.
+    /// Equispaced rings have up to three sets of weights, and the samples decide between them
+    /// ([`RingWeights`](crate::RingWeights)); Gauss-Legendre rings have one; unequal rings and
+    /// columns get the areas around them, changed by as little as makes them exact to the highest
+    /// degree that leaves all of them positive. A repeated column shares its weight with the first.
+    /// On a p that is smooth on the sphere and resolved by the grid, all of them are exact to
+    /// rounding; on kinks and jumps no weights are better than the trapezoid's.
     ///
     /// # Errors
     /// [`Error::Count`] for more rings than a Gauss-Legendre rule can have.
     pub fn on_grid(measure: M, rings: &Colatitudes, columns: &Azimuths) -> Result<Self> {
-        Self::new(measure, rings.kind(), rings.len(), columns)
+        Self::new(measure, rings, columns)
     }
 
-    fn new(measure: M, kind: RingKind, rings: usize, columns: &Azimuths) -> Result<Self> {
-        let seam = columns.seam();
-        let layout = Layout { rings, columns: columns.len(), kind, seam };
-        let ring_rule = RingRule::new(kind, rings, M::KIND)?;
-        let distinct = seam.distinct(columns.len());
-        let equal = TAU / real(distinct);
-        let ends = [0, distinct];
-        let columns = columns
-            .radians()
-            .enumerate()
-            .map(|(j, phi)| {
-                let shared = seam == crate::Seam::Repeated && ends.contains(&j);
-                Column { phi, weight: if shared { 0.5 * equal } else { equal } }
-            })
-            .collect();
-        let degree = ring_rule.degree.min(distinct - 1);
-        Ok(Self { ring_rule, columns, layout, degree, measure })
+    fn new(measure: M, rings: &Colatitudes, columns: &Azimuths) -> Result<Self> {
+        let mut ring_rule = match rings.kind() {
+            RingKind::Free => RingRule::free(rings.free_angles(), M::KIND)?,
+            kind => RingRule::new(kind, rings.len(), M::KIND)?,
+        };
+        if rings.order() == RingOrder::SouthFirst {
+            ring_rule = ring_rule.reversed();
+        }
+        let poles = ring_rule.rings.iter().filter(|ring| ring.sine < 1e-12).count();
+        let layout = Layout {
+            rings: rings.len(),
+            columns: columns.len(),
+            kind: rings.kind(),
+            order: rings.order(),
+            column_kind: columns.kind(),
+            seam: columns.seam(),
+            poles,
+        };
+        Ok(Self { ring_rule, column_rule: ColumnRule::new(columns)?, layout, measure })
     }
 
     /// The number of samples, rings times columns.
@@ -144,7 +174,7 @@ impl<M: Measure> SphereRule<M> {
     /// times sin θ where the measure is [`JacobianIncluded`](crate::JacobianIncluded).
     #[must_use]
     pub fn degree(&self) -> usize {
-        self.degree
+        self.ring_rule.degree.min(self.column_rule.degree)
     }
 
     /// Rings, columns, poles and seam.
@@ -155,18 +185,19 @@ impl<M: Measure> SphereRule<M> {
 
     /// The nodes, in the order of the samples.
     pub fn directions(&self) -> impl Iterator<Item = Direction> + '_ {
-        self.columns.iter().flat_map(|column| {
+        self.column_rule.columns.iter().flat_map(|column| {
             self.ring_rule.rings.iter().map(|&Ring { theta, sine, cosine }| {
                 Direction::from_parts(theta, sine, cosine, column.phi)
             })
         })
     }
 
-    /// The weights, in the order of the samples. The measure's Jacobian is inside them.
+    /// The weights for p smooth on the sphere, in the order of the samples. The measure's Jacobian
+    /// is inside them.
     pub fn weights(&self) -> impl Iterator<Item = f64> + '_ {
-        self.columns
-            .iter()
-            .flat_map(|column| self.ring_rule.weights.iter().map(|weight| weight * column.weight))
+        self.column_rule.columns.iter().flat_map(|column| {
+            self.ring_rule.choices[0].weights.iter().map(|weight| weight * column.weight)
+        })
     }
 
     /// The integral of `f`, called once at every node in the order of the samples.
@@ -224,7 +255,50 @@ impl<M: Measure> SphereRule<M> {
         columns.enumerate().map(|(index, samples)| self.sum(samples, index)).collect()
     }
 
-    fn check_count(&self, got: usize) -> Result<()> {
+    /// The values alone of many snapshots, a column each, by one matrix product with
+    /// [`Self::weights`]: the fastest, without a choice of weights and without an error.
+    ///
+    /// Judge the first snapshot by [`Self::integrate_samples`], and others now and then.
+    ///
+    /// # Errors
+    /// [`Error::SampleCount`]; [`Error::SampleNotFinite`], [`Error::Overflow`].
+    ///
+    /// # Examples
+    /// ```
+    /// use linalg::DMatrix;
+    /// use quad::{SolidAngle, SphereRule};
+    /// let rule = SphereRule::of_degree(SolidAngle, 8)?;
+    /// let x: Vec<_> = rule.directions().collect();
+    /// let steps = DMatrix::from_fn(rule.len(), 3, |i, t| 1.0 + t as f64 * x[i].z().powi(2));
+    /// let totals = rule.totals(&steps)?;
+    /// // 4π (1 + t/3)
+    /// assert!((totals[2] / (4.0 * std::f64::consts::PI) - 5.0 / 3.0).abs() < 1e-14);
+    /// # Ok::<(), quad::Error>(())
+    /// ```
+    pub fn totals(&self, snapshots: &DMatrix<f64>) -> Result<Vec<f64>> {
+        self.check_count(snapshots.nrows())?;
+        let weights = DMatrix::from_iterator(self.len(), 1, self.weights());
+        let totals = linalg::product(linalg::transpose(snapshots), &weights)?;
+        match totals.iter().position(|total| !total.is_finite()) {
+            None => Ok(totals.as_slice().to_vec()),
+            Some(bad) => {
+                let samples = snapshots.as_slice().chunks_exact(self.len()).nth(bad);
+                Err(not_finite(samples.unwrap_or_default(), self.layout.rings, bad))
+            }
+        }
+    }
+
+    /// Rings, their weights, and the azimuth of the first column.
+    pub(crate) fn grid(&self) -> (&[Ring], &[f64], f64) {
+        let weights = &self.ring_rule.choices[0].weights;
+        (&self.ring_rule.rings, weights, self.column_rule.columns[0].phi)
+    }
+
+    pub(crate) fn column_angles(&self) -> Vec<f64> {
+        self.column_rule.columns.iter().map(|column| column.phi).collect()
+    }
+
+    pub(crate) fn check_count(&self, got: usize) -> Result<()> {
         if got == self.len() {
             return Ok(());
         }
@@ -235,64 +309,73 @@ impl<M: Measure> SphereRule<M> {
     /// One pass over the samples: the integral, ∫|p|, and the two marginals that show the tails.
     fn sum(&self, samples: &[f64], snapshot: usize) -> Result<Integral<M>> {
         let rings = self.layout.rings;
-        let mut over_phi = vec![0.0; rings];
-        let mut over_theta = Vec::with_capacity(self.columns.len());
-        let mut magnitude = 0.0;
-        for (column, samples) in self.columns.iter().zip(samples.chunks_exact(rings)) {
-            let (mut total, mut absolute) = (0.0, 0.0);
-            for ((sample, weight), mean) in
-                samples.iter().zip(&self.ring_rule.weights).zip(&mut over_phi)
-            {
-                let share = weight * sample;
-                total += share;
-                absolute += share.abs();
+        let columns = &self.column_rule.columns;
+        let first = &self.ring_rule.choices[0];
+        let (mut over_phi, mut absolute) = (vec![0.0; rings], vec![0.0; rings]);
+        let mut over_theta = Vec::with_capacity(columns.len());
+        for (column, samples) in columns.iter().zip(samples.chunks_exact(rings)) {
+            for ((sample, mean), absolute) in samples.iter().zip(&mut over_phi).zip(&mut absolute) {
                 *mean += column.weight * sample;
+                *absolute += column.weight * sample.abs();
             }
-            over_theta.push(column.weight * total);
-            magnitude += column.weight * absolute;
+            over_theta.push(column.weight * dot(samples, &first.weights));
         }
-        let value: f64 = over_theta.iter().sum();
-        if !(value.is_finite() && magnitude.is_finite()) {
+        let magnitude: f64 = absolute.iter().zip(&first.weights).map(|(a, w)| a * w.abs()).sum();
+        if !magnitude.is_finite() {
             return Err(not_finite(samples, rings, snapshot));
         }
+        let across = self.ring_rule.judge(&over_phi, magnitude);
+        let around = self.column_rule.judge(&over_theta, magnitude);
+        let chosen = &self.ring_rule.choices[across.choice];
+        let value = chosen.sum(&over_phi);
         // The bound on rounding in sums of so many terms, of weights that are good to 2 eps.
-        let rounding = f64::EPSILON * real(rings + self.columns.len()) * magnitude;
-        let error_estimate =
-            self.ring_tail(&over_phi) + self.column_tail(&over_theta, magnitude) + rounding;
-        let samples = samples.len();
-        Ok(Integral { value, error_estimate, samples, layout: self.layout, measure: self.measure })
+        let rounding = f64::EPSILON * real(rings + columns.len()) * magnitude;
+        let change = across.change + around.change;
+        let mut error_estimate = (across.error + around.error).min(change);
+        // Nothing converges yet, and extrapolation means nothing.
+        if change > 0.1 * magnitude {
+            error_estimate = error_estimate.max(1.5 * change * change / magnitude);
+        }
+        Ok(Integral {
+            value,
+            error_estimate: error_estimate + rounding,
+            weights: chosen.how,
+            resolution: resolution([across.spectrum, around.spectrum]),
+            samples: samples.len(),
+            layout: self.layout,
+            measure: self.measure,
+        })
     }
+}
 
-    /// What half as many rings would have got wrong.
-    fn ring_tail(&self, over_phi: &[f64]) -> f64 {
-        let functionals = self.ring_rule.tail.as_slice().chunks_exact(self.layout.rings);
-        functionals
-            .map(|functional| {
-                functional.iter().zip(over_phi).map(|(a, b)| a * b).sum::<f64>().abs()
-            })
-            .sum()
+/// What the spectra over θ and over φ need, in degrees.
+fn resolution(spectra: [Option<Spectrum>; 2]) -> Resolution {
+    let spectra: Vec<Spectrum> = spectra.into_iter().flatten().collect();
+    if spectra.is_empty() {
+        return Resolution::Unknown;
     }
+    let highest = |degree: fn(&Spectrum) -> Option<usize>| -> Option<usize> {
+        let degrees: Option<Vec<usize>> = spectra.iter().map(degree).collect();
+        degrees?.into_iter().max()
+    };
+    match highest(Spectrum::shown) {
+        Some(degree) => Resolution::Resolved { degree },
+        None => Resolution::UnderResolved { degree: highest(Spectrum::needed) },
+    }
+}
 
-    /// What half as many columns would have got wrong: the largest of the four finest harmonics
-    /// that the columns can tell apart, or `magnitude`, everything, where there are none.
-    fn column_tail(&self, over_theta: &[f64], magnitude: f64) -> f64 {
-        let distinct = self.layout.seam.distinct(self.columns.len());
-        let finest = distinct / 2;
-        (finest.saturating_sub(3).max(1)..=finest)
-            .map(|m| {
-                let (mut real_part, mut imaginary_part) = (0.0, 0.0);
-                for (j, column) in over_theta.iter().enumerate() {
-                    // Exact multiples of the step, so that large m lose no digits.
-                    let angle = 2.0 * PI * real(m * j % distinct) / real(distinct);
-                    let (sine, cosine) = angle.sin_cos();
-                    real_part += column * cosine;
-                    imaginary_part += column * sine;
-                }
-                2.0 * f64::hypot(real_part, imaginary_part)
-            })
-            .reduce(f64::max)
-            .unwrap_or(magnitude)
+/// Σ aᵢbᵢ in eight partial sums, which a compiler can keep in lanes.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a, a_rest) = a.as_chunks::<8>();
+    let (b, b_rest) = b.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
+        }
     }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 /// Why a sum is not finite.

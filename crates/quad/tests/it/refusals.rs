@@ -67,3 +67,20 @@ fn a_degree_beyond_use() {
         "degree is 20001, expected 0 to 20000"
     );
 }
+
+#[test]
+fn a_kind_without_places_and_counts_without_rings() {
+    use quad::{RingKind, ring_weights};
+    let text = "unequal rings are given by an axis: use SphereRule::on_grid with Colatitudes";
+    let free = SphereRule::product(SolidAngle, RingKind::Free, 9, 9);
+    assert_eq!(free.unwrap_err().to_string(), text);
+    assert_eq!(ring_weights(SolidAngle, RingKind::Free, 9).unwrap_err().to_string(), text);
+    assert_eq!(
+        ring_weights(SolidAngle, RingKind::Vertices, 1).unwrap_err().to_string(),
+        "rings is 1, expected 2 to 100000000"
+    );
+    assert_eq!(
+        SphereRule::product(SolidAngle, RingKind::Cells, 0, 9).unwrap_err().to_string(),
+        "rings is 0, expected 1 to 20002"
+    );
+}

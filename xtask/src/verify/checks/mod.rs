@@ -11,6 +11,7 @@ mod nn_invert;
 mod nn_layers;
 mod nn_train;
 mod quad;
+mod quad_grid;
 mod rl_pg;
 
 use super::check::Check;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Check> {
         dsp::CHECKS,
         dsp_subspace::CHECKS,
         quad::CHECKS,
+        quad_grid::CHECKS,
         cross::CHECKS,
     ]
     .concat()

@@ -307,7 +307,7 @@ fn error_estimate(context: &Context) -> Result<Evidence, BoxError> {
     for rings in [20, 27, 36, 48, 64] {
         let rule = vertex_rule(SolidAngle, rings, 2 * rings)?;
         for Zonal { g, integral, magnitude, .. } in SMOOTH.iter().chain(&rough) {
-            for _ in 0..6 {
+            for _ in 0..24 {
                 let u = direction(&mut rng)?;
                 let found = rule.integrate(|x| g(u.dot(x)))?;
                 let error = (found.value - integral).abs();
@@ -335,7 +335,7 @@ fn error_estimate(context: &Context) -> Result<Evidence, BoxError> {
         },
         plots: Vec::new(),
         notes: vec![format!(
-            "Of 300 sums {cases} have more than rounding in them, and {low} of their estimates are \
+            "Of 1,200 sums {cases} have more than rounding in them, and {low} of their estimates are \
              low; the least is {worst:.2} times the error, the median {median:.0} times."
         )],
     })

@@ -1,0 +1,57 @@
+//! Times one operation of `quad` for `benches/peers/quad.py`.
+//!
+//! A line `operation size` on standard input is answered with the seconds and two numbers of the
+//! result: Σ|x| and max |x|.
+
+use std::error::Error;
+use std::hint::black_box;
+use std::io::{BufRead, Write};
+use std::time::Instant;
+
+use quad::{HarmonicTransform, RingKind, SolidAngle, SphereRule, ring_weights};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut out = std::io::stdout().lock();
+    let mut plan: Option<(usize, HarmonicTransform, Vec<f64>)> = None;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let (operation, size) = line.split_once(' ').ok_or("not a request")?;
+        let size: usize = size.parse()?;
+        let (seconds, [sum, largest]) = match operation {
+            "clenshaw-curtis" => {
+                let start = Instant::now();
+                for _ in 0..20 {
+                    black_box(ring_weights(SolidAngle, RingKind::Vertices, black_box(size))?);
+                }
+                let seconds = start.elapsed().as_secs_f64() / 20.0;
+                let weights = ring_weights(SolidAngle, RingKind::Vertices, size)?;
+                (seconds, probe(weights.iter().copied()))
+            }
+            "analysis" => {
+                if plan.as_ref().is_none_or(|plan| plan.0 != size) {
+                    let rule = SphereRule::of_degree(SolidAngle, 2 * size + 1)?;
+                    let transform = HarmonicTransform::new(&rule, size)?;
+                    // The field of quad.py: exp of a sum of coordinates.
+                    let field = rule
+                        .directions()
+                        .map(|x| (3.0 * x.x() - 2.0 * x.y() + x.z()).exp())
+                        .collect();
+                    plan = Some((size, transform, field));
+                }
+                let Some((_, transform, field)) = &plan else { continue };
+                let start = Instant::now();
+                let found = transform.analyze(black_box(field))?;
+                let seconds = start.elapsed().as_secs_f64();
+                (seconds, probe(found.power_spectrum().into_iter()))
+            }
+            _ => return Err(format!("no operation {operation}").into()),
+        };
+        writeln!(out, "{seconds:e} {sum:e} {largest:e}")?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn probe(values: impl Iterator<Item = f64>) -> [f64; 2] {
+    values.fold([0.0, 0.0], |[sum, largest], x| [sum + x.abs(), largest.max(x.abs())])
+}
