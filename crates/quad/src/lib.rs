@@ -80,20 +80,37 @@
 //! samples, spherical harmonics, parts of the sphere, and axes that are none of the above, which
 //! are refused.
 
+mod automatic;
 mod axes;
+mod cells;
 mod direction;
 mod error;
 mod gauss_legendre;
+mod estimate;
 mod integral;
+mod lebedev;
 mod measure;
+mod mesh;
+mod parallel;
+mod patterson;
 mod rings;
+mod point_rule;
+mod rotation;
 mod rule;
+mod sample;
+mod spectrum;
 mod twofold;
 
+pub use automatic::{Automatic, Strategy, pointwise};
 pub use axes::{Azimuths, Colatitudes, RingKind, Seam};
 pub use direction::Direction;
 pub use error::{Error, Result};
 pub use gauss_legendre::GaussLegendre;
 pub use integral::{Integral, Layout};
 pub use measure::{Flat, JacobianIncluded, Measure, SolidAngle};
+pub use estimate::{Estimate, Method, Stop};
+pub use mesh::Mesh;
+pub use point_rule::PointRule;
+pub use rotation::Rotation;
+pub use sample::Sample;
 pub use rule::SphereRule;

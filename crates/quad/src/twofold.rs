@@ -3,7 +3,7 @@
 //! T. J. Dekker, "A floating-point technique for extending the available precision", Numerische
 //! Mathematik 18 (1971). Relative error below 8 eps² per operation.
 
-use std::ops::{Add, Mul};
+use std::ops::{Add, Mul, Sub};
 
 /// The unevaluated sum `high + low`, with |low| at most half a unit in the last place of `high`.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,14 @@ impl Add for Twofold {
         let part = high - self.high;
         let low = (self.high - (high - part)) + (other.high - part);
         quick_sum(high, low + (self.low + other.low))
+    }
+}
+
+impl Sub for Twofold {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        self + Self { high: -other.high, low: -other.low }
     }
 }
 
