@@ -68,9 +68,8 @@ impl Cell {
     /// Center and half width along ξ and η.
     fn extent(self) -> [(f64, f64); 2] {
         let quarter = self.root % 4;
-        let start = |upper: bool| {
-            (if upper { 0.5 * FRAC_PI_4 } else { -0.5 * FRAC_PI_4 }, 0.5 * FRAC_PI_4)
-        };
+        let start =
+            |upper: bool| (if upper { 0.5 * FRAC_PI_4 } else { -0.5 * FRAC_PI_4 }, 0.5 * FRAC_PI_4);
         let mut extent = [start(quarter & 1 == 1), start(quarter & 2 == 2)];
         for depth in 0..self.depth {
             let bit = 1u64 << (63 - depth);
@@ -185,6 +184,7 @@ pub(crate) struct Leaf<T: Sample> {
     samples: Vec<T>,
     pub(crate) value: T,
     pub(crate) magnitude: f64,
+    pub(crate) area: f64,
     pub(crate) error: f64,
     /// Which way to halve it.
     pub(crate) axis: Axis,
@@ -193,7 +193,7 @@ pub(crate) struct Leaf<T: Sample> {
     /// |7 × 7 − 3 × 3|, however fine the samples.
     first_change: f64,
     /// The error estimate that 7 × 7 samples gave.
-    pub(crate) seven_error: f64,
+    seven_error: f64,
 }
 
 impl<T: Sample> Leaf<T> {
@@ -205,6 +205,7 @@ impl<T: Sample> Leaf<T> {
             samples: vec![T::ZERO; 225],
             value: T::ZERO,
             magnitude: 0.0,
+            area: 0.0,
             error: 0.0,
             axis: Axis::Xi,
             rough: parent_rough,
@@ -281,7 +282,11 @@ impl<T: Sample> Leaf<T> {
                 if wide >= 1.0 { Axis::Xi } else { Axis::Eta }
             }
             _ => {
-                if change_xi > change_eta { Axis::Xi } else { Axis::Eta }
+                if change_xi > change_eta {
+                    Axis::Xi
+                } else {
+                    Axis::Eta
+                }
             }
         };
         self.error = match self.order {
@@ -311,6 +316,7 @@ impl<T: Sample> Leaf<T> {
         };
         self.value = both;
         self.magnitude = magnitude;
+        self.area = area;
     }
 
     /// The order with which the next step should start here, for errors of `enough` a cell.
@@ -325,8 +331,8 @@ impl<T: Sample> Leaf<T> {
     /// An error estimate for the cell of which this leaf is a half, with as many samples as this
     /// one, or 15 × 15.
     pub(crate) fn error_if_joined(&self, order: Order) -> f64 {
-        // Degree 11 on twice the width: 2¹³ times the error; degree 23: 2²⁵, of which the error
-        // estimates, which are that of the degree before squared, have some to spare.
+        // Degree 11 on twice the width: 2¹³ times the error. Degree 23 would be 2²⁵, but the
+        // estimates are so careful that 2¹⁸ is enough; a join too many is undone by the next step.
         let guess = match (self.order, order) {
             (Order::Three, _) => self.magnitude,
             (_, Order::Fifteen) => {
@@ -373,7 +379,7 @@ mod tests {
         for (f, expected) in [(0, 3.0), (1, 0.0), (2, 1.0)] {
             let leaves = leaves(|x| u.dot(x).powi(f));
             let sum: f64 = leaves.iter().map(|leaf| leaf.value).sum();
-            let expected = 4.0 * std::f64::consts::PI / 3.0 * expected;
+            let expected = 4.0 * PI / 3.0 * expected;
             assert!((sum - expected).abs() < 1e-12, "power {f}: {sum} {expected}");
         }
     }

@@ -159,6 +159,47 @@ pub enum Error {
         /// Its value.
         value: f64,
     },
+    /// A level set that is NaN or infinite somewhere.
+    #[error(
+        "the level set is {value} at colatitude {theta}, azimuth {phi} (radians), and must be \
+         finite everywhere"
+    )]
+    LevelSetNotFinite {
+        /// Colatitude in radians.
+        theta: f64,
+        /// Azimuth in radians.
+        phi: f64,
+        /// What the level set returned.
+        value: f64,
+    },
+    /// A rule that does not have the symmetry asked of it.
+    #[error(
+        "the nodes do not map to themselves under {element}: colatitude {theta}, azimuth {phi} goes \
+         to {image_theta}, {image_phi} (radians), where there is no node of its weight"
+    )]
+    NotInvariant {
+        /// The rotation or reflection.
+        element: &'static str,
+        /// Colatitude of the node.
+        theta: f64,
+        /// Its azimuth.
+        phi: f64,
+        /// Colatitude of its image.
+        image_theta: f64,
+        /// Azimuth of its image.
+        image_phi: f64,
+    },
+    /// Corners that are not those of a polygon.
+    #[error(
+        "{corners} corners make no polygon at corner {corner}: expected at least three, within 80° \
+         of their mean, with sides that do not cross"
+    )]
+    Polygon {
+        /// How many corners there are.
+        corners: usize,
+        /// The corner at which it fails.
+        corner: usize,
+    },
     /// A radius on the sphere that is none.
     #[error("{argument} is {value}, expected more than 0 and at most π radians")]
     Radius {

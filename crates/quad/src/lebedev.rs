@@ -5,7 +5,7 @@
 //! has a weight and at most two angles for each of the 1287 orbits of the 32 published rules; the
 //! tests below find every one of them again by Newton's method in twofold precision.
 
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_4};
+use std::f64::consts::FRAC_1_SQRT_2;
 
 /// A line per orbit: the rule's degree, the orbit's kind, its weight (a share of 1), its angles.
 const TABLE: &str = include_str!("../data/lebedev.txt");
@@ -86,7 +86,6 @@ impl Kind {
             }
             Self::Side(theta) => {
                 let (sine, cosine) = theta.sin_cos();
-                // The largest coordinate from its complement near 45° would gain nothing.
                 [0.0, sine, cosine]
             }
             Self::General(theta, phi) => {
@@ -208,16 +207,16 @@ mod tests {
         }
     }
 
-    /// The mean over the orbit of Y_l^m for even l and m = 0, 4, 8, ..., times a constant of order
+    /// The mean over the orbit of `Y_l^m` for even l and m = 0, 4, 8, ..., times a constant of order
     /// one: all that a function with the group's symmetry can contain, and more.
     ///
-    /// The mean over signs and the exchange of the first two coordinates leaves P̄_l^m(z) cos mφ;
+    /// The mean over signs and the exchange of the first two coordinates leaves `P̄_l^m(z) cos mφ`;
     /// what remains are the three choices of the coordinate that comes last.
     struct Harmonics {
         degree: usize,
-        /// `coefficients[m/4][l - m]`: (a, b) of P̄_l = a (z P̄_{l−1} − b P̄_{l−2}).
+        /// `coefficients[m/4][l - m]`: (a, b) of `P̄_l = a (z P̄_{l−1} − b P̄_{l−2})`.
         coefficients: Vec<Vec<(Twofold, Twofold)>>,
-        /// P̄_m^m over sin^m θ.
+        /// `P̄_m^m` over `sin^m θ`.
         seeds: Vec<Twofold>,
     }
 
@@ -325,13 +324,12 @@ mod tests {
             for tangent in tangents(orbit.kind, orbit.point) {
                 let h = 1e-9;
                 let moved = |h: f64| {
-                    let shift = |axis: usize| orbit.point[axis] + Twofold::product(h, tangent[axis]);
+                    let shift =
+                        |axis: usize| orbit.point[axis] + Twofold::product(h, tangent[axis]);
                     harmonics.of(normalized([shift(0), shift(1), shift(2)]))
                 };
                 let (ahead, behind) = (moved(h), moved(-h));
-                let slope = |(a, b): (&Twofold, &Twofold)| {
-                    (*a - *b).high / (2.0 * h) * total.high
-                };
+                let slope = |(a, b): (&Twofold, &Twofold)| (*a - *b).high / (2.0 * h) * total.high;
                 columns.push(ahead.iter().zip(&behind).map(slope).collect());
             }
         }
@@ -371,39 +369,21 @@ mod tests {
 
     #[test]
     fn newtons_method_in_twofold_precision_finds_every_number_of_the_table_again() {
-        let polish = std::env::var_os("PLUMBLINE_POLISH").is_some();
-        let mut text = String::new();
-        for (degree, _) in SIZES {
+        for (degree, points) in SIZES {
             let harmonics = Harmonics::new(degree);
             let mut orbits = refined(degree);
-            let first = step(&harmonics, &mut orbits);
-            let second = step(&harmonics, &mut orbits);
-            let third = step(&harmonics, &mut orbits);
-            println!("{degree}: {:.1e} {:.1e}  {:.1e} {:.1e}  {:.1e} {:.1e}", first.0, first.1, second.0, second.1, third.0, third.1);
-            if polish {
-                for orbit in &orbits {
-                    let [x, y, z] = orbit.point.map(|x| x.high);
-                    let (name, angles) = match orbit.kind {
-                        Kind::Vertex => ("vertex", vec![]),
-                        Kind::Edge => ("edge", vec![]),
-                        Kind::Face => ("face", vec![]),
-                        Kind::Diagonal(_) => ("diagonal", vec![x.hypot(y).atan2(z)]),
-                        Kind::Side(_) => ("side", vec![y.atan2(z)]),
-                        Kind::General(..) => {
-                            ("general", vec![x.hypot(y).atan2(z), x.atan2(y)])
-                        }
-                    };
-                    text += &format!("{degree} {name} {:?}", orbit.share.high);
-                    for angle in angles {
-                        text += &format!(" {angle:?}");
-                    }
-                    text += "\n";
-                }
-            }
+            let total: f64 = orbits.iter().map(|orbit| size(orbit.kind)).sum();
+            assert!((total - crate::rings::real(points)).abs() < 0.5, "{degree}");
+            // The table is rounded to doubles: angles up to 1 to 2⁻⁵³, then sine and cosine.
+            let (moved, weighed) = step(&harmonics, &mut orbits);
+            assert!(moved <= 2.0 * f64::EPSILON, "{degree}: {moved:e}");
+            assert!(weighed <= 2.0 * f64::EPSILON, "{degree}: {weighed:e}");
+            // From there on each step gains digits beyond a double's, down to 10⁻²⁵ where the
+            // equations are well conditioned.
+            step(&harmonics, &mut orbits);
+            let (moved, weighed) = step(&harmonics, &mut orbits);
+            let limit = if degree <= 77 { 1e-24 } else { 0.1 * f64::EPSILON };
+            assert!(moved <= limit && weighed <= limit, "{degree}: {moved:e} {weighed:e}");
         }
-        if polish {
-            std::fs::write("/tmp/qf/polished.txt", text).unwrap();
-        }
-        let _ = FRAC_PI_4;
     }
 }

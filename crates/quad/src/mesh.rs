@@ -1,10 +1,12 @@
 //! Adaptive integration over cells, and the mesh that one step of a series leaves to the next.
 
-use crate::cells::{Cell, DEEPEST, Leaf, Near, Order, ROOTS, total_error};
+use crate::cells::{Axis, Cell, DEEPEST, Leaf, Near, Order, ROOTS, total_error};
 use crate::parallel::evaluate;
 use crate::point_rule::check_finite;
 use crate::rings::real;
-use crate::{Automatic, Direction, Error, Estimate, Method, Result, Rotation, Sample, SolidAngle, Stop};
+use crate::{
+    Automatic, Direction, Error, Estimate, Method, Result, Rotation, Sample, SolidAngle, Stop,
+};
 
 /// The cells into which an integrand made the sphere fall, to start the next time step from.
 ///
@@ -59,7 +61,8 @@ impl Mesh {
                 Near::No => done.push((cell, order)),
                 Near::Yes => done.push((cell, order.max(Order::Seven))),
                 Near::TooWide(axis) => {
-                    self.cells.extend(cell.halved(axis).map(|half| (half, order.min(Order::Seven))));
+                    self.cells
+                        .extend(cell.halved(axis).map(|half| (half, order.min(Order::Seven))));
                 }
             }
         }
@@ -85,7 +88,7 @@ impl Mesh {
 #[derive(Debug, Clone, Copy)]
 enum Refinement {
     Extend(usize, Order, usize),
-    Halve(usize),
+    Halve(usize, Axis),
 }
 
 /// The leaves of a running integration.
@@ -119,7 +122,15 @@ pub(crate) fn integrate<T: Sample>(
         let estimate = adaptive.estimate(measure, Stop::Converged);
         let tolerance = options.tolerance(estimate.value);
         if estimate.error_estimate <= tolerance {
-            break Stop::Converged;
+            let ungraded = adaptive.ungraded();
+            if ungraded.is_empty() {
+                break Stop::Converged;
+            }
+            if adaptive.evaluations + 2 * Order::Seven.samples() * ungraded.len() > budget {
+                break Stop::Budget;
+            }
+            adaptive.refine(&ungraded).map_err(|error| estimate.interrupted(error))?;
+            continue;
         }
         if rounding(estimate.magnitude) >= tolerance {
             break Stop::Rounding;
@@ -132,11 +143,6 @@ pub(crate) fn integrate<T: Sample>(
         adaptive.refine(&chosen).map_err(|error| estimate.interrupted(error))?;
     };
     let estimate = adaptive.estimate(measure, stop);
-    if std::env::var_os("QF_DUMP").is_some() {
-        let mut l: Vec<_> = adaptive.leaves.iter().collect();
-        l.sort_by(|a, b| b.magnitude.total_cmp(&a.magnitude));
-        for leaf in l { eprintln!("{:?} depth {} w {:.4} mag {:.1e} err {:.1e} seven {:.1e}", leaf.order, leaf.cell.depth, leaf.cell.center_and_width(&adaptive.frame).1, leaf.magnitude/estimate.magnitude, leaf.error/estimate.magnitude, leaf.seven_error/estimate.magnitude); }
-    }
     *mesh = adaptive.mesh(options.tolerance(estimate.value));
     Ok(Some(estimate))
 }
@@ -201,12 +207,12 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
                 Some((order, added)) if order == Order::Seven || !leaf.rough => {
                     Refinement::Extend(index, order, added)
                 }
-                _ if leaf.cell.depth < DEEPEST => Refinement::Halve(index),
+                _ if leaf.cell.depth < DEEPEST => Refinement::Halve(index, leaf.axis),
                 _ => continue,
             };
             cost += match refinement {
                 Refinement::Extend(_, _, added) => added,
-                Refinement::Halve(_) => 2 * Order::Seven.samples(),
+                Refinement::Halve(..) => 2 * Order::Seven.samples(),
             };
             if cost > budget {
                 return (chosen, true);
@@ -224,9 +230,9 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
                 Refinement::Extend(index, order, _) => {
                     self.leaves[index].cell.nodes(order, &self.frame, &mut nodes);
                 }
-                Refinement::Halve(index) => {
-                    let leaf = &self.leaves[index];
-                    for half in leaf.cell.halved(leaf.axis) {
+                Refinement::Halve(index, axis) => {
+                    let cell = self.leaves[index].cell;
+                    for half in cell.halved(axis) {
                         half.all_nodes(Order::Seven, &self.frame, &mut nodes);
                     }
                 }
@@ -241,8 +247,8 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
                     rest = others;
                     self.leaves[index].extend(order, own);
                 }
-                Refinement::Halve(index) => {
-                    let Leaf { cell, axis, order, rough, .. } = self.leaves[index];
+                Refinement::Halve(index, axis) => {
+                    let Leaf { cell, order, rough, .. } = self.leaves[index];
                     let rough = rough && order == Order::Fifteen;
                     let [first, second] = cell.halved(axis);
                     let (own, others) = rest.split_at(Order::Seven.samples());
@@ -254,6 +260,35 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
             }
         }
         Ok(())
+    }
+
+    /// Center and width of the cells where |f| is ten times its mean or more: around each, for its
+    /// own width, no cell may be more than twice as wide, or the skirt of a lobe falls between the
+    /// nodes of a coarse neighbor, in this step or when it moves in the next.
+    fn peaks(&self) -> Vec<(Direction, f64)> {
+        let whole: f64 = self.leaves.iter().map(|leaf| leaf.magnitude).sum();
+        let high = 3.0 * whole / (4.0 * std::f64::consts::PI);
+        let counts =
+            |leaf: &&Leaf<T>| leaf.magnitude > 1e-3 * whole && leaf.magnitude > high * leaf.area;
+        let leaves = self.leaves.iter().filter(counts);
+        leaves.map(|leaf| leaf.cell.center_and_width(&self.frame)).collect()
+    }
+
+    /// The cells that are too wide next to a peak.
+    fn ungraded(&self) -> Vec<Refinement> {
+        let peaks = self.peaks();
+        let mut chosen = Vec::new();
+        for (index, leaf) in self.leaves.iter().enumerate() {
+            for (center, width) in &peaks {
+                if let Near::TooWide(axis) =
+                    leaf.cell.near(center, *width, 2.0 * width, &self.frame)
+                {
+                    chosen.push(Refinement::Halve(index, axis));
+                    break;
+                }
+            }
+        }
+        chosen
     }
 
     /// The cells for the next step: halves whose whole would have done as well are joined, those of
@@ -280,19 +315,56 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
                 cells.truncate(cells.len() - 2);
                 // The next generation has the same factor to bear.
                 let next = |own: f64, order: Order, bits: u32| {
-                    if order == Order::Seven { f64::from(1u32 << bits) * own } else { f64::INFINITY }
+                    if order == Order::Seven {
+                        f64::from(1u32 << bits) * own
+                    } else {
+                        f64::INFINITY
+                    }
                 };
-                cells.push((whole, order, [next(a[0] + b[0], order, 13), next(a[1] + b[1], order, 18)]));
+                cells.push((
+                    whole,
+                    order,
+                    [next(a[0] + b[0], order, 13), next(a[1] + b[1], order, 18)],
+                ));
             }
         }
         let mut mesh = Mesh { cells: cells.into_iter().map(|(c, order, _)| (c, order)).collect() };
-        // A lobe must not slip into a coarse neighbor between two steps: around what is large, cells
-        // are at most twice as wide for the width of a cell.
-        let large = 1e-3 * self.leaves.iter().map(|leaf| leaf.magnitude).sum::<f64>();
-        for leaf in self.leaves.iter().filter(|leaf| leaf.magnitude > large) {
-            let (center, width) = leaf.cell.center_and_width(&self.frame);
+        for (center, width) in self.peaks() {
             mesh.refine(&center, width, 2.0 * width);
         }
         mesh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pointwise;
+
+    #[test]
+    fn a_moving_lobe_is_not_lost_and_its_trail_is_given_up() {
+        // κ = 20,000: the lobe is 0.4° wide, and moves by 0.7 of that each step.
+        let kappa = 20_000.0f64;
+        let options = Automatic::default();
+        let at = |step: usize| Direction::from_angles(0.9, 0.4 + 0.006 * real(step)).unwrap();
+        let mut mesh = Mesh::default().refined_near(&at(0), 7.0 / kappa.sqrt()).unwrap();
+        for step in 0..20 {
+            let u = at(step);
+            let f = pointwise(move |x: &Direction| (kappa * (u.dot(x) - 1.0)).exp());
+            let found = options.integrate_from(SolidAngle, &mut mesh, &f).unwrap();
+            let error = found.value * kappa / std::f64::consts::TAU - 1.0;
+            assert!(error.abs() < 1e-6, "step {step}: {error:e}");
+            assert!(mesh.len() < 100, "step {step}: {} cells", mesh.len());
+        }
+    }
+
+    #[test]
+    fn a_radius_that_is_none_is_refused() {
+        let u = Direction::from_angles(0.9, 0.4).unwrap();
+        assert_eq!(
+            Mesh::default().refined_near(&u, 0.0).unwrap_err().to_string(),
+            "radius is 0, expected more than 0 and at most π radians"
+        );
+        assert!(Mesh::default().refined_near(&u, f64::NAN).is_err());
     }
 }

@@ -85,6 +85,10 @@ impl PointRule {
         }
     }
 
+    pub(crate) fn from_parts(directions: Vec<Direction>, weights: Vec<f64>, degree: usize) -> Self {
+        Self { directions, weights, degree, measure: SolidAngle }
+    }
+
     /// The numbers of points and degrees of Lebedev's rules, smallest first.
     pub fn lebedev_sizes() -> impl Iterator<Item = (usize, usize)> {
         SIZES.iter().map(|&(degree, points)| (points, degree))
@@ -180,4 +184,85 @@ pub(crate) fn check_finite<T: Sample>(directions: &[Direction], samples: &[T]) -
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_rules_are_positive_and_the_others_come_by_name() {
+        for degree in 0..=131 {
+            let rule = PointRule::lebedev(SolidAngle, degree).unwrap();
+            assert!(rule.degree() >= degree);
+            assert!(rule.weights().iter().all(|&weight| weight > 0.0), "{degree}");
+        }
+        for points in [74, 230, 266] {
+            let rule = PointRule::lebedev_of_size(SolidAngle, points).unwrap();
+            assert_eq!(rule.len(), points);
+            assert!(rule.weights().iter().any(|&weight| weight < 0.0));
+        }
+        assert_eq!(
+            PointRule::lebedev(SolidAngle, 132).unwrap_err().to_string(),
+            "degree is 132, expected 0 to 131"
+        );
+        assert_eq!(
+            PointRule::lebedev_of_size(SolidAngle, 800).unwrap_err().to_string(),
+            "there is no Lebedev rule of 800 points; the nearest has 770"
+        );
+    }
+
+    #[test]
+    fn every_rule_integrates_zonal_polynomials_to_its_degree_and_not_beyond() {
+        // ∫ P_l(u·x) = 0, and for u among the nodes of an octahedral rule nothing is hidden by
+        // symmetry at even l; odd l vanish by the center.
+        let u = Direction::from_vector([0.3, -0.5, 0.81]).unwrap();
+        for (points, degree) in PointRule::lebedev_sizes() {
+            let rule = PointRule::lebedev_of_size(SolidAngle, points).unwrap();
+            let t: Vec<f64> = rule.directions().iter().map(|x| u.dot(x)).collect();
+            let (mut before, mut here) = (vec![0.0; points], vec![1.0; points]);
+            let mut sums = Vec::new();
+            for l in 0..=degree + 1 {
+                sums.push(weighted_sum(rule.weights(), &here));
+                for ((t, before), here) in t.iter().zip(&mut before).zip(&mut here) {
+                    let next = (real(2 * l + 1) * t * *here - real(l) * *before) / real(l + 1);
+                    (*before, *here) = (*here, next);
+                }
+            }
+            sums[0] -= 4.0 * PI;
+            for (l, sum) in sums[..=degree].iter().enumerate() {
+                assert!(sum.abs() <= 5e-15 * 4.0 * PI, "{points} points, degree {l}: {sum:e}");
+            }
+            assert!(sums[degree + 1].abs() > 1e-4, "{points}: {:e}", sums[degree + 1]);
+        }
+    }
+
+    #[test]
+    fn the_error_estimate_of_a_fixed_rule_covers_its_error() {
+        let u = Direction::from_vector([0.3, -0.5, 0.81]).unwrap();
+        for degree in [15, 23, 35, 53] {
+            let rule = PointRule::lebedev(SolidAngle, degree).unwrap();
+            let found = rule.integrate(|x| 1.0 / (1.1 - u.dot(x))).unwrap();
+            let error = (found.value - 19.12929864808238896).abs();
+            assert!(error <= found.error_estimate, "{degree}: {error:e}");
+            assert!(found.error_estimate <= 1e5 * error.max(1e-12), "{degree}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn samples_that_do_not_fit_are_refused() {
+        let rule = PointRule::lebedev(SolidAngle, 3).unwrap();
+        assert_eq!(
+            rule.integrate_samples(&[1.0; 5]).unwrap_err().to_string(),
+            "expected 6 samples, one per node, got 5"
+        );
+        let mut samples = [1.0; 6];
+        samples[2] = f64::INFINITY;
+        let error = rule.integrate_samples(&samples).unwrap_err();
+        assert!(matches!(error, Error::IntegrandNotFinite { .. }), "{error}");
+        assert_eq!(
+            rule.integrate_samples(&[1e308; 6]).unwrap_err().to_string(),
+            "the weighted sum of snapshot 0 overflows; scale the samples down"
+        );
+    }
 }

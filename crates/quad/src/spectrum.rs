@@ -85,8 +85,8 @@ pub(crate) fn decay<T: Sample>(
     Decay { last: real(top), size: pair(top), rate: rate.max(0.0), floor }
 }
 
-/// √(4π Σ_m |f_lm|²) for every l up to `top`: how large the degree-l part of f is, in units of the
-/// integral of a constant of that norm.
+/// √(4π ∫ |part of f of degree l|² dΩ) for every l up to `top`, which for a constant is its
+/// integral.
 fn degree_norms<T: Sample>(
     nodes: &[Direction],
     weights: &[f64],
@@ -102,9 +102,7 @@ fn degree_norms<T: Sample>(
     let recurrence: Vec<(f64, f64)> = (0..=top)
         .flat_map(|l| (0..=l).map(move |m| (l, m)))
         .map(|(l, m)| {
-            let ratio = |l: usize| {
-                (real(4 * l * l - 1) / real(l * l - m * m)).sqrt()
-            };
+            let ratio = |l: usize| (real(4 * l * l - 1) / real(l * l - m * m)).sqrt();
             if l == m {
                 (0.0, 0.0)
             } else {
@@ -121,11 +119,8 @@ fn degree_norms<T: Sample>(
             let k = ring + rings * column;
             let node = &nodes[k];
             let across = node.sin_theta();
-            let (c, s) = if across > 0.0 {
-                (node.x() / across, node.y() / across)
-            } else {
-                (1.0, 0.0)
-            };
+            let (c, s) =
+                if across > 0.0 { (node.x() / across, node.y() / across) } else { (1.0, 0.0) };
             let (mut cosine, mut sine) = (1.0, 0.0);
             for m in 0..=top {
                 even[m] = even[m].plus(weights[k] * cosine, samples[k]);
