@@ -262,12 +262,12 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
         Ok(())
     }
 
-    /// Center and width of the cells where |f| is ten times its mean or more: around each, for its
-    /// own width, no cell may be more than twice as wide, or the skirt of a lobe falls between the
+    /// Center and width of the cells where |f| is ten times its mean or more: around each, for
+    /// half its width, no cell may be more than twice as wide, or the skirt of a lobe falls between the
     /// nodes of a coarse neighbor, in this step or when it moves in the next.
     fn peaks(&self) -> Vec<(Direction, f64)> {
         let whole: f64 = self.leaves.iter().map(|leaf| leaf.magnitude).sum();
-        let high = 3.0 * whole / (4.0 * std::f64::consts::PI);
+        let high = 10.0 * whole / (4.0 * std::f64::consts::PI);
         let counts =
             |leaf: &&Leaf<T>| leaf.magnitude > 1e-3 * whole && leaf.magnitude > high * leaf.area;
         let leaves = self.leaves.iter().filter(counts);
@@ -281,7 +281,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
         for (index, leaf) in self.leaves.iter().enumerate() {
             for (center, width) in &peaks {
                 if let Near::TooWide(axis) =
-                    leaf.cell.near(center, *width, 2.0 * width, &self.frame)
+                    leaf.cell.near(center, 0.5 * width, 2.0 * width, &self.frame)
                 {
                     chosen.push(Refinement::Halve(index, axis));
                     break;

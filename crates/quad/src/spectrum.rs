@@ -56,7 +56,9 @@ pub(crate) fn decay<T: Sample>(
     rings: usize,
     degree: usize,
 ) -> Decay {
-    let top = (degree / 2).max(1);
+    // Without rings the work is that of nodes times degrees squared; 65 is half of Lebedev's last.
+    let seen = if rings < nodes.len() { degree / 2 } else { (degree / 2).min(65) };
+    let top = seen.max(1);
     let norms = degree_norms(nodes, weights, samples, rings, top);
     let largest = norms.iter().copied().fold(0.0, f64::max);
     let floor = 4.0 * f64::EPSILON * largest;

@@ -7,6 +7,7 @@ mod linalg_krylov;
 mod nn_core;
 mod nn_invert;
 mod quad;
+mod quad_free;
 mod rl_pg;
 
 use super::check::Check;
@@ -22,6 +23,7 @@ pub fn all() -> Vec<Check> {
         rl_pg::CHECKS,
         dsp::CHECKS,
         quad::CHECKS,
+        quad_free::CHECKS,
         cross::CHECKS,
     ]
     .concat()
