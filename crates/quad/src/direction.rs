@@ -60,14 +60,19 @@ impl Direction {
         if !(scale > 0.0 && vector.iter().all(|component| component.is_finite())) {
             return Err(Error::NoDirection { x, y, z });
         }
-        let [x, y, z] = vector.map(|component| component / scale);
-        let (across, length) = (x.hypot(y), x.hypot(y).hypot(z));
-        Ok(Self {
+        Ok(Self::from_nonzero(vector.map(|component| component / scale)))
+    }
+
+    /// Of a vector whose length is known to be neither huge nor tiny.
+    pub(crate) fn from_nonzero([x, y, z]: [f64; 3]) -> Self {
+        let across = x.hypot(y);
+        let length = across.hypot(z);
+        Self {
             vector: [x / length, y / length, z / length],
             theta: across.atan2(z),
             phi: y.atan2(x),
             sine: across / length,
-        })
+        }
     }
 
     /// From a colatitude whose sine and cosine are known better than its rounded value says.

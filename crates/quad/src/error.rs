@@ -216,4 +216,108 @@ pub enum Error {
         /// The snapshot, 0 where there is only one.
         snapshot: usize,
     },
+    /// An integrand that returned NaN or an infinity after something had been reached.
+    #[error(
+        "the integrand is {value} at colatitude {theta}, azimuth {phi} (radians); after \
+         {evaluations} evaluations before it the integral was {reached:?} to {error_estimate:e}"
+    )]
+    Interrupted {
+        /// Colatitude of the node in radians.
+        theta: f64,
+        /// Azimuth of the node in radians.
+        phi: f64,
+        /// What the integrand returned, as a modulus.
+        value: f64,
+        /// Evaluations in `reached`.
+        evaluations: usize,
+        /// The best integral before, component by component.
+        reached: Vec<f64>,
+        /// Its error estimate.
+        error_estimate: f64,
+    },
+    /// A tolerance that is no tolerance.
+    #[error("{argument} is {value}, expected a finite number that is not negative")]
+    Tolerance {
+        /// The argument's name.
+        argument: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// A level set that is NaN or infinite somewhere.
+    #[error(
+        "the level set is {value} at colatitude {theta}, azimuth {phi} (radians), and must be \
+         finite everywhere"
+    )]
+    LevelSetNotFinite {
+        /// Colatitude in radians.
+        theta: f64,
+        /// Azimuth in radians.
+        phi: f64,
+        /// What the level set returned.
+        value: f64,
+    },
+    /// A rule that does not have the symmetry asked of it.
+    #[error(
+        "the nodes do not map to themselves under {element}: colatitude {theta}, azimuth {phi} goes \
+         to {image_theta}, {image_phi} (radians), where there is no node of its weight"
+    )]
+    NotInvariant {
+        /// The rotation or reflection.
+        element: &'static str,
+        /// Colatitude of the node.
+        theta: f64,
+        /// Its azimuth.
+        phi: f64,
+        /// Colatitude of its image.
+        image_theta: f64,
+        /// Azimuth of its image.
+        image_phi: f64,
+    },
+    /// Corners that are not those of a polygon.
+    #[error(
+        "{corners} corners make no polygon at corner {corner}: expected at least three, within 80° \
+         of their mean, with sides that do not cross"
+    )]
+    Polygon {
+        /// How many corners there are.
+        corners: usize,
+        /// The corner at which it fails.
+        corner: usize,
+    },
+    /// A radius on the sphere that is none.
+    #[error("{argument} is {value}, expected more than 0 and at most π radians")]
+    Radius {
+        /// The argument's name.
+        argument: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// A rule that does not exist.
+    #[error("there is no {family} rule of {points} points; the nearest has {nearest}")]
+    NoSuchRule {
+        /// The family of rules.
+        family: &'static str,
+        /// The number of points asked for.
+        points: usize,
+        /// The number of points of the nearest rule.
+        nearest: usize,
+    },
+    /// Samples that are not as many as the rule's nodes.
+    #[error("expected {expected} samples, one per node, got {got}")]
+    Samples {
+        /// Nodes of the rule.
+        expected: usize,
+        /// Samples given.
+        got: usize,
+    },
+    /// An integration that did not reach its tolerance, where one was asked to.
+    #[error(
+        "not converged after {evaluations} evaluations: the error estimate is {error_estimate:e}"
+    )]
+    NotConverged {
+        /// How far the value may be off.
+        error_estimate: f64,
+        /// Evaluations of the integrand.
+        evaluations: usize,
+    },
 }

@@ -11,6 +11,7 @@ mod nn_invert;
 mod nn_layers;
 mod nn_train;
 mod quad;
+mod quad_free;
 mod quad_grid;
 mod rl_pg;
 
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Check> {
         dsp_subspace::CHECKS,
         quad::CHECKS,
         quad_grid::CHECKS,
+        quad_free::CHECKS,
         cross::CHECKS,
     ]
     .concat()
