@@ -54,7 +54,11 @@ pub fn prominences(x: &[f64], indices: &[usize], window: Option<usize>) -> Resul
         return Err(Error::Index { argument: "indices", index, length: x.len() });
     }
     let reach = reach(window, x.len())?;
+    Ok(within(x, indices, reach))
+}
 
+/// The same for indices of samples and a walk of at most `reach` of them to either side.
+pub(super) fn within(x: &[f64], indices: &[usize], reach: usize) -> Vec<Prominence> {
     let mut order: Vec<usize> = (0..indices.len()).collect();
     order.sort_by_key(|&slot| indices[slot]);
 
@@ -73,7 +77,7 @@ pub fn prominences(x: &[f64], indices: &[usize], window: Option<usize>) -> Resul
         let saddle = x[left_base].max(x[right_base]);
         result[slot] = Prominence { value: x[indices[slot]] - saddle, left_base, right_base };
     }
-    Ok(result)
+    result
 }
 
 /// How many samples a walk may go to each side.
