@@ -19,6 +19,7 @@ mod maxima;
 mod options;
 mod persistence;
 mod prominence;
+mod stream;
 mod turning;
 mod width;
 
@@ -26,6 +27,7 @@ pub use maxima::{Maximum, local_maxima, peak_indices};
 pub use options::{Bound, Ends, Interval, NanPolicy, PeakOptions, Polarity, WidthReference};
 pub use persistence::{Hill, persistence};
 pub use prominence::{Prominence, prominences};
+pub use stream::{PeakStream, StreamedPeak};
 pub use width::{Width, widths};
 
 /// A peak that met every condition, with what was computed on the way.

@@ -1,5 +1,7 @@
 //! Local maxima: a run of equal samples with a lower one on either side.
 
+use pulp::{Arch, NullaryFnOnce};
+
 /// A run of equal samples with a lower sample on either side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Maximum {
@@ -42,30 +44,47 @@ pub fn local_maxima(x: &[f64]) -> Vec<Maximum> {
 /// ```
 #[must_use]
 pub fn peak_indices(x: &[f64]) -> Vec<usize> {
-    let mut middles = Vec::with_capacity(x.len() / 8);
+    let arch = Arch::new();
+    let mut middles = Vec::with_capacity(x.len() / 2);
+    let mut found = [0; BLOCKS * BLOCK];
     let mut start = 1;
-    while let Some(window) = x.get(start - 1..).and_then(<[f64]>::first_chunk::<WINDOW>) {
-        let (peaks, flats) = tops(window);
-        let mut found = [0; BLOCK];
+    while x.len() - start.min(x.len()) > BLOCKS * BLOCK {
+        let mut masks = [Tops::default(); BLOCKS];
+        arch.dispatch(Compare { x: &x[start - 1..], masks: &mut masks });
         let mut count = 0;
-        let mut left = peaks | flats;
-        while left != 0 {
-            let i = start + left.trailing_zeros() as usize;
-            let middle = if flats == 0 { Some(i) } else { middle(x, i) };
-            if let Some(middle) = middle {
-                found[count] = middle;
-                count += 1;
+        for (block, &Tops { peaks, flats }) in masks.iter().enumerate() {
+            let first = start + block * BLOCK;
+            if flats == 0 {
+                // Eight at a time, some of them beyond the last: cheaper than a branch after each.
+                let (mut left, until) = (peaks, count + peaks.count_ones() as usize);
+                while count < until {
+                    for place in count..count + 8 {
+                        found[place % (BLOCKS * BLOCK)] = first + left.trailing_zeros() as usize;
+                        left &= left.wrapping_sub(1);
+                    }
+                    count += 8;
+                }
+                count = until;
+            } else {
+                let mut left = peaks | flats;
+                while left != 0 {
+                    if let Some(middle) = middle(x, first + left.trailing_zeros() as usize) {
+                        found[count] = middle;
+                        count += 1;
+                    }
+                    left &= left - 1;
+                }
             }
-            left &= left - 1;
         }
         middles.extend_from_slice(&found[..count]);
-        start += BLOCK;
+        start += BLOCKS * BLOCK;
     }
     for i in start..x.len().saturating_sub(1) {
         if x[i - 1] < x[i] && x[i] >= x[i + 1] {
             middles.extend(middle(x, i));
         }
     }
+    middles.shrink_to_fit();
     middles
 }
 
@@ -88,33 +107,40 @@ fn middle(x: &[f64], i: usize) -> Option<usize> {
     (x[after] < x[i]).then_some(i + (after - 1 - i) / 2)
 }
 
-/// Samples that are looked at together, a bit each.
+/// Samples that are looked at together, a bit each, and how many such blocks in one go.
 const BLOCK: usize = 64;
-const WINDOW: usize = BLOCK + 2;
+const BLOCKS: usize = 32;
 
-/// Bit j of the first: `window[j + 1]` is above both its neighbors; of the second: it is above the
-/// one before and equal to the one after.
-///
-/// Flags first and bits afterwards, since this is a loop that the compiler turns into vector
-/// compares, which neither the branches of a scan nor the shifts of a bit mask are.
-#[expect(clippy::float_cmp, reason = "a plateau is of equal samples, not of similar ones")]
-fn tops(window: &[f64; WINDOW]) -> (u64, u64) {
-    let (mut peaks, mut flats) = ([0_u8; BLOCK], [0_u8; BLOCK]);
-    for j in 0..BLOCK {
-        let rises = window[j] < window[j + 1];
-        peaks[j] = u8::from(rises & (window[j + 1] > window[j + 2]));
-        flats[j] = u8::from(rises & (window[j + 1] == window[j + 2]));
-    }
-    (bits(&peaks), bits(&flats))
+#[derive(Clone, Copy, Default)]
+struct Tops {
+    /// Bit j: sample j of the block is above both its neighbors.
+    peaks: u64,
+    /// Bit j: it is above the one before and equal to the one after.
+    flats: u64,
 }
 
-/// Bit j is flag j. Eight flags at a time: the multiplication moves the lowest bit of byte i to
-/// bit 56 + i, and no two of its products meet.
-fn bits(flags: &[u8; BLOCK]) -> u64 {
-    let (eights, _) = flags.as_chunks::<8>();
-    eights.iter().rev().fold(0, |bits, &eight| {
-        bits << 8 | u64::from_le_bytes(eight).wrapping_mul(0x0102_0408_1020_4080) >> 56
-    })
+/// Compares samples with their neighbors, from the second on. In a function of its own, because
+/// the compiler turns this loop into vector compares and one with branches not.
+struct Compare<'a> {
+    x: &'a [f64],
+    masks: &'a mut [Tops; BLOCKS],
+}
+
+impl NullaryFnOnce for Compare<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(clippy::float_cmp, reason = "a plateau is of equal samples, not of similar ones")]
+    fn call(self) {
+        for (samples, tops) in self.x.windows(BLOCK + 2).step_by(BLOCK).zip(self.masks) {
+            let Some(window) = samples.first_chunk::<{ BLOCK + 2 }>() else { continue };
+            for j in 0..BLOCK {
+                let (before, own, after) = (window[j], window[j + 1], window[j + 2]);
+                tops.peaks |= u64::from((before < own) & (own > after)) << j;
+                tops.flats |= u64::from((before < own) & (own == after)) << j;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -151,18 +177,20 @@ mod tests {
     }
 
     proptest! {
-        /// The definition, sample by sample, on few levels with NaN among them, over more than
-        /// two blocks and with runs that cross their borders.
+        /// The definition, sample by sample, on few levels with NaN among them, long enough
+        /// for runs that cross the borders of blocks.
         #[test]
         #[expect(clippy::float_cmp, reason = "the definition of a plateau")]
         fn local_maxima_are_what_the_definition_says(
             runs in prop::collection::vec((0u8..7, 1usize..4), 0..90),
+            times in 1usize..60,
         ) {
             let x: Vec<f64> = runs
                 .iter()
                 .flat_map(|&(level, count)| std::iter::repeat_n(level, count))
                 .map(|level| if level == 6 { f64::NAN } else { f64::from(level) })
-                .collect();
+                .collect::<Vec<_>>()
+                .repeat(times);
             let mut expected = Vec::new();
             for left in 1..x.len() {
                 for right in left..x.len() - 1 {
