@@ -140,15 +140,15 @@ def biorthogonal(name):
 
 def written(numbers):
     texts = [repr(float(x)) if "e" in repr(float(x)) or "." in repr(float(x)) else f"{float(x)}" for x in numbers]
-    lines = [", ".join(texts[k : k + 4]) for k in range(0, len(texts), 4)]
+    lines = [", ".join(texts[k : k + 8]) for k in range(0, len(texts), 8)]
     return "&[\n        " + ",\n        ".join(lines) + ",\n    ]"
 
 
 def main():
     out = [HEAD]
     families = [
-        ("DAUBECHIES", "db1 to db20, by the taps of the scaling filter for reconstruction",
-         [(f"db{n}", range(n), None) for n in range(1, 21)]),
+        ("DAUBECHIES", "db1 to db38, by the taps of the scaling filter for reconstruction",
+         [(f"db{n}", range(n), None) for n in range(1, 39)]),
         ("SYMLETS", "sym2 to sym20", [(f"sym{n}", range(n), None) for n in range(2, 21)]),
         ("COIFLETS", "coif1 to coif5", [(f"coif{n}", range(2 * n), n) for n in range(1, 6)]),
     ]

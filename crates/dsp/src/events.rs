@@ -267,7 +267,10 @@ pub struct EventStream {
 enum State {
     Idle,
     /// Above the lower level; whether the upper one was reached.
-    Inside { event: Event, entered: bool },
+    Inside {
+        event: Event,
+        entered: bool,
+    },
     /// Below the lower level and still falling.
     Falling(Event),
 }

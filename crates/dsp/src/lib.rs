@@ -74,14 +74,17 @@
 
 pub mod audio;
 mod error;
+pub mod events;
 pub mod fft;
 #[cfg(test)]
 mod fixture;
+pub mod noise;
 pub mod peaks;
 pub mod pitch;
 pub mod spectrum;
 #[cfg(feature = "wav")]
 pub mod wav;
+pub mod wavelet;
 pub mod window;
 
 pub use error::{Error, Result};

@@ -138,8 +138,7 @@ impl<'a> Search<'a> {
             kept.retain(|&p| {
                 let (left, right) = self.thresholds(p);
                 let at = original(p);
-                threshold.contains(left.min(right), at)
-                    && threshold.contains(left.max(right), at)
+                threshold.contains(left.min(right), at) && threshold.contains(left.max(right), at)
             });
         }
         if let Some(distance) = options.distance {
@@ -270,7 +269,8 @@ mod tests {
             wide.extend(std::iter::repeat_n(size as f64, size));
             wide.push(0.0);
         }
-        let sized = |sizes: Interval<'static>| indices(&wide, &PeakOptions::default().plateau_size(sizes));
+        let sized =
+            |sizes: Interval<'static>| indices(&wide, &PeakOptions::default().plateau_size(sizes));
         assert_eq!(sized((..).into()), [1, 3, 7, 11, 18, 33, 100]);
         assert_eq!(sized((4.0..).into()), [11, 18, 33, 100]);
         assert_eq!(sized((..=3.5).into()), [1, 3, 7]);

@@ -173,9 +173,8 @@ mod tests {
         let peaks = find_peaks(&x, &PeakOptions::default().prominence(..)).unwrap();
         let prominences: Vec<f64> = peaks.iter().map(|p| p.prominence.unwrap().value).collect();
         assert_eq!(prominences, [0.5, 5.0]);
-        let persistences = |x: &[f64]| {
-            persistence(x).unwrap().iter().map(Hill::persistence).collect::<Vec<_>>()
-        };
+        let persistences =
+            |x: &[f64]| persistence(x).unwrap().iter().map(Hill::persistence).collect::<Vec<_>>();
         assert_eq!(persistences(&x), [3.0, f64::INFINITY]);
         assert_eq!(persistences(&[0.0, 2.0, 1.0, 2.0, 0.0]), [f64::INFINITY, 1.0]);
         assert_eq!(persistences(&[4.0, 1.0, 3.0]), [f64::INFINITY, 2.0], "tops on both ends");
