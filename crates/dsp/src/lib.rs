@@ -73,6 +73,7 @@
 //! many signals; nothing here does yet.
 
 pub mod audio;
+mod door;
 mod error;
 pub mod events;
 pub mod fft;

@@ -1,5 +1,6 @@
 //! The noise floor: where an idle signal lies and how far it scatters, whatever else is in it.
 
+use crate::door::finite;
 use crate::{Error, Result};
 
 /// The center and scatter of what is not an event.
@@ -98,9 +99,7 @@ fn check(x: &[f64], resolution: f64) -> Result<()> {
     if x.is_empty() {
         return Err(Error::Empty { argument: "x" });
     }
-    if let Some(index) = x.iter().position(|value| !value.is_finite()) {
-        return Err(Error::NotFinite { argument: "x", index, value: x[index] });
-    }
+    finite(x, "x")?;
     if !(resolution >= 0.0 && resolution.is_finite()) {
         let expected = "a number from 0 up";
         return Err(Error::OutOfRange { argument: "resolution", value: resolution, expected });
@@ -115,10 +114,35 @@ fn floor_of(x: &mut [f64], resolution: f64) -> NoiseFloor {
     NoiseFloor { center, sigma }
 }
 
-/// 1.4826·median |x|: the standard deviation of normal noise about 0. Reorders `x`.
-pub(crate) fn sigma_about_zero(x: &mut [f64]) -> f64 {
-    x.iter_mut().for_each(|value| *value = value.abs());
-    NORMAL * median(x)
+/// 1.4826·median |x|: the standard deviation of normal noise about 0; 0 of nothing.
+pub(crate) fn sigma_about_zero(x: &[f64]) -> f64 {
+    // The leading 16 bits of |x| are in its order. Most of the work is to count those; the few
+    // numbers that share them with the middle ones are then sorted out.
+    let leading = |value: &f64| (value.abs().to_bits() >> 47) as usize;
+    let mut counts = vec![0_usize; 1 << 16];
+    x.iter().for_each(|value| counts[leading(value)] += 1);
+    let (lower, upper) = (x.len().saturating_sub(1) / 2, x.len() / 2);
+    let (mut before, mut first, mut last) = (0, None, 0);
+    for (bits, count) in counts.iter().enumerate() {
+        if first.is_none() && before + count > lower {
+            first = Some((bits, before));
+        }
+        before += count;
+        if before > upper {
+            last = bits;
+            break;
+        }
+    }
+    let Some((first, before)) = first else { return 0.0 };
+    let middle = |value: &&f64| (first..=last).contains(&leading(value));
+    let mut near: Vec<f64> = x.iter().filter(middle).map(|value| value.abs()).collect();
+    let (below, &mut upper, _) = near.select_nth_unstable_by(upper - before, f64::total_cmp);
+    let lower = if x.len().is_multiple_of(2) {
+        below.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    } else {
+        upper
+    };
+    NORMAL * (lower + (upper - lower) / 2.0)
 }
 
 /// The middle value, or the mean of the two middle ones; 0 of nothing. Reorders `x`.
@@ -155,6 +179,17 @@ mod tests {
         x[7] = 1025.0;
         assert_eq!(noise_floor(&x, 0.0).unwrap().sigma, 0.0);
         assert_eq!(noise_floor(&x, 1.0).unwrap().sigma, 1.0 / 12.0_f64.sqrt());
+    }
+
+    #[test]
+    fn the_middle_size_is_found_by_its_leading_bits() {
+        let mut x: Vec<f64> = (0..999).map(|i| f64::from(i * 619 % 999) - 400.0).collect();
+        for n in [0, 1, 2, 3, 10, 999] {
+            let mut sizes: Vec<f64> = x[..n].iter().map(|value| value.abs()).collect();
+            assert_eq!(sigma_about_zero(&x[..n]), NORMAL * median(&mut sizes), "{n}");
+        }
+        x.fill(-3.0);
+        assert_eq!(sigma_about_zero(&x), NORMAL * 3.0);
     }
 
     #[test]

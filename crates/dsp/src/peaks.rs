@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 use crate::{Error, Result};
 
+mod cwt;
 mod distance;
 mod maxima;
 mod options;
@@ -23,6 +24,7 @@ mod stream;
 mod turning;
 mod width;
 
+pub use cwt::{CwtOptions, find_peaks_cwt};
 pub use maxima::{Maximum, local_maxima, peak_indices};
 pub use options::{Bound, Ends, Interval, NanPolicy, PeakOptions, Polarity, WidthReference};
 pub use persistence::{Hill, persistence};

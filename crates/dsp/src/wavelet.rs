@@ -7,6 +7,7 @@
 //!
 //! [`denoise`] transforms, shrinks and transforms back; [`denoised_extrema`] goes on to the peaks.
 
+use crate::door::finite;
 use crate::{Error, Result};
 
 mod lanes;
@@ -138,9 +139,7 @@ fn check(x: &[f64], levels: usize) -> Result<()> {
     if x.is_empty() {
         return Err(Error::Empty { argument: "x" });
     }
-    if let Some(index) = x.iter().position(|value| !value.is_finite()) {
-        return Err(Error::NotFinite { argument: "x", index, value: x[index] });
-    }
+    finite(x, "x")?;
     if !(1..=30).contains(&levels) {
         let expected = "from 1 to 30";
         return Err(Error::OutOfRange { argument: "levels", value: levels as f64, expected });

@@ -3,7 +3,8 @@
 
 use super::turning::{gap, merges};
 use super::{Ends, Maximum, maxima};
-use crate::{Error, Result};
+use crate::Result;
+use crate::door::finite;
 
 /// A hill of the signal, from its birth at its top to its death in a saddle.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,9 +61,7 @@ impl Hill {
 /// Edelsbrunner, Letscher & Zomorodian, *Topological persistence and simplification*, Discrete
 /// Comput. Geom. 28 (2002).
 pub fn persistence(x: &[f64]) -> Result<Vec<Hill>> {
-    if let Some(index) = x.iter().position(|value| !value.is_finite()) {
-        return Err(Error::NotFinite { argument: "x", index, value: x[index] });
-    }
+    finite(x, "x")?;
     let tops = tops(x, Ends::Included);
     Ok(merges(x, &tops)
         .into_iter()

@@ -240,15 +240,14 @@ pub fn denoise(x: &[f64], options: &DenoiseOptions) -> Result<Denoised> {
 
 fn one_start(x: &[f64], options: &DenoiseOptions, levels: usize) -> Result<Denoised> {
     let mut parts = options.wavelet.decompose(x, options.mode, levels)?;
-    let measured = |details: &[f64]| sigma_about_zero(&mut details.to_vec());
     let finest = match options.threshold {
         Threshold::Fixed(_) => 0.0,
-        _ => measured(&parts.details[0]),
+        _ => sigma_about_zero(&parts.details[0]),
     };
     let (mut sigmas, mut thresholds) = (Vec::new(), Vec::new());
     for (level, details) in parts.details.iter_mut().enumerate() {
         let sigma = match options.noise {
-            NoiseLevel::PerLevel if level > 0 => measured(details),
+            NoiseLevel::PerLevel if level > 0 => sigma_about_zero(details),
             _ => finest,
         };
         let threshold = threshold(details, sigma, x.len(), options.threshold);
