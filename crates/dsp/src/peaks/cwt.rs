@@ -111,7 +111,9 @@ pub fn find_peaks_cwt(x: &[f64], widths: &[f64], options: &CwtOptions) -> Result
     let mut starts: Vec<usize> = ridges(&rows, widths, gap)
         .into_iter()
         .filter(|ridge| ridge.length >= long)
-        .filter(|ridge| !((rows[ridge.row][ridge.start] / noise[ridge.start]).abs() < options.min_snr))
+        .filter(|ridge| {
+            !((rows[ridge.row][ridge.start] / noise[ridge.start]).abs() < options.min_snr)
+        })
         .map(|ridge| ridge.start)
         .collect();
     starts.sort_unstable();
@@ -247,7 +249,10 @@ mod tests {
     }
 
     /// `find_peaks_cwt(millivolts[:1440], np.arange(1, 30))` of SciPy 1.17.1.
-    const ECG_SCIPY: [usize; 25] = [75, 125, 218, 292, 342, 375, 432, 472, 506, 552, 640, 701, 748, 837, 893, 944, 1030, 1080, 1130, 1158, 1207, 1267, 1317, 1371, 1405];
+    const ECG_SCIPY: [usize; 25] = [
+        75, 125, 218, 292, 342, 375, 432, 472, 506, 552, 640, 701, 748, 837, 893, 944, 1030, 1080,
+        1130, 1158, 1207, 1267, 1317, 1371, 1405,
+    ];
 
     #[test]
     fn four_seconds_of_electrocardiogram_have_scipys_peaks() {
