@@ -76,10 +76,8 @@ fn svg(x: &[f64], peaks: &[Peak]) -> String {
         let _ = writeln!(marks, r##"<circle cx="{at:.1}" cy="{top:.1}" r="3" fill="#c00"/>"##);
         if let Some(width) = peak.width {
             let (left, right, level) = (across(width.left), across(width.right), down(width.level));
-            let _ = writeln!(
-                marks,
-                r##"<path d="M{left:.1} {level:.1}H{right:.1}" stroke="#c00"/>"##
-            );
+            let _ =
+                writeln!(marks, r##"<path d="M{left:.1} {level:.1}H{right:.1}" stroke="#c00"/>"##);
         }
     }
     format!(

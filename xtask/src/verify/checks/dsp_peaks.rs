@@ -92,10 +92,7 @@ fn peak_stream(context: &Context) -> Result<Evidence, BoxError> {
         measured: measured as f64,
         limit: 0.0,
         reason: "signals with a peak too many, too few or elsewhere; the same comparisons, so none",
-        control: Control {
-            what: "find_peaks on each chunk for itself",
-            measured: control as f64,
-        },
+        control: Control { what: "find_peaks on each chunk for itself", measured: control as f64 },
         plots: Vec::new(),
         notes: vec![format!("{total} peaks of {signals} random signals in random chunks.")],
     })
