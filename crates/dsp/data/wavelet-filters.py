@@ -15,6 +15,8 @@ mp.dps = 150
 LOCAL = mpf(10) ** -11 * 3
 HEAD = """//! Filters, each number the nearest double to its exact value; `data/wavelet-filters.py` wrote this.
 
+#![expect(clippy::approx_constant, reason = "some taps are 1/√2")]
+
 """
 
 

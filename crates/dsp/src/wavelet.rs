@@ -108,7 +108,7 @@ impl Wavelet {
         &self.dec_lo
     }
 
-    /// The high-pass filter of the analysis, dec_hi\[k\] = (−1)ᵏ⁺¹·rec_lo\[k\].
+    /// The high-pass filter of the analysis, `dec_hi[k] = (−1)ᵏ⁺¹·rec_lo[k]`.
     #[must_use]
     pub fn dec_hi(&self) -> &[f64] {
         &self.dec_hi
@@ -120,7 +120,7 @@ impl Wavelet {
         &self.rec_lo
     }
 
-    /// The high-pass filter of the synthesis, rec_hi\[k\] = (−1)ᵏ·dec_lo\[k\].
+    /// The high-pass filter of the synthesis, `rec_hi[k] = (−1)ᵏ·dec_lo[k]`.
     #[must_use]
     pub fn rec_hi(&self) -> &[f64] {
         &self.rec_hi
@@ -221,7 +221,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "both are the doubles nearest to the same numbers")]
     fn symlets_two_and_three_are_daubechies_filters() {
         for n in [2, 3] {
             let names =

@@ -36,10 +36,10 @@ pub(super) fn thinned(
 fn highest_first(count: usize, height: impl Fn(usize) -> f64) -> impl Iterator<Item = usize> {
     const BITS: u32 = 11;
     const DIGITS: usize = 1 << BITS;
-    let leading = |k: usize| !ordered(height(k)) >> 32;
-    let digit = |key: u64, pass: u32| (key >> (pass * BITS)) as usize % DIGITS;
+    let leading = |k: usize| (!ordered(height(k)) >> 32) as u32;
+    let digit = |key: u32, pass: u32| (key >> (pass * BITS)) as usize % DIGITS;
 
-    let mut order: Vec<(u64, usize)> = (0..count).map(|k| (leading(k), k)).collect();
+    let mut order: Vec<(u32, usize)> = (0..count).map(|k| (leading(k), k)).collect();
     let mut counts = [[0; DIGITS]; 3];
     for &(key, _) in &order {
         for (pass, counts) in (0..).zip(&mut counts) {

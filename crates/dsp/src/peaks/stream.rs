@@ -95,6 +95,7 @@ impl PeakStream {
         Ok(confirmed)
     }
 
+    #[expect(clippy::float_cmp, reason = "a plateau is of equal samples, not of similar ones")]
     fn take(&mut self, value: f64, index: usize, confirmed: &mut Vec<StreamedPeak>) {
         match &mut self.run {
             Some(run) if value == run.value => run.last = index,

@@ -122,7 +122,7 @@ fn infinities_have_an_order_and_so_have_peaks() {
 fn bounds_that_exclude_everything_are_refused() {
     let x = [0.0, 1.0, 0.0];
     let none = PeakOptions::default();
-    let text = |options: &PeakOptions| find_peaks(&x, options).unwrap_err().to_string();
+    let text = |options: &PeakOptions<'_>| find_peaks(&x, options).unwrap_err().to_string();
     let expected = "expected a least value that is not above the greatest";
     let upside_down = 2.0..=1.0;
     assert_eq!(text(&none.clone().height(upside_down.clone())), format!("height is 2, {expected}"));
@@ -376,4 +376,40 @@ fn bounds_may_be_given_for_each_sample() {
     assert_eq!(indices(&x, &none().height(&low[..]..=&high[..])), [1]);
     assert_eq!(indices(&x, &none().prominence(&low[..]..)), [1, 3]);
     assert!(indices(&x, &none().height(&[f64::NAN; 7][..]..)).is_empty(), "a NaN excludes");
+}
+
+/// Every signal of up to three samples from a few, all options on.
+#[test]
+fn the_shortest_signals_and_the_oddest_samples_are_no_trouble() {
+    let samples = [0.0, -0.0, 1.0, f64::MAX, f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
+    let mut signals: Vec<Vec<f64>> = vec![Vec::new()];
+    for _ in 0..4 {
+        let longer = signals.iter().flat_map(|x| {
+            samples.iter().map(move |&sample| x.iter().copied().chain([sample]).collect())
+        });
+        signals = longer.chain([Vec::new()]).collect();
+        for x in &signals {
+            for nan in [NanPolicy::Refuse, NanPolicy::Barrier, NanPolicy::Skip] {
+                for (ends, polarity) in
+                    [(Ends::Excluded, Polarity::Maxima), (Ends::Included, Polarity::Minima)]
+                {
+                    let options = PeakOptions::default()
+                        .plateau_size(1.0..)
+                        .threshold(..)
+                        .distance(2.0)
+                        .prominence(..)
+                        .width(..)
+                        .relative_height(1.0)
+                        .window(3)
+                        .ends(ends)
+                        .polarity(polarity)
+                        .nan(nan);
+                    match find_peaks(x, &options) {
+                        Ok(peaks) => assert!(peaks.len() <= x.len(), "{x:?}"),
+                        Err(error) => assert!(matches!(error, Error::Nan { .. }), "{x:?}: {error}"),
+                    }
+                }
+            }
+        }
+    }
 }

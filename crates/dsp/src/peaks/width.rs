@@ -194,7 +194,6 @@ impl<'a> Crossings<'a> {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "to SciPy's last bit")]
 mod tests {
     use super::*;
     use crate::peaks::{local_maxima, prominences};

@@ -67,7 +67,7 @@ pub enum Threshold {
     /// The least of Stein's unbiased estimate of the risk of soft shrinkage, at most the universal
     /// one (Donoho & Johnstone's `SureShrink`).
     Sure,
-    /// σ²/σ_x, σ_x² being the variance of the details less that of the noise (Chang, Yu & Vetterli's
+    /// σ²/τ, τ² being the variance of the details less that of the noise (Chang, Yu & Vetterli's
     /// `BayesShrink`); everything goes where that is not positive.
     Bayes,
     /// The same number at every level, in the unit of the signal.

@@ -77,7 +77,7 @@ impl Stationary {
     }
 }
 
-/// out\[i\] = Σ_j filter\[j\]·x\[i + 2^level·(ahead − back)\], (ahead, back) = place(j), indices modulo n.
+/// `out[i] = Σ_j filter[j]·x[i + 2^level·(ahead − back)]`, (ahead, back) = place(j), indices modulo n.
 fn circular(
     x: &[f64],
     filter: &[f64],

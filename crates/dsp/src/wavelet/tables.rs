@@ -1,5 +1,7 @@
 //! Filters, each number the nearest double to its exact value; `data/wavelet-filters.py` wrote this.
 
+#![expect(clippy::approx_constant, reason = "some taps are 1/√2")]
+
 /// db1 to db38, by the taps of the scaling filter for reconstruction.
 #[rustfmt::skip]
 pub(super) const DAUBECHIES: [&[f64]; 38] = [

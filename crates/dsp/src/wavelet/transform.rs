@@ -49,7 +49,6 @@ impl Mode {
     #[expect(
         clippy::cast_possible_wrap,
         clippy::cast_sign_loss,
-        clippy::cast_possible_truncation,
         reason = "lengths are below 2⁶³, and remainders by them are not negative"
     )]
     fn sample(self, x: &[f64], i: isize) -> f64 {
