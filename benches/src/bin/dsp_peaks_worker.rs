@@ -1,7 +1,7 @@
 //! The side of `benches/peers/dsp_peaks.py` that is ours.
 //!
-//! Requests are lines on standard input: `load FILE` (doubles, little-endian), `time OPERATION` on
-//! what was loaded, answered by seconds, how many and a checksum; `case NAME=VALUE;...`, answered
+//! Requests are lines on standard input: `load FILE` (doubles, little-endian), `time OPERATION
+//! REPEATS` on what was loaded, answered by processor seconds of one, how many and a checksum; `case NAME=VALUE;...`, answered
 //! by every property of every peak; `stream CASES SEED`, answered by the cases in which the stream
 //! and the whole differ.
 
@@ -40,22 +40,34 @@ fn main() -> Answer<()> {
     Ok(())
 }
 
-/// Seconds, and what `run` returns.
-fn timed<R>(run: impl FnOnce() -> R) -> (f64, R) {
-    let start = Instant::now();
-    let result = run();
-    (start.elapsed().as_secs_f64(), result)
+/// Processor seconds of one of `repeats` runs, and what the last returns. Where the system does not
+/// tell a process its processor time, the seconds of a clock.
+fn timed<R>(repeats: usize, mut run: impl FnMut() -> R) -> (f64, R) {
+    let processor = || -> Option<f64> {
+        let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+        text.split(' ').next()?.parse::<f64>().ok().map(|nanoseconds| nanoseconds * 1e-9)
+    };
+    let (clock, start) = (Instant::now(), processor());
+    let mut result = run();
+    for _ in 1..repeats {
+        result = run();
+    }
+    let seconds = processor().zip(start).map(|(end, start)| end - start);
+    (seconds.unwrap_or(clock.elapsed().as_secs_f64()) / repeats as f64, result)
 }
 
-fn time(operation: &str, x: &[f64]) -> Answer<String> {
+/// `OPERATION REPEATS`.
+fn time(request: &str, x: &[f64]) -> Answer<String> {
+    let (operation, repeats) = request.split_once(' ').ok_or("how often?")?;
+    let repeats = repeats.parse()?;
     let plain = PeakOptions::default();
     let options = match operation {
         "indices" => {
-            let (seconds, found) = timed(|| peak_indices(x));
+            let (seconds, found) = timed(repeats, || peak_indices(x));
             return Ok(format!("{seconds:e} {} {}", found.len(), found.iter().sum::<usize>()));
         }
         "maxima" => {
-            let (seconds, found) = timed(|| local_maxima(x));
+            let (seconds, found) = timed(repeats, || local_maxima(x));
             let sum: usize = found.iter().map(|top| top.index).sum();
             return Ok(format!("{seconds:e} {} {sum}", found.len()));
         }
@@ -65,25 +77,25 @@ fn time(operation: &str, x: &[f64]) -> Answer<String> {
         "prominence-window" => plain.prominence(0.5..).window(201),
         "width" => plain.width(2.0..),
         "width-whole" => plain.width(2.0..).relative_height(1.0),
-        other => return wavelet(other, x),
+        other => return wavelet(other, x, repeats),
     };
-    let (seconds, found) = timed(|| find_peaks(x, &options));
+    let (seconds, found) = timed(repeats, || find_peaks(x, &options));
     let found = found?;
     let sum: usize = found.iter().map(|peak| peak.index).sum();
     Ok(format!("{seconds:e} {} {sum}", found.len()))
 }
 
 /// `dwt:NAME:LEVELS` there and back, or `denoise:NAME:LEVELS`.
-fn wavelet(operation: &str, x: &[f64]) -> Answer<String> {
+fn wavelet(operation: &str, x: &[f64], repeats: usize) -> Answer<String> {
     let [what, name, levels] = operation.split(':').collect::<Vec<_>>()[..] else {
         return Err(format!("no operation {operation}").into());
     };
     let (wavelet, levels) = (Wavelet::new(name)?, levels.parse()?);
     let (seconds, y) = if what == "dwt" {
-        timed(|| wavelet.decompose(x, Mode::Symmetric, levels)?.reconstruct())
+        timed(repeats, || wavelet.decompose(x, Mode::Symmetric, levels)?.reconstruct())
     } else {
         let options = DenoiseOptions::new(wavelet).levels(levels);
-        timed(|| denoise(x, &options).map(|denoised| denoised.signal))
+        timed(repeats, || denoise(x, &options).map(|denoised| denoised.signal))
     };
     let y = y?;
     Ok(format!("{seconds:e} {} {:e}", y.len(), y.iter().map(|y| y.abs()).sum::<f64>()))
