@@ -46,7 +46,7 @@ impl Hill {
 /// persistence equal to prominence.
 ///
 /// # Errors
-/// [`Error::NotFinite`] with the index of the first NaN or infinity.
+/// [`crate::Error::NotFinite`] with the index of the first NaN or infinity.
 ///
 /// # Examples
 /// ```
