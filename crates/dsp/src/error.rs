@@ -53,6 +53,22 @@ pub enum Error {
         /// What it should be, in words.
         expected: &'static str,
     },
+    /// A wavelet that there is not.
+    #[error("no wavelet is called {name:?}; db4, sym8, coif3 and bior4.4 are")]
+    UnknownWavelet {
+        /// The name.
+        name: String,
+    },
+    /// Positions that do not go up.
+    #[error("{argument}[{index}] is {value}, which is not above the one before it")]
+    NotIncreasing {
+        /// The argument's name.
+        argument: &'static str,
+        /// Index of the first such value.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
     /// Interleaved samples that do not fill their last frame.
     #[error("{samples} interleaved samples do not make whole frames of {channels} channels")]
     PartialFrame {

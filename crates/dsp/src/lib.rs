@@ -43,11 +43,33 @@
 //!
 //! # "Find peaks above a noise floor within a window, with where each curve starts and stops"
 //!
-//! [`peaks::find_peaks`] keeps the local maxima with a given height, plateau size and prominence,
-//! the latter within a window if one is set. The *bases* of a prominence are where one has come
-//! down all the way on either side. They answer "how far does this peak stand out", and only
-//! roughly "where does it start": events with onset, apex and offset above a measured noise floor
-//! are to come, as are SciPy's conditions threshold, distance and width, and streaming.
+//! Two tools, for two questions. [`peaks::find_peaks`] keeps the tops that meet every condition:
+//! height, threshold, distance, prominence (within a window if one is set), width. It is SciPy's
+//! function to the last bit, in time proportional to the signal where SciPy's is quadratic.
+//! [`events::find_events`] answers "where does it start and stop": onset, apex and offset of each
+//! run above a floor that [`noise::noise_floor`] measures, with a stated rate of false alarms:
+//!
+//! ```
+//! use dsp::{events::{EventOptions, find_events}, noise::noise_floor};
+//! // Noise of ±1 with a burst in it.
+//! let mut x: Vec<f64> = (0..400).map(|i| f64::from(i * 37 % 11 - 5) / 5.0).collect();
+//! for i in 100..120 {
+//!     x[i] += 20.0;
+//! }
+//! x[107] += 9.0;
+//! let events = find_events(&x, &[noise_floor(&x, 0.0)?], &EventOptions::default())?;
+//! assert_eq!(events.len(), 1);
+//! assert_eq!((events[0].onset, events[0].apex, events[0].offset), (100, 107, 119));
+//! # Ok::<(), dsp::Error>(())
+//! ```
+//!
+//! The *bases* of a prominence are where one has come down all the way on either side; taken for
+//! onset and offset they are off by as much as the noise likes. For edges by the slope instead of
+//! the level, see [`events::Edges`]. Both tools have a stream, [`peaks::PeakStream`] and
+//! [`events::EventStream`], that finds the same in chunks of any size with a state of a few
+//! numbers. Noise that hides the peaks goes first with [`wavelet::denoise`];
+//! [`wavelet::denoised_extrema`] does both. Which hills remain when the small ones are removed one
+//! after the other, "min, max, min", is [`peaks::persistence`].
 //!
 //! The wrong turn is the comparison `y2 > y1 && y2 >= y3`. It reports every shoulder on a rising
 //! slope and every step on the way up: 316 false peaks among 3323 in a minute of
@@ -73,16 +95,20 @@
 //! many signals; nothing here does yet.
 
 pub mod audio;
+mod door;
 mod error;
+pub mod events;
 pub mod fft;
 #[cfg(test)]
 mod fixture;
+pub mod noise;
 pub mod peaks;
 pub mod pitch;
 pub mod spectrum;
 pub mod subspace;
 #[cfg(feature = "wav")]
 pub mod wav;
+pub mod wavelet;
 pub mod window;
 
 pub use error::{Error, Result};

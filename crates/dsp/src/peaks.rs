@@ -1,70 +1,38 @@
-//! Local maxima and what is known about each: plateau, height, prominence.
+//! Peaks of a signal and what is known about each: plateau, height, thresholds, prominence, width.
 //!
-//! [`find_peaks`] follows SciPy's function of that name to the bit, and differs from it in three
-//! ways. Its prominences take linear time on every signal, where SciPy's take minutes on a
-//! million clipped samples. A NaN is refused by its index unless [`NanPolicy::Barrier`] says otherwise.
-//! And what was computed comes back with each [`Peak`], not in a dictionary whose keys depend on
-//! the arguments.
+//! [`find_peaks`] follows SciPy's function of that name to the bit, and differs from it in four
+//! ways. Its prominences and widths take linear time on every signal, where SciPy's take minutes on
+//! a million clipped samples. Of equal peaks too near to each other the first one stays, where
+//! SciPy leaves that to an unstable sort. A NaN is refused by its index unless [`NanPolicy`] says
+//! otherwise. And what was computed comes back with each [`Peak`], not in a dictionary whose keys
+//! depend on the arguments.
+//!
+//! [`peak_indices`], [`local_maxima`], [`prominences`] and [`widths`] are its parts, for those who
+//! want one alone; [`persistence`] is prominence's sister that assumes nothing about the ends.
 
-use std::ops::{RangeFrom, RangeFull, RangeInclusive, RangeToInclusive};
+use std::borrow::Cow;
 
 use crate::{Error, Result};
 
+mod cwt;
+mod distance;
+mod maxima;
+mod options;
+mod persistence;
 mod prominence;
+mod stream;
+mod turning;
+mod width;
 
+pub use cwt::{CwtOptions, find_peaks_cwt};
+pub use maxima::{Maximum, local_maxima, peak_indices};
+pub use options::{Bound, Ends, Interval, NanPolicy, PeakOptions, Polarity, WidthReference};
+pub use persistence::{Hill, persistence};
 pub use prominence::{Prominence, prominences};
+pub use stream::{PeakStream, StreamedPeak};
+pub use width::{Width, widths};
 
-/// A run of equal samples with a lower sample on either side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Maximum {
-    /// The middle of the run, (left edge + right edge)/2 rounded down.
-    pub index: usize,
-    /// The first sample of the run; equal to `index` where the maximum is one sample.
-    pub left_edge: usize,
-    /// The last sample of the run.
-    pub right_edge: usize,
-}
-
-/// Every local maximum of `x`, in order, in one pass.
-///
-/// Both neighbors of the run must be strictly lower. So the first and last sample are never
-/// maxima, nor is a run that touches an end; a shoulder on a slope is none, which the common test
-/// `x[i] > x[i-1] && x[i] >= x[i+1]` gets wrong; and neither is a sample next to a NaN, which is
-/// not lower than anything.
-///
-/// # Examples
-/// A shoulder (1, 1), a plateau of two (5, 5) and a peak (2) before the end:
-/// ```
-/// use dsp::peaks::local_maxima;
-/// let tops = local_maxima(&[0.0, 1.0, 1.0, 5.0, 5.0, 0.0, 2.0, 1.0, 3.0]);
-/// assert_eq!(tops.len(), 2);
-/// assert_eq!((tops[0].left_edge, tops[0].index, tops[0].right_edge), (3, 3, 4));
-/// assert_eq!(tops[1].index, 6);
-/// ```
-#[must_use]
-#[expect(clippy::float_cmp, reason = "a plateau is of equal samples, not of similar ones")]
-pub fn local_maxima(x: &[f64]) -> Vec<Maximum> {
-    let mut maxima = Vec::new();
-    let mut i = 1;
-    while i + 1 < x.len() {
-        let mut after = i + 1;
-        if x[i - 1] < x[i] {
-            while after + 1 < x.len() && x[after] == x[i] {
-                after += 1;
-            }
-            if x[after] < x[i] {
-                let (left_edge, right_edge) = (i, after - 1);
-                let index = left_edge + (right_edge - left_edge) / 2;
-                maxima.push(Maximum { index, left_edge, right_edge });
-            }
-        }
-        // No maximum starts inside a run.
-        i = after;
-    }
-    maxima
-}
-
-/// A local maximum that met every condition, with what was computed on the way.
+/// A peak that met every condition, with what was computed on the way.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Peak {
@@ -76,139 +44,28 @@ pub struct Peak {
     pub right_edge: usize,
     /// x\[index\].
     pub height: f64,
-    /// How far it stands out, where the options ask for [`PeakOptions::prominence`].
+    /// x\[index\] − x\[index − 1\]; 0 on a plateau of three or more.
+    pub left_threshold: f64,
+    /// x\[index\] − x\[index + 1\]; 0 on a plateau of two or more.
+    pub right_threshold: f64,
+    /// How far it stands out, where the options ask for [`PeakOptions::prominence`] or width.
     pub prominence: Option<Prominence>,
-}
-
-/// What a peak must be like. By default every local maximum is a peak.
-///
-/// # Examples
-/// ```
-/// use dsp::peaks::PeakOptions;
-/// let options = PeakOptions::default().height(..=3.0).prominence(0.5..).window(200);
-/// assert_eq!(options.window, Some(200));
-/// ```
-#[derive(Debug, Clone, PartialEq, Default)]
-#[non_exhaustive]
-pub struct PeakOptions {
-    /// Bounds on the samples in its plateau. Default: any.
-    pub plateau_size: Option<Interval>,
-    /// Bounds on x\[index\], in the unit of the signal. Default: any.
-    pub height: Option<Interval>,
-    /// Bounds on the prominence, in the unit of the signal. Default: not computed, which is
-    /// faster; `..` computes it and keeps every peak.
-    pub prominence: Option<Interval>,
-    /// Samples around the peak within which its prominence is judged (SciPy's `wlen`; 2k and
-    /// 2k + 1 are the same window). Default: the whole signal. Set it where the signal's baseline
-    /// wanders over more than one peak's neighborhood.
-    pub window: Option<usize>,
-    /// What a NaN means. Default: [`NanPolicy::Refuse`].
-    pub nan: NanPolicy,
-}
-
-impl PeakOptions {
-    /// Keeps maxima whose plateau has that many samples.
-    #[must_use]
-    pub fn plateau_size(self, samples: impl Into<Interval>) -> Self {
-        Self { plateau_size: Some(samples.into()), ..self }
-    }
-
-    /// Keeps maxima of that height.
-    #[must_use]
-    pub fn height(self, height: impl Into<Interval>) -> Self {
-        Self { height: Some(height.into()), ..self }
-    }
-
-    /// Computes prominences and keeps maxima within the bounds.
-    #[must_use]
-    pub fn prominence(self, prominence: impl Into<Interval>) -> Self {
-        Self { prominence: Some(prominence.into()), ..self }
-    }
-
-    /// Judges prominence within ± `samples`/2 of the peak.
-    #[must_use]
-    pub fn window(self, samples: usize) -> Self {
-        Self { window: Some(samples), ..self }
-    }
-
-    /// Sets what a NaN means.
-    #[must_use]
-    pub fn nan(self, nan: NanPolicy) -> Self {
-        Self { nan, ..self }
-    }
-}
-
-/// What a NaN in the signal means. Infinities are ordinary samples: they have an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum NanPolicy {
-    /// A mistake: the signal is refused, naming the first one's index.
-    #[default]
-    Refuse,
-    /// A gap: it is neither higher nor lower than anything, so its neighbors are no maxima and no
-    /// prominence looks beyond it. This is what SciPy does without saying so.
-    Barrier,
-}
-
-/// Bounds on a property, both inclusive; `2.0..`, `..=3.0`, `2.0..=3.0` and `..` convert into it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Interval {
-    /// Least value allowed.
-    pub min: f64,
-    /// Greatest value allowed.
-    pub max: f64,
-}
-
-impl Interval {
-    fn contains(self, value: f64) -> bool {
-        self.min <= value && value <= self.max
-    }
-
-    /// Refuses bounds that no value meets.
-    fn check(interval: Option<Self>, argument: &'static str) -> Result<()> {
-        if interval.is_none_or(|Self { min, max }| min <= max) {
-            return Ok(());
-        }
-        Err(Error::OutOfRange {
-            argument,
-            value: interval.map_or(f64::NAN, |interval| interval.min),
-            expected: "a least value that is not above the greatest",
-        })
-    }
-}
-
-impl From<RangeFull> for Interval {
-    fn from(_: RangeFull) -> Self {
-        Self { min: f64::NEG_INFINITY, max: f64::INFINITY }
-    }
-}
-
-impl From<RangeFrom<f64>> for Interval {
-    fn from(range: RangeFrom<f64>) -> Self {
-        Self { min: range.start, max: f64::INFINITY }
-    }
-}
-
-impl From<RangeToInclusive<f64>> for Interval {
-    fn from(range: RangeToInclusive<f64>) -> Self {
-        Self { min: f64::NEG_INFINITY, max: range.end }
-    }
-}
-
-impl From<RangeInclusive<f64>> for Interval {
-    fn from(range: RangeInclusive<f64>) -> Self {
-        Self { min: *range.start(), max: *range.end() }
-    }
+    /// How wide it is, where the options ask for [`PeakOptions::width`].
+    pub width: Option<Width>,
 }
 
 /// The local maxima of `x` that meet every condition of `options`, in order.
 ///
-/// The conditions apply in the order plateau size, height, prominence; a prominence does not depend
-/// on which other peaks were kept. O(n), whatever the signal.
+/// The conditions apply in the order plateau size, height, threshold, distance, prominence, width.
+/// A prominence and a width do not depend on which other peaks were kept. O(n) whatever the
+/// signal, but for the sort that `distance` needs on long rising chains of peaks.
 ///
 /// # Errors
 /// [`Error::Nan`] with the index of the first NaN under [`NanPolicy::Refuse`];
-/// [`Error::OutOfRange`] for bounds that exclude everything, or a window below 2.
+/// [`Error::OutOfRange`] for bounds that exclude everything, a window below 2, a distance below one
+/// sample, or a negative relative height; [`Error::Length`] for bounds or positions that are not
+/// there for each sample; [`Error::NotFinite`] and [`Error::NotIncreasing`] for positions that are
+/// not in order.
 ///
 /// # Examples
 /// The beats of a signal with a wandering baseline are the tops that stand out by 1; a threshold
@@ -225,231 +82,170 @@ impl From<RangeInclusive<f64>> for Interval {
 /// # References
 /// SciPy's `scipy.signal.find_peaks`, whose plateau rule, order of conditions and inclusive bounds
 /// these are.
-pub fn find_peaks(x: &[f64], options: &PeakOptions) -> Result<Vec<Peak>> {
-    Interval::check(options.plateau_size, "plateau_size")?;
-    Interval::check(options.height, "height")?;
-    Interval::check(options.prominence, "prominence")?;
+pub fn find_peaks(x: &[f64], options: &PeakOptions<'_>) -> Result<Vec<Peak>> {
+    options.check(x.len())?;
     prominence::reach(options.window, x.len())?;
-    if options.nan == NanPolicy::Refuse
-        && let Some(index) = x.iter().position(|value| value.is_nan())
-    {
-        return Err(Error::Nan { argument: "x", index });
+    let first_nan = turning::gap(x);
+    if first_nan < x.len() && options.nan == NanPolicy::Refuse {
+        return Err(Error::Nan { argument: "x", index: first_nan });
+    }
+    if first_nan == x.len() || options.nan != NanPolicy::Skip {
+        return Ok(Search::new(x, options).run(options.positions, None));
+    }
+    // Without the NaN, and positions where the rest has been.
+    let there: Vec<usize> = (0..x.len()).filter(|&i| !x[i].is_nan()).collect();
+    let rest: Vec<f64> = there.iter().map(|&i| x[i]).collect();
+    let position = |&i: &usize| options.positions.map_or(i as f64, |positions| positions[i]);
+    let positions: Vec<f64> = there.iter().map(position).collect();
+    Ok(Search::new(&rest, options).run(Some(&positions), Some(&there)))
+}
+
+/// A signal that points up and has no NaN that it should not have.
+struct Search<'a> {
+    x: Cow<'a, [f64]>,
+    options: &'a PeakOptions<'a>,
+}
+
+impl<'a> Search<'a> {
+    fn new(x: &'a [f64], options: &'a PeakOptions<'a>) -> Self {
+        let x = match options.polarity {
+            Polarity::Maxima => Cow::Borrowed(x),
+            Polarity::Minima => x.iter().map(|value| -value).collect(),
+        };
+        Self { x, options }
     }
 
-    let within = |interval: Option<Interval>, value| interval.is_none_or(|i| i.contains(value));
-    let mut peaks: Vec<Peak> = local_maxima(x)
-        .into_iter()
-        .map(|Maximum { index, left_edge, right_edge }| Peak {
-            index,
-            left_edge,
-            right_edge,
-            height: x[index],
-            prominence: None,
-        })
-        .filter(|peak| {
-            within(options.plateau_size, (peak.right_edge - peak.left_edge + 1) as f64)
-                && within(options.height, peak.height)
-        })
-        .collect();
+    /// The conditions in their order. `there` has the index in the caller's signal of each sample.
+    fn run(&self, positions: Option<&[f64]>, there: Option<&[usize]>) -> Vec<Peak> {
+        let (x, options) = (&*self.x, self.options);
+        let original = |i: usize| there.map_or(i, |there| there[i]);
+        let within = |interval: Option<Interval<'_>>, value, p| {
+            interval.is_none_or(|interval| interval.contains(value, original(p)))
+        };
+        let sign = if options.polarity == Polarity::Minima { -1.0 } else { 1.0 };
 
-    if let Some(bounds) = options.prominence {
-        let indices: Vec<usize> = peaks.iter().map(|peak| peak.index).collect();
-        let found = prominences(x, &indices, options.window)?;
-        for (peak, prominence) in peaks.iter_mut().zip(found) {
-            peak.prominence = Some(prominence);
+        let tops = persistence::tops(x, options.ends);
+        let all: &[usize] = if self.is_flat() { &[] } else { &tops };
+        let mut kept = all.to_vec();
+        if options.plateau_size.is_some() {
+            kept.retain(|&p| {
+                let top = maxima::plateau(x, p);
+                within(options.plateau_size, (top.right_edge - top.left_edge + 1) as f64, p)
+            });
         }
-        peaks.retain(|peak| peak.prominence.is_some_and(|p| bounds.contains(p.value)));
+        if options.height.is_some() {
+            kept.retain(|&p| within(options.height, sign * x[p], p));
+        }
+        if let Some(threshold) = options.threshold {
+            kept.retain(|&p| {
+                let (left, right) = self.thresholds(p);
+                let at = original(p);
+                threshold.contains(left.min(right), at) && threshold.contains(left.max(right), at)
+            });
+        }
+        if let Some(distance) = options.distance {
+            let position = |k: usize| positions.map_or(kept[k] as f64, |at| at[kept[k]]);
+            let keeps = distance::thinned(kept.len(), |k| x[kept[k]], position, distance);
+            let mut keeps = keeps.into_iter();
+            kept.retain(|_| keeps.next() == Some(true));
+        }
+
+        let judged = options.prominence.is_some() || options.width.is_some();
+        let mut prominences = if judged { self.prominences(all, &kept) } else { Vec::new() };
+        if let Some(bounds) = options.prominence {
+            let keeps: Vec<bool> = kept
+                .iter()
+                .zip(&prominences)
+                .map(|(&p, prominence)| bounds.contains(prominence.value, original(p)))
+                .collect();
+            retain(&mut kept, &keeps);
+            retain(&mut prominences, &keeps);
+        }
+        let mut widths = Vec::new();
+        if let Some(bounds) = options.width {
+            let crossings = width::Crossings::new(x, positions);
+            let (part, reference) = (options.relative_height, options.width_reference);
+            widths = kept
+                .iter()
+                .zip(&prominences)
+                .map(|(&p, prominence)| crossings.width(p, prominence, part, reference))
+                .collect();
+            let keeps: Vec<bool> = kept
+                .iter()
+                .zip(&widths)
+                .map(|(&p, width)| bounds.contains(width.value(), original(p)))
+                .collect();
+            retain(&mut kept, &keeps);
+            retain(&mut prominences, &keeps);
+            retain(&mut widths, &keeps);
+        }
+
+        let back = |prominence: &Prominence| Prominence {
+            left_base: original(prominence.left_base),
+            right_base: original(prominence.right_base),
+            ..*prominence
+        };
+        kept.iter()
+            .enumerate()
+            .map(|(k, &p)| {
+                let top = maxima::plateau(x, p);
+                let (left_threshold, right_threshold) = self.thresholds(p);
+                Peak {
+                    index: original(p),
+                    left_edge: original(top.left_edge),
+                    right_edge: original(top.right_edge),
+                    height: sign * x[p],
+                    left_threshold,
+                    right_threshold,
+                    prominence: prominences.get(k).map(back),
+                    width: widths.get(k).map(|w| Width { level: sign * w.level, ..*w }),
+                }
+            })
+            .collect()
     }
-    Ok(peaks)
+
+    /// One run from end to end has nothing beside it to stand out of.
+    fn is_flat(&self) -> bool {
+        self.x.first().is_none_or(|_| maxima::plateau(&self.x, 0).right_edge + 1 == self.x.len())
+    }
+
+    /// How far `p` lies above its neighbors; infinite where there is none.
+    fn thresholds(&self, p: usize) -> (f64, f64) {
+        let above = |neighbor: Option<&f64>| neighbor.map_or(f64::INFINITY, |n| self.x[p] - n);
+        let before = p.checked_sub(1).and_then(|i| self.x.get(i));
+        (above(before), above(self.x.get(p + 1)))
+    }
+
+    /// The prominences of `kept`, which are some of `tops`.
+    fn prominences(&self, tops: &[usize], kept: &[usize]) -> Vec<Prominence> {
+        let x = &*self.x;
+        let mut found = match self.options.window {
+            None => {
+                let mut of_tops = tops.iter().zip(turning::all_prominences(x, tops));
+                kept.iter()
+                    .filter_map(|p| of_tops.find(|&(top, _)| top == p).map(|(_, found)| found))
+                    .collect()
+            }
+            Some(window) => prominence::within(x, kept, window / 2),
+        };
+        if self.options.ends == Ends::Included {
+            for (&p, prominence) in kept.iter().zip(&mut found) {
+                let top = maxima::plateau(x, p);
+                if top.left_edge == 0 {
+                    prominence.value = x[p] - x[prominence.right_base];
+                } else if top.right_edge + 1 == x.len() {
+                    prominence.value = x[p] - x[prominence.left_base];
+                }
+            }
+        }
+        found
+    }
+}
+
+fn retain<T>(items: &mut Vec<T>, keeps: &[bool]) {
+    let mut keeps = keeps.iter();
+    items.retain(|_| keeps.next() == Some(&true));
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "to SciPy's last bit")]
-mod tests {
-    use super::*;
-    use crate::fixture;
-    use proptest::prelude::*;
-
-    fn indices(x: &[f64], options: &PeakOptions) -> Vec<usize> {
-        find_peaks(x, options).unwrap().iter().map(|peak| peak.index).collect()
-    }
-
-    /// `TestLocalMaxima1d` and `TestFindPeaks` of `scipy/signal/tests/test_peak_finding.py`.
-    #[test]
-    fn the_cases_of_scipys_own_suite_come_out_the_same() {
-        let plateaus = [
-            -1.3, 0.0, 1.0, 0.0, 2.0, 2.0, 0.0, 3.0, 3.0, 3.0, 2.99, 4.0, 4.0, 4.0, 4.0, -10.0,
-            -5.0, -5.0, -5.0, -5.0, -5.0, -10.0,
-        ];
-        let tops = local_maxima(&plateaus);
-        let by = |part: fn(&Maximum) -> usize| tops.iter().map(part).collect::<Vec<_>>();
-        assert_eq!(by(|top| top.index), [2, 4, 8, 12, 18]);
-        assert_eq!(by(|top| top.left_edge), [2, 4, 7, 11, 16]);
-        assert_eq!(by(|top| top.right_edge), [2, 5, 9, 14, 20]);
-
-        let ramp: Vec<f64> = (0..50).map(f64::from).collect();
-        for x in [
-            &[][..],
-            &[1.0],
-            &[1.0, 2.0],
-            &[1.0, 0.0, 2.0],
-            &[3.0, 3.0, 0.0, 4.0, 4.0],
-            &[5.0, 5.0, 5.0, 0.0, 6.0, 6.0, 6.0],
-            &[1.0; 10],
-            &ramp,
-        ] {
-            assert!(local_maxima(x).is_empty(), "{x:?}");
-        }
-
-        let mut saw: Vec<f64> = (0..50).map(|i| -10.0 + 20.0 * f64::from(i) / 49.0).collect();
-        saw.iter_mut().skip(2).step_by(3).for_each(|value| *value += 1.0);
-        let every_third: Vec<usize> = (2..48).step_by(3).collect();
-        assert_eq!(indices(&saw, &PeakOptions::default()), every_third);
-
-        // Plateaus as wide as high, apart by one zero.
-        let mut wide = vec![0.0];
-        for size in [1_usize, 2, 3, 4, 8, 20, 111] {
-            wide.extend(std::iter::repeat_n(size as f64, size));
-            wide.push(0.0);
-        }
-        let sized = |sizes: Interval| indices(&wide, &PeakOptions::default().plateau_size(sizes));
-        assert_eq!(sized((..).into()), [1, 3, 7, 11, 18, 33, 100]);
-        assert_eq!(sized((4.0..).into()), [11, 18, 33, 100]);
-        assert_eq!(sized((..=3.5).into()), [1, 3, 7]);
-        assert_eq!(sized((5.0..=50.0).into()), [18, 33]);
-
-        let x = [0.0, 1.0 / 3.0, 0.0, 2.5, 0.0, 4.0, 0.0];
-        assert_eq!(indices(&x, &PeakOptions::default().height(0.5..)), [3, 5]);
-        assert_eq!(indices(&x, &PeakOptions::default().height(..=3.0)), [1, 3]);
-        assert_eq!(indices(&x, &PeakOptions::default().height(2.0..=3.0)), [3]);
-        assert_eq!(indices(&x, &PeakOptions::default().height(2.5..=4.0)), [3, 5], "inclusive");
-    }
-
-    /// Sums that SciPy 1.11.4 and 1.17.1 print, on 60 s of electrocardiogram in millivolts.
-    #[test]
-    fn the_electrocardiogram_has_scipys_peaks() {
-        let x = fixture::ecg_millivolts();
-        let none = PeakOptions::default();
-        let all = indices(&x, &none);
-        assert_eq!(all[..6], [4, 9, 16, 23, 25, 29]);
-
-        let prominence = |peak: &Peak| peak.prominence.unwrap().value;
-        type Case = (PeakOptions, usize, usize, f64, fn(&Peak) -> f64);
-        let cases: [Case; 7] = [
-            (none.clone(), 3007, 32041122, 3007.0, |_| 1.0),
-            (none.clone().height(0.0..), 889, 9618838, 575.825, |peak| peak.height),
-            (none.clone().prominence(..=0.6), 2873, 30565627, 156.75, prominence),
-            (none.clone().prominence(0.5..), 151, 1709098, 247.165, prominence),
-            (none.clone().prominence(0.5..).window(201), 150, 1694404, 225.31, prominence),
-            (none.clone().plateau_size(2.0..), 511, 5348635, 1066.0, |peak| {
-                (peak.right_edge - peak.left_edge + 1) as f64
-            }),
-            (
-                none.height(-1.0..=3.0).plateau_size(..=3.0).prominence(0.2..).window(301),
-                343,
-                3881137,
-                287.47,
-                prominence,
-            ),
-        ];
-        for (options, count, index_sum, property_sum, property) in cases {
-            let peaks = find_peaks(&x, &options).unwrap();
-            assert_eq!(peaks.len(), count, "{options:?}");
-            assert_eq!(peaks.iter().map(|peak| peak.index).sum::<usize>(), index_sum);
-            let sum: f64 = peaks.iter().map(property).sum();
-            // The order of summation, which is ours, moves a sum of n terms by n eps at most.
-            let tolerance = count as f64 * f64::EPSILON * property_sum;
-            assert!((sum - property_sum).abs() <= tolerance, "{options:?}: {sum}");
-        }
-    }
-
-    #[test]
-    fn every_edge_base_and_prominence_of_the_electrocardiogram_is_scipys() {
-        let peaks = find_peaks(&fixture::ecg(), &PeakOptions::default().prominence(..)).unwrap();
-        let found: Vec<[usize; 6]> = peaks
-            .iter()
-            .map(|peak| {
-                let p = peak.prominence.unwrap();
-                assert!(p.value.fract() == 0.0 && p.value > 0.0, "a difference of integers");
-                let value = p.value.to_string().parse().unwrap();
-                [peak.index, peak.left_edge, peak.right_edge, value, p.left_base, p.right_base]
-            })
-            .collect();
-        assert_eq!(found, fixture::ecg_peaks());
-    }
-
-    proptest! {
-        /// The definition, sample by sample, on few levels with NaN among them.
-        #[test]
-        fn local_maxima_are_what_the_definition_says(levels in prop::collection::vec(0u8..5, 0..40)) {
-            let x: Vec<f64> = levels
-                .iter()
-                .map(|&level| if level == 4 { f64::NAN } else { f64::from(level) })
-                .collect();
-            let mut expected = Vec::new();
-            for left in 1..x.len() {
-                for right in left..x.len() - 1 {
-                    let flat = x[left..=right].iter().all(|&value| value == x[left]);
-                    if flat && x[left - 1] < x[left] && x[right + 1] < x[left] {
-                        let index = (left + right) / 2;
-                        expected.push(Maximum { index, left_edge: left, right_edge: right });
-                    }
-                }
-            }
-            prop_assert_eq!(local_maxima(&x), expected, "x = {:?}", x);
-        }
-    }
-
-    #[test]
-    fn a_nan_is_refused_by_index_or_parts_the_signal() {
-        let x = [0.0, 1.0, 0.0, f64::NAN, 0.0, 2.0, 0.0];
-        assert_eq!(
-            find_peaks(&x, &PeakOptions::default()).unwrap_err().to_string(),
-            "x[3] is NaN; with NanPolicy::Barrier it parts the signal there"
-        );
-        let parted = PeakOptions::default().nan(NanPolicy::Barrier).prominence(..);
-        let peaks = find_peaks(&x, &parted).unwrap();
-        let bases: Vec<_> = peaks
-            .iter()
-            .map(|peak| (peak.index, peak.prominence.unwrap()))
-            .map(|(index, p)| (index, p.left_base, p.right_base))
-            .collect();
-        assert_eq!(bases, [(1, 0, 2), (5, 4, 6)]);
-        assert!(
-            indices(&[0.0, f64::NAN, 1.0, 0.0], &parted).is_empty(),
-            "the NaN hides its neighbor"
-        );
-    }
-
-    #[test]
-    fn infinities_have_an_order_and_so_have_peaks() {
-        let x = [f64::NEG_INFINITY, 0.0, f64::NEG_INFINITY, f64::INFINITY, 1.0];
-        let peaks = find_peaks(&x, &PeakOptions::default().prominence(..)).unwrap();
-        assert_eq!(peaks.iter().map(|peak| peak.index).collect::<Vec<_>>(), [1, 3]);
-        for peak in peaks {
-            assert_eq!(peak.prominence.unwrap().value, f64::INFINITY);
-        }
-    }
-
-    #[test]
-    fn bounds_that_exclude_everything_are_refused() {
-        let x = [0.0, 1.0, 0.0];
-        let none = PeakOptions::default();
-        let text = |options: &PeakOptions| find_peaks(&x, options).unwrap_err().to_string();
-        let expected = "expected a least value that is not above the greatest";
-        let upside_down = 2.0..=1.0;
-        assert_eq!(
-            text(&none.clone().height(upside_down.clone())),
-            format!("height is 2, {expected}")
-        );
-        assert_eq!(
-            text(&none.clone().prominence(f64::NAN..)),
-            format!("prominence is NaN, {expected}")
-        );
-        assert_eq!(
-            text(&none.clone().plateau_size(upside_down)),
-            format!("plateau_size is 2, {expected}")
-        );
-        assert_eq!(text(&none.window(0)), "window is 0, expected at least 2 samples");
-    }
-}
+mod tests;

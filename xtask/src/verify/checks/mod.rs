@@ -2,6 +2,7 @@
 
 mod cross;
 mod dsp;
+mod dsp_peaks;
 mod dsp_subspace;
 mod linalg;
 mod linalg_krylov;
@@ -31,6 +32,7 @@ pub fn all() -> Vec<Check> {
         rl_pg::CHECKS,
         dsp::CHECKS,
         dsp_subspace::CHECKS,
+        dsp_peaks::CHECKS,
         quad::CHECKS,
         quad_grid::CHECKS,
         quad_free::CHECKS,
