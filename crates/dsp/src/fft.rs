@@ -150,9 +150,19 @@ impl<T: Real> RealFft<T> {
     ) -> Result<()> {
         check_length("x", x.len(), self.len)?;
         check_length("spectrum", spectrum.len(), self.bins())?;
+        self.forward_planned(x, spectrum, workspace);
+        Ok(())
+    }
+
+    /// [`Self::forward_into`] of the right lengths.
+    pub(crate) fn forward_planned(
+        &self,
+        x: &[T],
+        spectrum: &mut [Complex<T>],
+        workspace: &mut Workspace<T>,
+    ) {
         let (reals, complex) = workspace.both(self.kernel.reals(), self.kernel.work());
         self.kernel.forward(x, spectrum, reals, complex);
-        Ok(())
     }
 
     /// The signal whose transform is `spectrum`, `X_0` to `X_{N/2}`.

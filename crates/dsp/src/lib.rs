@@ -69,19 +69,23 @@
 //!
 //! # Features
 //!
-//! `wav` (default): reading WAV files, [`wav`]. `parallel` (default): reserved for what runs over
-//! many signals; nothing here does yet.
+//! `parallel` (default): the frames of [`stft`] and [`welch`] over rayon's threads, with the same bits
+//! for any number of them.
 
 pub mod audio;
 mod error;
 pub mod fft;
 #[cfg(test)]
 mod fixture;
+mod parallel;
 pub mod peaks;
 pub mod pitch;
+pub mod sliding;
 pub mod spectrum;
-#[cfg(feature = "wav")]
+pub mod stft;
+pub mod tone;
 pub mod wav;
+pub mod welch;
 pub mod window;
 
 pub use error::{Error, Result};
