@@ -77,6 +77,7 @@ mod error;
 pub mod fft;
 #[cfg(test)]
 mod fixture;
+pub mod octave;
 mod parallel;
 pub mod peaks;
 pub mod pitch;
