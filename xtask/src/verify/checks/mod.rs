@@ -2,6 +2,7 @@
 
 mod cross;
 mod dsp;
+mod dsp_spectra;
 mod linalg;
 mod linalg_krylov;
 mod nn_core;
@@ -21,6 +22,7 @@ pub fn all() -> Vec<Check> {
         nn_invert::CHECKS,
         rl_pg::CHECKS,
         dsp::CHECKS,
+        dsp_spectra::CHECKS,
         quad::CHECKS,
         cross::CHECKS,
     ]
