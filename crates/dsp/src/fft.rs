@@ -16,7 +16,7 @@ mod split;
 
 use direct::Direct;
 use even::Even;
-pub use pair::{PairFft, separate};
+pub use pair::{PairFft, Spectra, separate};
 use prime::Prime;
 use split::Split;
 

@@ -146,7 +146,7 @@ pub fn diagnose_octave(audio: &Audio, reading: &Reading) -> Result<Diagnosis> {
     let step = reading.axis_span_hz.map(|span| span / used);
     match step {
         Some(step) if (step - 1.0).abs() > 1e-2 => {
-            note(Cause::AxisStep, Some(f * step * wrong_rate))
+            note(Cause::AxisStep, Some(f * step * wrong_rate));
         }
         Some(_) => {}
         None => note(Cause::AxisStep, Some(2.0 * f)),

@@ -252,6 +252,21 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "a hundred million updates; `cargo test --release -p dsp -- --ignored`"]
+    fn after_a_hundred_million_updates_the_bins_are_right_to_1e_12() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(6);
+        let mut sliding = SlidingDft::new(1024, &[3, 200]).unwrap();
+        // Half way between two anchors.
+        for _ in 0..100_000_512 {
+            sliding.push(rng.random_range(-1.0..1.0)).unwrap();
+        }
+        for (a, b) in sliding.bins().iter().zip(sliding.recomputed()) {
+            println!("off by {:e} of {:e}", (a - b).norm(), b.norm());
+            assert!((a - b).norm() < 1e-12, "{a} {b}");
+        }
+    }
+
+    #[test]
     fn bad_streams_are_named() {
         let text = |error: Error| error.to_string();
         assert_eq!(

@@ -167,7 +167,7 @@ impl Spectrum {
     /// 2 |X_k|² / (f_s Σ w_n²),    or half of it for k = 0 and k = N/2
     /// ```
     ///
-    /// White noise of variance σ² has 2σ²/f_s everywhere in the mean, whatever the window and the length,
+    /// White noise of variance σ² has `2σ²/f_s` everywhere in the mean, whatever the window and the length,
     /// and the sum of all times [`Self::bin_width_hz`] is the mean of (wx)² over that of w². One value
     /// scatters by as much as it is; [`welch`](crate::welch::welch) averages. Right for noise; a tone shows higher
     /// the longer the signal is.
@@ -198,7 +198,7 @@ pub enum Scaling {
     Raw,
     /// One-sided power of tones: A²/2 in the bin of a tone of amplitude A. As [`Spectrum::power`].
     Tone,
-    /// One-sided power per hertz: 2σ²/f_s for white noise of variance σ². As [`Spectrum::density`].
+    /// One-sided power per hertz: `2σ²/f_s` for white noise of variance σ². As [`Spectrum::density`].
     Density {
         /// Samples per second.
         sample_rate_hz: f64,
@@ -348,12 +348,12 @@ mod tests {
     #[test]
     fn power_is_a_tones_and_density_is_noises() {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
-        let n = 1 << 15;
+        let n = 1_u32 << 15;
         let noise: Vec<f64> = (0..n).map(|_| rng.random_range(-1.0..1.0)).collect();
         for window in [Window::Rectangular, Window::Hann, Window::FlatTop] {
             let of = |x: &[f64]| Spectrum::new(x, 500.0, window).unwrap();
             let tone: Vec<f64> = (0..n).map(|i| 3.0 * (TAU * f64::from(i) * 0.125).cos()).collect();
-            let k = (n / 8) as usize;
+            let k = 1 << 12;
             assert!((of(&tone).power(k) - 4.5).abs() < 1e-9, "{window:?}");
 
             // Variance 1/3. A mean of n/2 exponential values, correlated over the noise bandwidth:
@@ -376,7 +376,8 @@ mod tests {
             "floor_db is -inf, expected a finite number of decibels"
         );
         let scale = Decibels::new(2.0, -60.0).unwrap();
-        assert_eq!([scale.of_amplitude(-2.0), scale.of_amplitude(f64::NAN)], [0.0, -60.0]);
+        assert!(scale.of_amplitude(-2.0).abs() < 1e-15);
+        assert!((scale.of_amplitude(f64::NAN) + 60.0).abs() < 1e-15);
     }
 
     #[test]

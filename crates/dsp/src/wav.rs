@@ -323,6 +323,10 @@ mod tests {
                 for x in &x {
                     match sample_format {
                         SampleFormat::Float => writer.write_sample(f32::from_double(*x)).unwrap(),
+                        #[expect(
+                            clippy::cast_possible_truncation,
+                            reason = "rounded, and below 2³¹"
+                        )]
                         SampleFormat::Int => {
                             writer.write_sample((x * (full - 1.0)).round() as i32).unwrap();
                         }

@@ -90,7 +90,7 @@ pub struct Density {
 /// ```
 ///
 /// without the 2 at zero frequency and, for even N, at half the sample rate. White noise of variance
-/// σ² has 2σ²/f_s in the mean. As `scipy.signal.welch`, the last samples that fill no segment are left out.
+/// σ² has `2σ²/f_s` in the mean. As `scipy.signal.welch`, the last samples that fill no segment are left out.
 /// Two segments go into one transform, and their sum needs no separation.
 ///
 /// # Errors

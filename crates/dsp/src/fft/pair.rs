@@ -9,6 +9,9 @@ use rustfft::{Fft, FftPlanner};
 use super::{Workspace, check_len, check_length};
 use crate::Result;
 
+/// The spectra of the left and the right signal.
+pub type Spectra<T> = (Vec<Complex<T>>, Vec<Complex<T>>);
+
 /// The transform of two real signals of one length at once: L + iR, and its exact separation.
 ///
 /// ```text
@@ -64,7 +67,7 @@ impl<T: Real> PairFft<T> {
     ///
     /// # Errors
     /// [`Error::Length`](crate::Error::Length) where one has not as many samples as were planned for.
-    pub fn forward(&self, left: &[T], right: &[T]) -> Result<(Vec<Complex<T>>, Vec<Complex<T>>)> {
+    pub fn forward(&self, left: &[T], right: &[T]) -> Result<Spectra<T>> {
         Ok(separate(&self.packed(left, right)?))
     }
 
@@ -99,7 +102,7 @@ impl<T: Real> PairFft<T> {
 /// assert_eq!((left[0].re, right[0].re), (3.0, 5.0));
 /// ```
 #[must_use]
-pub fn separate<T: Real>(packed: &[Complex<T>]) -> (Vec<Complex<T>>, Vec<Complex<T>>) {
+pub fn separate<T: Real>(packed: &[Complex<T>]) -> Spectra<T> {
     let n = packed.len();
     let half = T::from_double(0.5);
     let bins = if n == 0 { 0 } else { n / 2 + 1 };

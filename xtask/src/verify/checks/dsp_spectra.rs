@@ -296,8 +296,8 @@ fn sliding_drift(context: &Context) -> Result<Evidence, BoxError> {
     let exact = sliding.recomputed()[0];
     Ok(Evidence {
         measured: (sliding.bins()[0] - exact).norm(),
-        limit: 8.0 * f64::EPSILON * 32.0 * (2.0 * len as f64).sqrt(),
-        reason: "a random walk of at most 2N roundings of sums up to 32, half an ulp each, at eight deviations or more",
+        limit: 4.0 * f64::EPSILON / 2.0 * 16.0 * (2.0 * len as f64).sqrt(),
+        reason: "a random walk of at most 2N roundings of sums up to 16, eps/2 each at the most, at four deviations or more",
         control: Control {
             what: "the recursion that multiplies its sum by a factor each time",
             measured: (recursive - exact).norm(),
