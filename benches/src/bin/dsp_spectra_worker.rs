@@ -4,6 +4,7 @@
 //! the result, Σ|X| and max |X|.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::error::Error;
 use std::io::{BufRead, Write};
 use std::time::Instant;
@@ -131,16 +132,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         let size = size.parse()?;
         let (seconds, [sum, largest]) = match operation {
             "rfft" => {
-                if !double.contains_key(&size) {
-                    double.insert(size, Transform::new(size)?);
-                }
-                double.get_mut(&size).ok_or("no plan")?.time(who)?
+                let transform = match double.entry(size) {
+                    Entry::Occupied(planned) => planned.into_mut(),
+                    Entry::Vacant(place) => place.insert(Transform::new(size)?),
+                };
+                transform.time(who)?
             }
             "rfft-f32" => {
-                if !single.contains_key(&size) {
-                    single.insert(size, Transform::new(size)?);
-                }
-                single.get_mut(&size).ok_or("no plan")?.time(who)?
+                let transform = match single.entry(size) {
+                    Entry::Occupied(planned) => planned.into_mut(),
+                    Entry::Vacant(place) => place.insert(Transform::new(size)?),
+                };
+                transform.time(who)?
             }
             "stft-power" => stft(&doubles)?,
             "stft-power-f32" => stft(&singles)?,

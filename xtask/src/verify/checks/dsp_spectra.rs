@@ -98,7 +98,7 @@ fn octave_causes(context: &Context) -> Result<Evidence, BoxError> {
         // Partials of falling strength; right is another mix of the same ones.
         let channel = |turn: f64| -> Vec<f64> {
             let partial = |n: usize, t: f64| {
-                0.5_f64.powi(n as i32) * (TAU * f * (n + 1) as f64 * t + phases[n] + turn).cos()
+                0.5_f64.powf(n as f64) * (TAU * f * (n + 1) as f64 * t + phases[n] + turn).cos()
             };
             (0..n).map(|i| (0..4).map(|p| partial(p, i as f64 / rate)).sum()).collect()
         };
