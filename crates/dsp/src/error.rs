@@ -77,6 +77,14 @@ pub enum Error {
         /// Channels per frame.
         channels: usize,
     },
+    /// A recording with another number of channels than a policy is for.
+    #[error("the recording has {found} channels, expected {expected}")]
+    Channels {
+        /// Its channels.
+        found: usize,
+        /// The channels that it should have.
+        expected: usize,
+    },
     /// An index at or beyond the end.
     #[error("{argument} is {index}, and there are {length}")]
     Index {
@@ -87,6 +95,21 @@ pub enum Error {
         /// How many there are.
         length: usize,
     },
+    /// Frames that do not overlap enough for a way back.
+    #[error(
+        "frames of {len} samples with a hop of {hop} leave out sample {index}; take a smaller hop"
+    )]
+    Overlap {
+        /// The first sample that no window, or next to none, covers.
+        index: usize,
+        /// Samples from one frame to the next.
+        hop: usize,
+        /// Samples of a frame.
+        len: usize,
+    },
+    /// A signal without a tone.
+    #[error("no tone stands out: the samples are all the same, or next to")]
+    NoTone,
     /// No series of partials stands out of the spectrum.
     #[error("no partials of a note between {low_hz} Hz and {high_hz} Hz stand out of the noise")]
     NoPitch {
@@ -148,14 +171,14 @@ pub enum Error {
     #[error("truncated WAV file: its header announces {expected} frames, {found} are there")]
     TruncatedWav {
         /// Frames that the header announces.
-        expected: usize,
+        expected: u64,
         /// Whole frames in the file.
         found: usize,
     },
     /// A WAV file with samples of an unknown kind.
     #[error(
         "WAV format {format:#06x} with {bits} bits per sample is not supported; PCM (0x0001) of \
-         8, 16, 24 and 32 bits and float (0x0003) of 32 bits are"
+         up to 32 bits and float (0x0003) of 32 and 64 bits are"
     )]
     UnsupportedWav {
         /// The format tag (of the sub-format, for an extensible header).

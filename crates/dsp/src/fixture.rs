@@ -1,5 +1,12 @@
 //! The data files, for tests.
 
+use crate::audio::Audio;
+
+/// Two seconds of a piano, "c3" or "c4".
+pub(crate) fn recording(name: &str) -> Audio {
+    crate::wav::read(format!("{}/data/piano-{name}.wav", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
 /// 60 s of electrocardiogram at 360 Hz, in units of the converter.
 pub(crate) fn ecg() -> Vec<f64> {
     let file = include_str!("../data/ecg-mitbih-208.csv");

@@ -21,14 +21,14 @@
 //!
 //! # "Stereo and the FFT: average, complex pair, or per channel? Why is my middle C at 520 Hz?"
 //!
-//! *Per channel*, as above, unless one signal is needed. The *average* (L + R)/2,
-//! [`audio::Audio::mid`], has the same pitch and other amplitudes, because what differs in phase
-//! between left and right cancels; [`audio`] says how much in this recording. The *complex pair*
-//! L + iR is a way to get both channels from one transform and must be taken apart afterwards:
-//! half of its bins taken for a spectrum mixes left and right. It is to come, and so are side,
-//! power mean, Welch and short-time spectra.
+//! *Per channel*, as above, unless one signal is needed, or the [power mean](audio::Audio::power_mean) where
+//! one spectrum is. The *average* (L + R)/2, [`audio::Audio::mid`], has the same pitch and other
+//! amplitudes, because what differs in phase between left and right cancels; [`audio`] says how much in
+//! this recording. The *complex pair* L + iR is a way to get both channels from one transform and must be taken
+//! apart afterwards, [`fft::PairFft`]: half of its bins taken for a spectrum mixes left and right.
 //!
-//! A spectrum that is an octave off has a cause, and averaging is none of them:
+//! A spectrum that is an octave off has a cause, averaging is seldom it, and
+//! [`octave::diagnose_octave`] tries each on the recording:
 //!
 //! - *The frequency axis has the wrong step.* Bin k lies at `k·f_s/N`, N being the samples of the
 //!   signal and not the N/2 + 1 bins of its spectrum; `k·f_s/(N/2)` puts middle C at 523 Hz. So does
@@ -40,6 +40,15 @@
 //!   frames apart when it is made, so it cannot happen later.
 //! - *The strongest line was taken for the pitch.* In the C below, the second partial is the
 //!   strongest. [`pitch::pitch`] fits the whole series of partials and returns them.
+//!
+//! # How much is there, and where exactly?
+//!
+//! - Amplitudes of tones and densities of noise are calibrated apart: [`spectrum::Spectrum`] has both,
+//!   [`window::Window`] the table, [`spectrum::Decibels`] the 10 and the 20.
+//! - Noise is averaged over segments, [`welch`]; what changes is cut into frames, [`stft`], and drawn,
+//!   [`picture`].
+//! - One tone's frequency between the bins, at the Cramér-Rao bound: [`tone::tone`]. A note's: [`pitch::pitch`].
+//! - A few bins with each new sample, without drift: [`sliding::SlidingDft`].
 //!
 //! # "Find peaks above a noise floor within a window, with where each curve starts and stops"
 //!
@@ -91,8 +100,8 @@
 //!
 //! # Features
 //!
-//! `wav` (default): reading WAV files, [`wav`]. `parallel` (default): reserved for what runs over
-//! many signals; nothing here does yet.
+//! `parallel` (default): the frames of [`stft`] and [`welch`] over rayon's threads, with the same bits
+//! for any number of them.
 
 pub mod audio;
 mod door;
@@ -102,13 +111,19 @@ pub mod fft;
 #[cfg(test)]
 mod fixture;
 pub mod noise;
+pub mod octave;
+mod parallel;
 pub mod peaks;
+pub mod picture;
 pub mod pitch;
+pub mod sliding;
 pub mod spectrum;
+pub mod stft;
 pub mod subspace;
-#[cfg(feature = "wav")]
+pub mod tone;
 pub mod wav;
 pub mod wavelet;
+pub mod welch;
 pub mod window;
 
 pub use error::{Error, Result};

@@ -255,6 +255,7 @@ mod tests {
     use super::*;
     use crate::audio::Audio;
     use crate::fft::RealFft;
+    use crate::fixture::recording;
     use crate::window::Window;
     use linalg::Complex;
     use rand::rngs::Xoshiro256PlusPlus;
@@ -298,17 +299,6 @@ mod tests {
                 })
                 .collect()
         }
-    }
-
-    fn recording(name: &str) -> Audio {
-        let bytes: &[u8] = match name {
-            "c4" => include_bytes!("../data/piano-c4.wav"),
-            _ => include_bytes!("../data/piano-c3.wav"),
-        };
-        // 16-bit stereo after a header of 44 bytes; `wav` may be off.
-        let sample = |pair: &[u8]| f64::from(i16::from_le_bytes([pair[0], pair[1]])) / 32768.0;
-        let samples: Vec<f64> = bytes[44..].chunks_exact(2).map(sample).collect();
-        Audio::from_interleaved(&samples, 2, 44100.0).unwrap()
     }
 
     /// Left, right, mid.

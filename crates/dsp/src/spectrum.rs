@@ -26,6 +26,7 @@ pub struct SpectrumPlan {
     window: Window,
     weights: Vec<f64>,
     weight: f64,
+    square_weight: f64,
     sample_rate_hz: f64,
 }
 
@@ -39,7 +40,8 @@ impl SpectrumPlan {
         let fft = RealFft::new(len)?;
         let weights = window.samples(len);
         let weight = weights.iter().sum();
-        Ok(Self { fft, window, weights, weight, sample_rate_hz })
+        let square_weight = weights.iter().map(|w| w * w).sum();
+        Ok(Self { fft, window, weights, weight, square_weight, sample_rate_hz })
     }
 
     /// The spectrum of `x`, one channel of a signal.
@@ -59,6 +61,7 @@ impl SpectrumPlan {
             len: x.len(),
             window: self.window,
             weight: self.weight,
+            square_weight: self.square_weight,
             sample_rate_hz: self.sample_rate_hz,
         })
     }
@@ -74,8 +77,9 @@ pub struct Spectrum {
     bins: Vec<Complex<f64>>,
     len: usize,
     window: Window,
-    /// `Σ w_n`.
+    /// `Σ w_n` and `Σ w_n²`.
     weight: f64,
+    square_weight: f64,
     sample_rate_hz: f64,
 }
 
@@ -144,14 +148,133 @@ impl Spectrum {
     /// Where there is no bin `k`.
     #[must_use]
     pub fn amplitude(&self, k: usize) -> f64 {
-        let sides = if k == 0 || 2 * k == self.len { 1.0 } else { 2.0 };
-        sides * self.bins[k].norm() / self.weight
+        self.sides(k) * self.bins[k].norm() / self.weight
+    }
+
+    /// The power in bin `k`, the mean square of the tone that it shows: A²/2 for one of amplitude A, its
+    /// square for k = 0 and k = N/2. Right for tones; noise has a [density](Self::density).
+    ///
+    /// # Panics
+    /// Where there is no bin `k`.
+    #[must_use]
+    pub fn power(&self, k: usize) -> f64 {
+        self.sides(k) * self.bins[k].norm_sqr() / (self.weight * self.weight)
+    }
+
+    /// The power density in bin `k`, in the square of the signal's unit per hertz.
+    ///
+    /// ```text
+    /// 2 |X_k|² / (f_s Σ w_n²),    or half of it for k = 0 and k = N/2
+    /// ```
+    ///
+    /// White noise of variance σ² has `2σ²/f_s` everywhere in the mean, whatever the window and the length,
+    /// and the sum of all times [`Self::bin_width_hz`] is the mean of (wx)² over that of w². One value
+    /// scatters by as much as it is; [`welch`](crate::welch::welch) averages. Right for noise; a tone shows higher
+    /// the longer the signal is.
+    ///
+    /// # Panics
+    /// Where there is no bin `k`.
+    #[must_use]
+    pub fn density(&self, k: usize) -> f64 {
+        self.sides(k) * self.bins[k].norm_sqr() / (self.sample_rate_hz * self.square_weight)
+    }
+
+    fn sides(&self, k: usize) -> f64 {
+        if k == 0 || 2 * k == self.len { 1.0 } else { 2.0 }
     }
 
     /// [`Self::amplitude`] of every bin.
     #[must_use]
     pub fn amplitudes(&self) -> Vec<f64> {
         (0..self.bins.len()).map(|k| self.amplitude(k)).collect()
+    }
+}
+
+/// What squared magnitudes `|X_k|²` of windowed frames are divided by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Scaling {
+    /// Nothing: `|X_k|²` itself, as most short-time transforms have it.
+    Raw,
+    /// One-sided power of tones: A²/2 in the bin of a tone of amplitude A. As [`Spectrum::power`].
+    Tone,
+    /// One-sided power per hertz: `2σ²/f_s` for white noise of variance σ². As [`Spectrum::density`].
+    Density {
+        /// Samples per second.
+        sample_rate_hz: f64,
+    },
+}
+
+impl Scaling {
+    /// The factors for bins with a partner of negative frequency and for those without.
+    pub(crate) fn factors(self, weights: &[f64]) -> Result<[f64; 2]> {
+        let single = match self {
+            Self::Raw => return Ok([1.0, 1.0]),
+            Self::Tone => 1.0 / weights.iter().sum::<f64>().powi(2),
+            Self::Density { sample_rate_hz } => {
+                check_rate(sample_rate_hz)?;
+                1.0 / (sample_rate_hz * weights.iter().map(|w| w * w).sum::<f64>())
+            }
+        };
+        Ok([2.0 * single, single])
+    }
+}
+
+/// A scale of decibels: what is 0 dB, and below what nothing is told apart.
+///
+/// `10 log₁₀(power/reference²) = 20 log₁₀(amplitude/reference)`, so that a tone is as many decibels
+/// whether its power or its amplitude is asked for.
+///
+/// # Examples
+/// ```
+/// use dsp::spectrum::Decibels;
+/// let full_scale = Decibels::new(1.0, -120.0)?;
+/// assert!((full_scale.of_amplitude(0.5) + 6.0206).abs() < 1e-4);
+/// assert_eq!(full_scale.of_amplitude(0.5), full_scale.of_power(0.25));
+/// assert_eq!(full_scale.of_power(0.0), -120.0);
+/// # Ok::<(), dsp::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decibels {
+    reference: f64,
+    floor_db: f64,
+}
+
+impl Decibels {
+    /// The amplitude that is 0 dB, and the number that silence and all below it gets.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for a reference that is not positive and finite, or a floor that is not
+    /// finite.
+    pub fn new(reference: f64, floor_db: f64) -> Result<Self> {
+        if !(reference > 0.0 && reference.is_finite()) {
+            let expected = "a positive, finite amplitude";
+            return Err(Error::OutOfRange { argument: "reference", value: reference, expected });
+        }
+        if !floor_db.is_finite() {
+            let expected = "a finite number of decibels";
+            return Err(Error::OutOfRange { argument: "floor_db", value: floor_db, expected });
+        }
+        Ok(Self { reference, floor_db })
+    }
+
+    /// Of an amplitude, a magnitude or a square root of power.
+    #[must_use]
+    pub fn of_amplitude(self, amplitude: f64) -> f64 {
+        // The floor before the logarithm's −∞ meets anything; a NaN falls to it too.
+        (20.0 * (amplitude.abs() / self.reference).log10()).max(self.floor_db)
+    }
+
+    /// Of a power, an amplitude squared.
+    #[must_use]
+    pub fn of_power(self, power: f64) -> f64 {
+        self.of_amplitude(power.max(0.0).sqrt())
+    }
+
+    /// The lowest number there is on this scale.
+    #[must_use]
+    pub fn floor_db(self) -> f64 {
+        self.floor_db
     }
 }
 
@@ -176,6 +299,8 @@ pub(crate) fn check_finite(argument: &'static str, x: &[f64]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::rngs::Xoshiro256PlusPlus;
+    use rand::{RngExt, SeedableRng};
     use std::f64::consts::TAU;
 
     #[test]
@@ -218,6 +343,41 @@ mod tests {
             plan.spectrum(&[0.0; 2]).unwrap_err().to_string(),
             "x has 2 samples, expected 3"
         );
+    }
+
+    #[test]
+    fn power_is_a_tones_and_density_is_noises() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
+        let n = 1_u32 << 15;
+        let noise: Vec<f64> = (0..n).map(|_| rng.random_range(-1.0..1.0)).collect();
+        for window in [Window::Rectangular, Window::Hann, Window::FlatTop] {
+            let of = |x: &[f64]| Spectrum::new(x, 500.0, window).unwrap();
+            let tone: Vec<f64> = (0..n).map(|i| 3.0 * (TAU * f64::from(i) * 0.125).cos()).collect();
+            let k = 1 << 12;
+            assert!((of(&tone).power(k) - 4.5).abs() < 1e-9, "{window:?}");
+
+            // Variance 1/3. A mean of n/2 exponential values, correlated over the noise bandwidth:
+            // five standard errors.
+            let spectrum = of(&noise);
+            let bins = 1..spectrum.bins().len() - 1;
+            let count = bins.len() as f64;
+            let mean = bins.map(|k| spectrum.density(k)).sum::<f64>() / count;
+            let error = 5.0 * (window.noise_bandwidth_bins() / count).sqrt();
+            assert!((mean / (2.0 / 3.0 / 500.0) - 1.0).abs() < error, "{window:?}: {mean}");
+        }
+    }
+
+    #[test]
+    fn decibels_without_a_reference_or_floor_are_refused() {
+        let text = |reference, floor| Decibels::new(reference, floor).unwrap_err().to_string();
+        assert_eq!(text(0.0, -100.0), "reference is 0, expected a positive, finite amplitude");
+        assert_eq!(
+            text(1.0, f64::NEG_INFINITY),
+            "floor_db is -inf, expected a finite number of decibels"
+        );
+        let scale = Decibels::new(2.0, -60.0).unwrap();
+        assert!(scale.of_amplitude(-2.0).abs() < 1e-15);
+        assert!((scale.of_amplitude(f64::NAN) + 60.0).abs() < 1e-15);
     }
 
     #[test]

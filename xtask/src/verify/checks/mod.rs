@@ -3,6 +3,7 @@
 mod cross;
 mod dsp;
 mod dsp_peaks;
+mod dsp_spectra;
 mod dsp_subspace;
 mod linalg;
 mod linalg_krylov;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Check> {
         dsp::CHECKS,
         dsp_subspace::CHECKS,
         dsp_peaks::CHECKS,
+        dsp_spectra::CHECKS,
         quad::CHECKS,
         quad_grid::CHECKS,
         quad_free::CHECKS,

@@ -1,18 +1,29 @@
-//! The pitch of each channel of a WAV file, and of their mean.
+//! The pitch of each channel of a WAV file and of their mean, and a picture of its spectrum over time.
 //!
 //! ```text
-//! cargo run -p dsp --example pitch -- recording.wav
+//! cargo run -p dsp --example spectrum -- recording.wav [PICTURE.svg]
 //! ```
+//!
+//! A file that was cut short is read as far as it goes.
 
 #![allow(clippy::print_stdout, reason = "a program prints")]
 
-use dsp::{audio::Audio, pitch::PitchOptions, spectrum::SpectrumPlan, window::Window};
+use dsp::audio::Audio;
+use dsp::picture::spectrogram_svg;
+use dsp::pitch::PitchOptions;
+use dsp::spectrum::{Decibels, Scaling, SpectrumPlan};
+use dsp::stft::Stft;
+use dsp::window::Window;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args()
         .nth(1)
         .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/data/piano-c4.wav").to_owned());
-    let audio = dsp::wav::read(&file)?;
+    let salvaged = dsp::wav::salvage(&file)?;
+    if salvaged.missing_frames > 0 {
+        println!("{file} was cut short: {} frames are missing", salvaged.missing_frames);
+    }
+    let audio = salvaged.audio;
     println!(
         "{file}: {} channels, {} frames at {} Hz, {:.2} s",
         audio.channels(),
@@ -24,7 +35,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (number, channel) in audio.each().enumerate() {
         report(&format!("channel {number}"), channel, &audio, &plan)?;
     }
-    report("mean", &audio.mid(), &audio, &plan)
+    report("mean", &audio.mid(), &audio, &plan)?;
+
+    if let Some(picture) = std::env::args().nth(2) {
+        let power = Stft::new(2048, 512, Window::Hann)?.power(&audio.mid(), Scaling::Tone)?;
+        // 0 dB is a sine of full scale.
+        let scale = Decibels::new(0.5_f64.sqrt(), -100.0)?;
+        let svg = spectrogram_svg(&power, 512, audio.sample_rate_hz(), scale)?;
+        std::fs::write(&picture, svg)?;
+        println!("{picture}: the mean of the channels over time");
+    }
+    Ok(())
 }
 
 fn report(
