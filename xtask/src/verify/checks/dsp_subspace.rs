@@ -317,8 +317,9 @@ fn spectrum_by_transform(context: &Context) -> Result<Evidence, BoxError> {
     };
     Ok(Evidence {
         measured: product(4)?,
-        limit: (M * M) as f64 * f64::EPSILON,
-        reason: "eps for each of the 64² terms, of size 1, that make a value of up to 64",
+        limit: 30.0 * (M * M) as f64 * f64::EPSILON,
+        reason: "the eigenvectors are orthonormal to 30·M·eps, LAPACK's threshold, which a steering \
+                 vector of squared length M multiplies by M",
         control: Control {
             what: "the largest eigenvalues' vectors taken for the noise subspace",
             measured: product(0)?,
