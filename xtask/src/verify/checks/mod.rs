@@ -9,6 +9,7 @@ mod linalg;
 mod linalg_krylov;
 mod nn_conv;
 mod nn_core;
+mod nn_filters;
 mod nn_invert;
 mod nn_layers;
 mod nn_train;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<Check> {
         nn_layers::CHECKS,
         nn_train::CHECKS,
         nn_conv::CHECKS,
+        nn_filters::CHECKS,
         nn_invert::CHECKS,
         rl_pg::CHECKS,
         dsp::CHECKS,
