@@ -6,4 +6,5 @@ mod derivatives;
 mod fused;
 mod gradients;
 mod layers;
+mod pytorch;
 mod training;
