@@ -104,7 +104,7 @@
 //! ```
 //! A [`Trace`] therefore keeps the input of every layer (z) and its output (a).
 //!
-//! # "Who chooses the values of the 32 3x3 filters?"
+//! # "Who chooses the values of the 32 3x3 filters? Will 10 contain an edge? Is every run different?"
 //!
 //! Nobody: they start at random and are trained like every other weight. "32 filters of 3 x 3" over an
 //! image of 3 channels are 32·3·3·3 weights and 32 biases, 896 numbers, not 32 matrices of 3 x 3: each
@@ -121,6 +121,21 @@
 //! assert_eq!(network.parameter_ranges()[0].len(), 896);
 //! # Ok::<(), nn_core::Error>(())
 //! ```
+//! Thirty networks of ten 3x3 filters on the handwritten digits, `cargo run --release -p nn-core --example
+//! filters`, answer the rest:
+//!
+//! | of the filters of two runs | trained | random starts |
+//! |---|---|---|
+//! | cosine of the i-th with the i-th | 0.08 | 0.01 |
+//! | cosine after the best assignment | 0.58 | 0.45 |
+//! | correlation of their responses after the best assignment | 0.62 | 0.37 |
+//! | runs with a filter of more than 80 % edge | 28 of 30 | 10 of 30 |
+//!
+//! Every run that is not seeded alike finds other filters, in an order that means nothing. An edge among
+//! ten is likely and not certain. **The wrong turn** is to compare with 0: the best assignment of random
+//! filters has a cosine of 0.45. [`match_filters`] pairs them, [`edge_energy`] and [`tuning`] say what
+//! they look for, and [`filter_importance`] ranks them by what taking each out costs.
+//!
 //! A batch holds an image per column, in it the channel fastest, then x, then y: see [`Shape`].
 //!
 //! # "Penalise cat-for-dog less than cat-for-car; what is the backward pass?"
@@ -158,11 +173,12 @@
 //! the layers of this crate; a layer of the caller's own has its tangents by central differences until
 //! it writes better ones.
 //!
-//! # What is here, and what is not yet
+//! # What is here
 //!
-//! *Layers*: [`Dense`], [`Convolution`] of images and sequences,
-//! [`MaxPool`], [`AveragePool`], [`Flatten`], [`Softmax`], [`BatchNorm`], [`LayerNorm`], [`Dropout`], [`Embedding`], and
-//! [`Recurrent`] for Elman, GRU and LSTM, parameterized as PyTorch's.
+//! *Layers*: [`Dense`], [`Convolution`] of images and sequences, [`MaxPool`], [`AveragePool`],
+//! [`Flatten`], [`Softmax`], [`BatchNorm`], [`LayerNorm`], [`Dropout`], [`Embedding`], and
+//! [`Recurrent`] for Elman, GRU and LSTM, parameterized as PyTorch's. Thirty networks of these are held to
+//! PyTorch's outputs, losses and gradients from its own files, to 1e-12 in `f64`.
 //!
 //! *Activations*: [`Identity`], [`Relu`], [`LeakyRelu`], [`Elu`], [`Gelu`], [`GeluTanh`], [`Silu`],
 //! [`Softplus`], [`Sigmoid`], [`Tanh`], [`Sin`], each with slope and curvature at z, and its inverse
