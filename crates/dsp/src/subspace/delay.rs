@@ -282,7 +282,6 @@ impl Spectra {
         let n = trace.len();
         let transform = FftPlanner::new().plan_fft_forward(n);
         let half = |samples: &[f64]| {
-            // Scaled to 1, so that no square leaves the range of numbers.
             let mut x: Vec<Complex<f64>> = samples.iter().map(|&x| x.into()).collect();
             x.resize(n, Complex::default());
             transform.process(&mut x);

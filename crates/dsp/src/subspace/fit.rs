@@ -164,7 +164,6 @@ impl Model<'_> {
 
     /// hₖ(ω) = sₖ·e^(jkω).
     fn response(&self, k: usize, angle: f64) -> Complex<f64> {
-        // The product of k and ω is reduced first: sin and cos of large numbers are slow.
         let turn = Complex::from_polar(1.0, (self.first + k) as f64 * angle);
         self.pulse.get(k).map_or(turn, |s| s * turn)
     }
