@@ -284,7 +284,7 @@ fn coherent_directions(context: &Context) -> Result<Evidence, BoxError> {
     Ok(Evidence {
         measured: smoothed,
         limit: 0.2,
-        reason: "ten times the 0.02° that this noise was measured to leave; the bound itself is lower",
+        reason: "ten times the 0.02° that this noise was measured to leave",
         control: Control { what: "the covariance as it is, without smoothing", measured: plain },
         plots: vec![],
         notes: vec![],
