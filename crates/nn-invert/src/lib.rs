@@ -81,6 +81,8 @@
 mod affine;
 mod error;
 mod layerwise;
+mod map;
 
 pub use error::{Error, Result};
 pub use layerwise::{Inversion, Inversions, LayerwiseInverse};
+pub use map::{Linearization, Map};

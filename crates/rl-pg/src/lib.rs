@@ -70,8 +70,12 @@ mod categorical;
 mod error;
 mod policy;
 mod score_function;
+mod simulator;
+mod streams;
 
 pub use categorical::Categorical;
 pub use error::{Error, Result};
 pub use policy::Policy;
 pub use score_function::{Baseline, GradientEstimate, score_function, score_function_batch};
+pub use simulator::{End, Environment, Outcome, Simulator, Step};
+pub use streams::Streams;
