@@ -1,31 +1,44 @@
-//! rayon where the feature `parallel` is on, and the same loop on one thread where it is not.
+//! The same work on every chunk of a slice, over as many threads as there are.
+
+use linalg::parallel::{available_threads, join};
 
 /// Calls `work` with a state, the number of a chunk and the chunk, for each `size` entries of `data`.
 ///
 /// A state serves many chunks and no two at a time. The chunks do not depend on the threads, so
 /// nor do the results.
-#[cfg(feature = "parallel")]
 pub(crate) fn for_each_chunk<T: Send, S>(
     data: &mut [T],
     size: usize,
-    state: impl Fn() -> S + Send + Sync,
-    work: impl Fn(&mut S, usize, &mut [T]) + Send + Sync,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize, &mut [T]) + Sync,
 ) {
-    use rayon::prelude::*;
-    data.par_chunks_mut(size)
-        .enumerate()
-        .for_each_init(state, |state, (index, chunk)| work(state, index, chunk));
+    // Several pieces a thread, for chunks that take unequal times.
+    let pieces = if available_threads() > 1 { 4 * available_threads() } else { 1 };
+    let most = data.len().div_ceil(size).div_ceil(pieces);
+    halve(data, size, 0, most, &state, &work);
 }
 
-#[cfg(not(feature = "parallel"))]
-pub(crate) fn for_each_chunk<T, S>(
+/// Halves the chunks, the first of which has the number `first`, down to at most `most` of them.
+fn halve<T: Send, S>(
     data: &mut [T],
     size: usize,
-    state: impl Fn() -> S,
-    work: impl Fn(&mut S, usize, &mut [T]),
+    first: usize,
+    most: usize,
+    state: &(impl Fn() -> S + Sync),
+    work: &(impl Fn(&mut S, usize, &mut [T]) + Sync),
 ) {
-    let mut state = state();
-    for (index, chunk) in data.chunks_mut(size).enumerate() {
-        work(&mut state, index, chunk);
+    let count = data.len().div_ceil(size);
+    if count <= most {
+        let mut state = state();
+        for (index, chunk) in data.chunks_mut(size).enumerate() {
+            work(&mut state, first + index, chunk);
+        }
+        return;
     }
+    let half = count / 2;
+    let (left, right) = data.split_at_mut(half * size);
+    join(
+        || halve(left, size, first, most, state, work),
+        || halve(right, size, first + half, most, state, work),
+    );
 }

@@ -1,6 +1,6 @@
 //! Local maxima: a run of equal samples with a lower one on either side.
 
-use pulp::{Arch, NullaryFnOnce};
+use linalg::lanes::{Task, Vectors, run};
 
 /// A run of equal samples with a lower sample on either side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +44,12 @@ pub fn local_maxima(x: &[f64]) -> Vec<Maximum> {
 /// ```
 #[must_use]
 pub fn peak_indices(x: &[f64]) -> Vec<usize> {
-    let arch = Arch::new();
     let mut middles = Vec::with_capacity(x.len() / 2);
     let mut found = [0; BLOCKS * BLOCK];
     let mut start = 1;
     while x.len() - start.min(x.len()) > BLOCKS * BLOCK {
         let mut masks = [Tops::default(); BLOCKS];
-        arch.dispatch(Compare { x: &x[start - 1..], masks: &mut masks });
+        run(Compare { x: &x[start - 1..], masks: &mut masks });
         let mut count = 0;
         for (block, &Tops { peaks, flats }) in masks.iter().enumerate() {
             let first = start + block * BLOCK;
@@ -126,12 +125,12 @@ struct Compare<'a> {
     masks: &'a mut [Tops; BLOCKS],
 }
 
-impl NullaryFnOnce for Compare<'_> {
+impl Task<f64> for Compare<'_> {
     type Output = ();
 
     #[inline(always)]
     #[expect(clippy::float_cmp, reason = "a plateau is of equal samples, not of similar ones")]
-    fn call(self) {
+    fn run<V: Vectors<f64>>(self, _: V) {
         for (samples, tops) in self.x.windows(BLOCK + 2).step_by(BLOCK).zip(self.masks) {
             let Some(window) = samples.first_chunk::<{ BLOCK + 2 }>() else { continue };
             for j in 0..BLOCK {

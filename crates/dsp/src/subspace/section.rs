@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 
-use linalg::parallel::join;
 use linalg::{Complex, DMatrix};
 use rustfft::FftPlanner;
 
 use super::{DelayOptions, Estimate, delays, finite_samples, positive};
+use crate::parallel::for_each_chunk;
 use crate::{Error, Result};
 
 /// Traces of the same length and sampling interval.
@@ -233,29 +233,15 @@ impl Section {
     #[must_use]
     pub fn delays(&self, pulse: &[f64], options: &DelayOptions) -> Vec<Result<Estimate>> {
         let mut found: Vec<Option<Result<Estimate>>> = (0..self.traces()).map(|_| None).collect();
-        self.fill(0, &mut found, pulse, options);
+        for_each_chunk(
+            &mut found,
+            1,
+            || (),
+            |(), index, found| {
+                found[0] = Some(delays(self.trace(index), pulse, self.dt_s, options));
+            },
+        );
         found.into_iter().flatten().collect()
-    }
-
-    fn fill(
-        &self,
-        first: usize,
-        found: &mut [Option<Result<Estimate>>],
-        pulse: &[f64],
-        options: &DelayOptions,
-    ) {
-        match found {
-            [] => {}
-            [one] => *one = Some(delays(self.trace(first), pulse, self.dt_s, options)),
-            _ => {
-                let middle = found.len() / 2;
-                let (left, right) = found.split_at_mut(middle);
-                join(
-                    || self.fill(first, left, pulse, options),
-                    || self.fill(first + middle, right, pulse, options),
-                );
-            }
-        }
     }
 
     fn columns(&self) -> impl Iterator<Item = &[f64]> {

@@ -1,6 +1,6 @@
 //! The two loops that take the time, compiled for the widest lanes that the machine has.
 
-use pulp::{Arch, Simd, WithSimd};
+use linalg::lanes::{Task, Vectors, run};
 
 /// Outputs that are computed side by side.
 const WIDTH: usize = 16;
@@ -23,7 +23,7 @@ pub(super) struct Filters<'a> {
 
 impl Filters<'_> {
     pub(super) fn run(self) {
-        Arch::new().dispatch(self);
+        run(self);
     }
 
     #[inline(always)]
@@ -69,11 +69,11 @@ impl Fused {
     }
 }
 
-impl WithSimd for Filters<'_> {
+impl Task<f64> for Filters<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        self.filter(Fused(S::F64_LANES > 1));
+    fn run<V: Vectors<f64>>(self, vectors: V) {
+        self.filter(Fused(vectors.lanes() > 1));
     }
 }
