@@ -21,7 +21,7 @@ pub enum Detrend {
 }
 
 /// The segments of an average.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct WelchOptions {
     /// Samples of a segment: long segments tell frequencies apart, many segments scatter less. Default
