@@ -14,11 +14,17 @@
 //!
 //! and the fit has room for that: middle C on the piano has B = 3.2·10⁻⁴, which puts its eighth
 //! partial 17 cents above eight times the first.
+//!
+//! Of 1056 synthesized notes, twelve of every key from A0 to C8 with such strings, hardly a first partial in
+//! the bass, and half a second to a second long, all come out within 0.2 cents where the noise is 20 dB below
+//! the strongest partial, within 0.5 cents at 5 dB, and all but one within 0.9 cents at 0 dB.
 
 use crate::peaks::local_maxima;
 use crate::spectrum::Spectrum;
 use crate::{Error, Result};
 
+#[cfg(test)]
+mod keys;
 mod series;
 
 use series::Series;
