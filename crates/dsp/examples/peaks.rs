@@ -5,14 +5,14 @@
 //! cargo run -p dsp --example peaks -- data.csv [PROMINENCE] [COLUMN, from 1] [PICTURE.svg]
 //! ```
 //!
-//! Lines whose column is not a number (a heading) are skipped if they come first. Without
-//! arguments it takes the electrocardiogram that comes with the crate. The picture shows the first
-//! 2000 samples, each peak, and its width at half prominence.
+//! Headings are skipped. Without arguments it takes the electrocardiogram that comes with the crate.
+//! The picture shows the first 2000 samples, each peak, and its width at half prominence.
 
 #![allow(clippy::print_stdout, reason = "a program prints")]
 
 use std::fmt::Write;
 
+use dsp::csv::column;
 use dsp::peaks::{Peak, PeakOptions, find_peaks};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -21,21 +21,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         concat!(env!("CARGO_MANIFEST_DIR"), "/data/ecg-mitbih-208.csv").to_owned()
     });
     let prominence: f64 = arguments.next().map_or(Ok(200.0), |number| number.parse())?;
-    let column: usize = arguments.next().map_or(Ok(1), |number| number.parse())?;
+    let number: usize = arguments.next().map_or(Ok(1), |number| number.parse())?;
     let picture = arguments.next();
 
-    let mut x = Vec::new();
-    for (number, line) in std::fs::read_to_string(&file)?.lines().enumerate() {
-        let field = line.split(',').nth(column.saturating_sub(1)).unwrap_or("").trim();
-        match field.parse::<f64>() {
-            Ok(value) => x.push(value),
-            Err(_) if x.is_empty() => {}
-            Err(_) => {
-                let place = format!("{file}, line {}, column {column}", number + 1);
-                return Err(format!("{place}: {field:?} is not a number").into());
-            }
-        }
-    }
+    let x = column(&std::fs::read_to_string(&file)?, number)?;
 
     let peaks = find_peaks(&x, &PeakOptions::default().prominence(prominence..).width(..))?;
     println!(

@@ -147,6 +147,16 @@ pub enum Error {
     /// A matrix that could not be decomposed.
     #[error(transparent)]
     Linalg(#[from] linalg::Error),
+    /// Text where a number should be.
+    #[error("line {line}, column {column}: {field:?} is not a number")]
+    NotANumber {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What stands there, its first 40 characters.
+        field: String,
+    },
     /// A file that cannot be opened.
     #[error("cannot open {}: {source}", path.display())]
     Open {

@@ -112,6 +112,7 @@
 //! for any number of them.
 
 pub mod audio;
+pub mod csv;
 mod door;
 mod error;
 pub mod events;
