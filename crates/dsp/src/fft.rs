@@ -7,6 +7,8 @@ use rustfft::FftPlanner;
 
 use crate::{Error, Result};
 
+#[cfg(test)]
+mod accuracy;
 mod direct;
 mod even;
 mod numbers;
@@ -42,6 +44,20 @@ use split::Split;
 /// | odd, up to 31 | the sums themselves |
 ///
 /// A prime length takes about five times as long as its neighbors with small factors.
+///
+/// Root mean square errors over those of the values, in units of eps·log₂ N (at most 3.4 by theory, 6.8 with
+/// large prime factors), on white noise, beside those of SciPy 1.17.1:
+///
+/// | N | here | SciPy |
+/// |---|---|---|
+/// | 1024 | 0.10 | 0.10 |
+/// | 65,536 | 0.09 | 0.08 |
+/// | 44,100 | 0.15 | 0.10 |
+/// | 1,000,000 | 0.10 | 0.06 |
+/// | 11,025 | 0.14 | 0.10 |
+/// | 999 = 27·37, 30,021 = 3·10,007 | 0.33, 0.29 | 0.11, 0.17 |
+/// | 1009, 10,007, 65,537, primes | 0.30, 0.25, 0.20 | 0.22, 0.20, 0.28 |
+/// | 100,003, 1,000,003, primes | 0.22, 0.26 | 0.22, 0.15 |
 ///
 /// # Examples
 /// ```
