@@ -7,25 +7,24 @@ use rustfft::FftPlanner;
 
 use super::estimate::finish;
 use super::fit::{Amplitudes, Model};
-use super::{
-    Axis, Covariance, Estimate, Estimator, Options, Refinement, Smoothing, Sources, Subspace,
-    finite_samples, positive,
-};
+use super::{Axis, Covariance, Estimate, Options, Smoothing, Subspace, finite_samples, positive};
 use crate::{Error, Result};
 
 /// Which part of the trace and of the spectrum is used, and how.
 ///
 /// # Examples
 /// ```
-/// use dsp::subspace::{DelayOptions, Sources};
-/// let options = DelayOptions::default().sources(Sources::Known(2)).gate_s(4e-9..9e-9);
+/// use dsp::subspace::{DelayOptions, Options, Sources};
+/// let two = Options::default().sources(Sources::Known(2));
+/// let options = DelayOptions::default().search(two).gate_s(4e-9..9e-9);
 /// assert_eq!(options.band_db, 10.0);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DelayOptions {
-    /// How many echoes; by fitting until said otherwise.
-    pub sources: Sources,
+    /// How many echoes there are, where their estimates start and how they are refined. Its subarray
+    /// counts samples of the band, two thirds of them by default.
+    pub search: Options,
     /// The band for the subspace method: where the pulse's power spectrum lies less than so many
     /// decibels below its peak, 10 by default. A wider band resolves better, until the pulse drowns
     /// in noise at its edges. The refinement uses 40 dB: it needs no division.
@@ -36,33 +35,19 @@ pub struct DelayOptions {
     /// The delays that are looked for, in seconds; all of the trace by default. The trace is cut to
     /// the echoes that begin in the gate, so what lies outside should not reach into it.
     pub gate_s: Option<Range<f64>>,
-    /// Samples in a subarray; two thirds of the band by default.
-    pub subarray: Option<usize>,
-    /// Where the estimates start.
-    pub estimator: Estimator,
-    /// How they are refined.
-    pub refinement: Refinement,
 }
 
 impl Default for DelayOptions {
     fn default() -> Self {
-        Self {
-            sources: Sources::default(),
-            band_db: 10.0,
-            regularization: 0.0,
-            gate_s: None,
-            subarray: None,
-            estimator: Estimator::default(),
-            refinement: Refinement::default(),
-        }
+        Self { search: Options::default(), band_db: 10.0, regularization: 0.0, gate_s: None }
     }
 }
 
 impl DelayOptions {
-    /// Sets [`DelayOptions::sources`].
+    /// Sets [`DelayOptions::search`].
     #[must_use]
-    pub fn sources(mut self, sources: Sources) -> Self {
-        self.sources = sources;
+    pub fn search(mut self, search: Options) -> Self {
+        self.search = search;
         self
     }
 
@@ -84,27 +69,6 @@ impl DelayOptions {
     #[must_use]
     pub fn gate_s(mut self, delays: Range<f64>) -> Self {
         self.gate_s = Some(delays);
-        self
-    }
-
-    /// Sets [`DelayOptions::subarray`].
-    #[must_use]
-    pub fn subarray(mut self, length: usize) -> Self {
-        self.subarray = Some(length);
-        self
-    }
-
-    /// Sets [`DelayOptions::estimator`].
-    #[must_use]
-    pub fn estimator(mut self, estimator: Estimator) -> Self {
-        self.estimator = estimator;
-        self
-    }
-
-    /// Sets [`DelayOptions::refinement`].
-    #[must_use]
-    pub fn refinement(mut self, refinement: Refinement) -> Self {
-        self.refinement = refinement;
         self
     }
 
@@ -202,7 +166,7 @@ pub fn delays(trace: &[f64], pulse: &[f64], dt_s: f64, options: &DelayOptions) -
         let smoothing = Smoothing::ForwardBackward { length: length.max(2) };
         Subspace::new(&Covariance::new(&snapshot, smoothing)?)
     };
-    let subspace = smoothed(options.subarray.unwrap_or((2 * samples).div_ceil(3)))?;
+    let subspace = smoothed(options.search.subarray.unwrap_or((2 * samples).div_ceil(3)))?;
     // Counting wants many subarrays more than it wants aperture.
     let count = smoothed(samples / 3)?.source_count();
 
@@ -225,13 +189,7 @@ pub fn delays(trace: &[f64], pulse: &[f64], dt_s: f64, options: &DelayOptions) -
         .take_while(|&index| index <= points)
         .map(|index| axis.angle(index / points * last))
         .collect();
-    let plain = Options {
-        sources: options.sources,
-        subarray: options.subarray,
-        estimator: options.estimator,
-        refinement: options.refinement,
-    };
-    let mut estimate = finish(&model, &subspace, count, axis, &plain, &grid)?;
+    let mut estimate = finish(&model, &subspace, count, axis, &options.search, &grid)?;
     for source in &mut estimate.sources {
         source.value += h.start_s;
     }
@@ -355,8 +313,12 @@ fn gated(trace: usize, pulse: usize, dt_s: f64, gate: Option<&Range<f64>>) -> Re
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::ricker;
+    use super::super::{Sources, ricker};
     use super::*;
+
+    fn sources(number: usize) -> DelayOptions {
+        DelayOptions::default().search(Options::default().sources(Sources::Known(number)))
+    }
 
     const DT: f64 = 25e-12;
 
@@ -388,7 +350,7 @@ mod tests {
             let truth = [(delay, 1.0), (delay + gap, second)];
             let x = trace(700, &truth);
             let pulse = ricker(1.5e9, DT, 81).unwrap();
-            let options = DelayOptions::default().sources(Sources::Known(2));
+            let options = sources(2);
             let estimate = delays(&x, &pulse, DT, &options).unwrap();
             for (source, (delay, amplitude)) in estimate.sources.iter().zip(truth) {
                 // The pulse is cut at 1 ns, where it is 1e-8 of its peak.
@@ -402,7 +364,7 @@ mod tests {
     fn a_gate_cuts_other_echoes_away_and_keeps_the_axis() {
         let x = trace(1024, &[(2e-9, 3.0), (10e-9, 1.0), (10.5e-9, 0.8), (20e-9, -2.0)]);
         let pulse = ricker(1.5e9, DT, 81).unwrap();
-        let options = DelayOptions::default().sources(Sources::Known(2)).gate_s(8e-9..13e-9);
+        let options = sources(2).gate_s(8e-9..13e-9);
         let estimate = delays(&x, &pulse, DT, &options).unwrap();
         assert!((estimate.sources[0].value - 10e-9).abs() < 1e-14, "{estimate:?}");
         assert!((estimate.sources[1].value - 10.5e-9).abs() < 1e-14, "{estimate:?}");
@@ -451,7 +413,7 @@ mod tests {
             "regularization is -1, expected a finite number that is at least 0"
         );
         assert!(
-            text(&good, &pulse, DT, &defaults.clone().sources(Sources::Known(39)))
+            text(&good, &pulse, DT, &sources(39))
                 .starts_with("39 sources cannot be told apart here, expected 1 to")
         );
     }

@@ -361,7 +361,7 @@ fn starts(
             vec![angles]
         }
         Estimator::Several => {
-            let mut starts = vec![model.search(number, grid)];
+            let mut starts = model.search(number, grid);
             // The others help where they work, and are not needed where they do not.
             starts.extend(roots(Method::Music));
             starts.extend(esprit(subspace, number, Solution::LeastSquares));

@@ -2,7 +2,7 @@
 //! each estimate.
 //!
 //! ```
-//! use dsp::subspace::{DelayOptions, Sources, delays, ricker};
+//! use dsp::subspace::{DelayOptions, Options, Sources, delays, ricker};
 //!
 //! // Two echoes of a 1.5 GHz radar pulse, 0.5 ns apart, where the pulse alone lasts 0.9 ns.
 //! let dt = 25e-12;
@@ -13,7 +13,8 @@
 //!         trace[delay + k] += amplitude * p;
 //!     }
 //! }
-//! let options = DelayOptions::default().sources(Sources::Known(2));
+//! let two = Options::default().sources(Sources::Known(2));
+//! let options = DelayOptions::default().search(two);
 //! let echoes = delays(&trace, &pulse, dt, &options)?;
 //! assert!((echoes.sources[0].value - 6.0e-9).abs() < 1e-15);
 //! assert!((echoes.sources[1].value - 6.5e-9).abs() < 1e-15);
@@ -41,7 +42,8 @@
 //! - *Dividing by S amplifies noise* where S is small, and smoothing gives up aperture: no subspace
 //!   method on H reaches the Cramér-Rao bound, measured 4 to 20 times above it for overlapping echoes.
 //!   Here its answer is the start of a maximum-likelihood fit of the trace's own transform, which
-//!   reaches it.
+//!   reaches it from 20 dB on. Two echoes 0.45/B apart at 15 dB scatter by 1.27 times the bound, because in
+//!   one of 500 traces another pair of delays is likelier than the true one; without it, by 1.03.
 //!
 //! # In steps
 //!

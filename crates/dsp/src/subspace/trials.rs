@@ -94,8 +94,11 @@ fn run(options: &DelayOptions, separation: f64, snr_db: f64, trials: u64) -> ([f
 #[test]
 #[ignore = "minutes; prints the table of the module's accuracy"]
 fn table_of_overlapping_echoes() {
-    let refined = DelayOptions::default().sources(Sources::Known(2));
-    let plain = |estimator| refined.clone().estimator(estimator).refinement(Refinement::None);
+    let two = Options::default().sources(Sources::Known(2));
+    let refined = DelayOptions::default().search(two);
+    let plain = |estimator| {
+        DelayOptions::default().search(two.estimator(estimator).refinement(Refinement::None))
+    };
     let kinds: [(&str, DelayOptions, u64); 4] = [
         ("refined", refined.clone(), 500),
         ("root-MUSIC", plain(Estimator::Roots(Method::Music)), 200),
@@ -210,5 +213,200 @@ fn table_of_tones() {
                 squares[1].map(f64::sqrt)
             );
         }
+    }
+}
+
+/// Sensors half a wavelength apart, and two coherent plane waves over `snapshots` instants.
+struct Waves {
+    directions: [f64; 2],
+    phase: f64,
+    snapshots: usize,
+    sigma: f64,
+}
+
+const SENSORS: usize = 8;
+
+impl Waves {
+    fn wave(direction: f64, m: usize) -> Complex<f64> {
+        Complex::from_polar(1.0, PI * direction.sin() * m as f64)
+    }
+
+    /// Both waves carry one signal of variance 1, the second turned by `phase`.
+    fn measured(&self, rng: &mut Xoshiro256PlusPlus) -> (Vec<Complex<f64>>, DMatrix<Complex<f64>>) {
+        let part = std::f64::consts::FRAC_1_SQRT_2;
+        let signal: Vec<Complex<f64>> = (0..self.snapshots)
+            .map(|_| Complex::new(part * normal(rng), part * normal(rng)))
+            .collect();
+        let turn = Complex::from_polar(1.0, self.phase);
+        let noise = part * self.sigma;
+        let x = DMatrix::from_fn(SENSORS, self.snapshots, |m, s| {
+            let [first, second] = self.directions.map(|direction| Self::wave(direction, m));
+            signal[s] * (first + turn * second)
+                + Complex::new(noise * normal(rng), noise * normal(rng))
+        });
+        (signal, x)
+    }
+
+    /// Bounds on the standard deviations of the directions for these signals, both unknown in every
+    /// snapshot: σ²/2 ∑ₛ Re[Dₛᴴ·P⊥·Dₛ] inverted (Stoica and Nehorai 1989, equation 4.6).
+    fn bounds(&self, signal: &[Complex<f64>]) -> [f64; 2] {
+        let a = DMatrix::from_fn(SENSORS, 2, |m, i| Self::wave(self.directions[i], m));
+        let d = DMatrix::from_fn(SENSORS, 2, |m, i| {
+            let slope = PI * self.directions[i].cos() * m as f64;
+            Self::wave(self.directions[i], m) * Complex::new(0.0, slope)
+        });
+        let gram = Cholesky::new(a.adjoint() * &a).unwrap();
+        let projected = &d - &a * gram.solve_many(&(a.adjoint() * &d)).unwrap();
+        let h = d.adjoint() * projected;
+        let turn = [Complex::from(1.0), Complex::from_polar(1.0, self.phase)];
+        let power: f64 = signal.iter().map(Complex::norm_sqr).sum();
+        let fisher = DMatrix::from_fn(2, 2, |i, j| {
+            2.0 / self.sigma.powi(2) * power * (h[(i, j)] * turn[i].conj() * turn[j]).re
+        });
+        let inverse = Cholesky::new(fisher).unwrap().solve_many(&DMatrix::identity(2, 2)).unwrap();
+        [0, 1].map(|i| inverse[(i, i)].sqrt())
+    }
+}
+
+#[test]
+#[ignore = "a minute; prints the accuracy of directions of two coherent waves at eight sensors"]
+fn table_of_directions() {
+    let axis = Axis::direction(0.5).unwrap();
+    for separation in [10.0_f64, 20.0, 30.0] {
+        for snr_db in [10.0, 20.0, 30.0] {
+            let trials = 300;
+            // Without smoothing, with it, refined.
+            let (mut squares, mut failures) = ([[0.0; 2]; 3], [0; 3]);
+            for trial in 0..trials {
+                let mut rng = Xoshiro256PlusPlus::seed_from_u64(trial);
+                let first = rng.random_range(-0.2..0.0);
+                let waves = Waves {
+                    directions: [first, first + separation.to_radians()],
+                    phase: TAU * rng.random::<f64>(),
+                    snapshots: 50,
+                    sigma: 10_f64.powf(-snr_db / 20.0),
+                };
+                let (signal, x) = waves.measured(&mut rng);
+                let bounds = waves.bounds(&signal);
+                let by_roots = |smoothing| {
+                    let subspace = Subspace::new(&Covariance::new(&x, smoothing).unwrap()).unwrap();
+                    let null = NullSpectrum::new(&subspace, 2, Method::Music).unwrap();
+                    let angles = null.root_angles().unwrap();
+                    angles.into_iter().map(|angle| axis.value(angle)).collect::<Vec<f64>>()
+                };
+                let two = Options::default().sources(Sources::Known(2));
+                let refined = directions(&x, 0.5, &two).unwrap();
+                let found = [
+                    by_roots(Smoothing::None),
+                    by_roots(Smoothing::ForwardBackward { length: 6 }),
+                    refined.sources.iter().map(|source| source.value).collect(),
+                ];
+                for (kind, mut found) in found.into_iter().enumerate() {
+                    found.sort_by(f64::total_cmp);
+                    let off = [0, 1].map(|i| found[i] - waves.directions[i]);
+                    // A NaN is a failure too.
+                    let close = off.iter().all(|off| off.abs() < 0.5 * separation.to_radians());
+                    failures[kind] += u32::from(!close);
+                    for i in 0..2 {
+                        squares[kind][i] += (off[i] / bounds[i]).powi(2) / trials as f64;
+                    }
+                }
+            }
+            println!(
+                "{separation}° {snr_db} dB: RMSE over bound {:.2?}, failures {failures:?} of {trials}",
+                squares.map(|both| both.map(f64::sqrt))
+            );
+        }
+    }
+}
+
+/// The residual and the delays of the least squares of the whole trace, from the true parameters
+/// by Gauss and Newton's method in the time domain.
+fn from_the_truth(trace: &[f64], echoes: &Echoes) -> (f64, [f64; 2]) {
+    let (mut delays, mut amplitudes) = (echoes.delays, echoes.amplitudes);
+    let time = |k: usize| (k as f64 - HALF as f64) * DT;
+    let rest = |delays: [f64; 2], amplitudes: [f64; 2], k: usize| {
+        trace[k]
+            - amplitudes[0] * pulse_at(time(k) - delays[0]).0
+            - amplitudes[1] * pulse_at(time(k) - delays[1]).0
+    };
+    let sum = |delays, amplitudes| -> f64 {
+        (0..trace.len()).map(|k| rest(delays, amplitudes, k).powi(2)).sum()
+    };
+    let (mut best, mut damping) = (sum(delays, amplitudes), 1e-3);
+    for _ in 0..200 {
+        let d = DMatrix::from_fn(trace.len(), 4, |k, column| {
+            let (s, slope) = pulse_at(time(k) - delays[column % 2]);
+            if column / 2 == 1 { s } else { -amplitudes[column % 2] * slope / FC }
+        });
+        let r = DMatrix::from_fn(trace.len(), 1, |k, _| rest(delays, amplitudes, k));
+        let mut gram = d.transpose() * &d;
+        for i in 0..4 {
+            gram[(i, i)] *= 1.0 + damping;
+        }
+        let Ok(step) = Cholesky::new(gram).and_then(|c| c.solve_many(&(d.transpose() * r))) else {
+            damping *= 10.0;
+            continue;
+        };
+        let next = [delays[0] + step[0] / FC, delays[1] + step[1] / FC];
+        let louder = [amplitudes[0] + step[2], amplitudes[1] + step[3]];
+        let tried = sum(next, louder);
+        if tried < best {
+            (delays, amplitudes, best, damping) = (next, louder, tried, damping / 10.0);
+        } else {
+            damping *= 10.0;
+            if damping > 1e12 {
+                break;
+            }
+        }
+    }
+    (best, delays)
+}
+
+#[test]
+#[ignore = "a minute; prints what maximum likelihood reaches that is started from the truth"]
+fn table_of_oracles() {
+    let pulse = ricker(FC, DT, 2 * HALF + 1).unwrap();
+    let two = DelayOptions::default().search(Options::default().sources(Sources::Known(2)));
+    for snr_db in [15.0, 20.0] {
+        let trials = 500;
+        let (mut oracle, mut ours, mut worse, mut likelier) = ([0.0; 2], [0.0; 2], 0, 0);
+        let mut tails = [0.0_f64; 2];
+        for trial in 0..trials {
+            let mut rng = Xoshiro256PlusPlus::seed_from_u64(1000 + trial);
+            let first = 6e-9 + DT * rng.random::<f64>();
+            let echoes = Echoes {
+                delays: [first, first + 0.2e-9],
+                amplitudes: [1.0, 0.7],
+                sigma: 10_f64.powf(-snr_db / 20.0),
+            };
+            let bounds = echoes.bounds();
+            let trace = echoes.trace(&mut rng);
+            let (best, exact) = from_the_truth(&trace, &echoes);
+            let found = delays(&trace, &pulse, DT, &two).unwrap();
+            // What the estimate leaves of the whole trace, polished in the same way.
+            let start = Echoes {
+                delays: [found.sources[0].value, found.sources[1].value],
+                amplitudes: [found.sources[0].amplitudes[0].re, found.sources[1].amplitudes[0].re],
+                sigma: echoes.sigma,
+            };
+            let (reached, _) = from_the_truth(&trace, &start);
+            worse += u32::from(reached > best * (1.0 + 1e-9));
+            likelier += u32::from(reached < best * (1.0 - 1e-9));
+            for i in 0..2 {
+                let mut of = exact;
+                of.sort_by(f64::total_cmp);
+                oracle[i] += ((of[i] - echoes.delays[i]) / bounds[i]).powi(2) / trials as f64;
+                let off = (start.delays[i] - echoes.delays[i]) / bounds[i];
+                ours[i] += off.powi(2) / trials as f64;
+                tails[i] = tails[i].max(off.abs());
+            }
+        }
+        println!(
+            "{snr_db} dB: from the truth {:.3?}, ours {:.3?}, largest {tails:.1?} bounds; of {trials} \
+             optima {worse} worse, {likelier} likelier than the truth's",
+            oracle.map(f64::sqrt),
+            ours.map(f64::sqrt)
+        );
     }
 }
