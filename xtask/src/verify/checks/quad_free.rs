@@ -349,7 +349,7 @@ fn automatic_honest(context: &Context) -> Result<Evidence, BoxError> {
     for (name, images, kappas) in [
         ("antipodal lobes", Images::Antipodal, [30.0, 1e3]),
         ("mirrored lobes", Images::Mirrored, [200.0, 1e3]),
-        ("octahedral lobes", Images::Octahedral, [30.0, 200.0]),
+        ("octahedral lobes", Images::Octahedral, [30.0, 1e3]),
     ] {
         for (kappa, tolerance) in kappas.into_iter().flat_map(|k| [(k, 1e-3), (k, 1e-6)]) {
             let lobes = Lobes { axes: images.of(direction(&mut rng)?.vector()), kappa };
