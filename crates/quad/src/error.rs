@@ -310,6 +310,17 @@ pub enum Error {
         /// Samples given.
         got: usize,
     },
+    /// A weight that cannot be one of positive measure.
+    #[error("weight {index} is {value}, expected a positive, finite number")]
+    Weight {
+        /// Its index.
+        index: usize,
+        /// The weight.
+        value: f64,
+    },
+    /// Snapshots of nothing.
+    #[error("every sample of every snapshot is zero, and no rule follows from nothing")]
+    NoField,
     /// An integration that did not reach its tolerance, where one was asked to.
     #[error(
         "not converged after {evaluations} evaluations: the error estimate is {error_estimate:e}"

@@ -127,6 +127,8 @@
 //! | an integrand of unknown smoothness, and a tolerance | [`Automatic::integrate`] |
 //! | a kink or a jump on a known curve | [`Automatic::integrate_cut`] |
 //! | a narrow lobe that moves from step to step | [`Automatic::integrate_from`] with a [`Mesh`] |
+//! | many more steps like the first few, each sample dear | [`SnapshotRule`], which says when it no longer holds |
+//! | points of equal weight | [`PointRule::design`]: (L + 1)²/2 samples |
 //! | a symmetry | [`PointRule::reduced`], [`SphereRule::reduced`]: one sample per orbit |
 //! | a part of the sphere | [`Region`]: cap, box, triangle, polygon |
 //!
@@ -159,14 +161,13 @@
 //! The wrong turn here is to believe two rules that agree: on a lobe that both miss they agree on
 //! zero. No rule sees what lies between its samples; where a lobe is narrower than 2° say where it
 //! is ([`Mesh::refined_near`]).
-//!
-//! Not here yet: spherical designs, and rules made from snapshots.
 
 mod automatic;
 mod axes;
 mod cells;
 mod columns;
 mod decay;
+mod design;
 mod direction;
 mod ends;
 mod equispaced;
@@ -181,6 +182,7 @@ mod lebedev;
 mod level_set;
 mod measure;
 mod mesh;
+mod nonnegative;
 mod parallel;
 mod patterson;
 mod point_rule;
@@ -189,6 +191,7 @@ mod rings;
 mod rotation;
 mod rule;
 mod scattered;
+mod snapshot;
 mod thinned;
 mod voronoi;
 
@@ -216,5 +219,6 @@ pub use rotation::Rotation;
 pub use rule::SphereRule;
 pub use sample::Sample;
 pub use scattered::{ScatteredIntegral, ScatteredRule};
+pub use snapshot::{Drift, SnapshotIntegral, SnapshotRule};
 pub use symmetry::{ReducedRule, Symmetry};
 pub use thinned::ThinnedRule;

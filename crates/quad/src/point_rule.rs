@@ -7,7 +7,7 @@ use crate::rings::real;
 use crate::sample::weighted_sum;
 use crate::spectrum::decay;
 use crate::{
-    Direction, Error, Estimate, Method, Result, Rotation, Sample, SolidAngle, Stop, lebedev,
+    Direction, Error, Estimate, Method, Result, Rotation, Sample, SolidAngle, Stop, design, lebedev,
 };
 
 /// Points and weights for integrals over solid angle, exact to a degree; no rings, no poles.
@@ -73,6 +73,52 @@ impl PointRule {
                 nearest: nearest.map_or(0, |&(_, size)| size),
             }),
         }
+    }
+
+    /// The largest degree of [`Self::design`].
+    pub const MAX_DESIGN_DEGREE: usize = 65;
+
+    /// The smallest spherical design here that is exact to `degree`: about (degree + 1)²/2 points, all of
+    /// the same weight, so that the integral is 4π times the mean of the samples.
+    ///
+    /// Half as many points again as Lebedev's rule: for where weights are a nuisance, as for sampling,
+    /// averaging or a fleet of equal sensors. There are designs of degrees 5, 11, 15, 19, 21, 23, 29, 31,
+    /// 33, 35, 38, 41, 45, 49, 51, 55, 59 and 65.
+    ///
+    /// # Errors
+    /// [`Error::Count`] for a degree above [`Self::MAX_DESIGN_DEGREE`].
+    ///
+    /// # Examples
+    /// ```
+    /// use quad::{PointRule, SolidAngle};
+    /// let design = PointRule::design(SolidAngle, 30)?;
+    /// assert_eq!((design.len(), design.degree()), (540, 31));
+    /// let mean = design.directions().iter().map(|x| x.z().powi(10)).sum::<f64>() / 540.0;
+    /// assert!((mean - 1.0 / 11.0).abs() < 1e-15);
+    /// # Ok::<(), quad::Error>(())
+    /// ```
+    ///
+    /// # References
+    /// P. Delsarte, J. M. Goethals and J. J. Seidel, "Spherical codes and designs", Geometriae Dedicata 6
+    /// (1977). R. H. Hardin and N. J. A. Sloane, "McLaren's improved snub cube and other new spherical
+    /// designs in three dimensions", Discrete & Computational Geometry 15 (1996), for designs as orbits of a
+    /// group. These are our own solutions of the same equations.
+    pub fn design(measure: SolidAngle, degree: usize) -> Result<Self> {
+        let &(exact, points) =
+            design::SIZES.iter().find(|&&(exact, _)| exact >= degree).ok_or(Error::Count {
+                argument: "degree",
+                value: degree,
+                lowest: 0,
+                highest: Self::MAX_DESIGN_DEGREE,
+            })?;
+        let directions = design::points(exact)?;
+        let weights = vec![4.0 * PI / real(points); directions.len()];
+        Ok(Self { directions, weights, degree: exact, measure })
+    }
+
+    /// The numbers of points and degrees of the designs, smallest first.
+    pub fn design_sizes() -> impl Iterator<Item = (usize, usize)> {
+        design::SIZES.iter().map(|&(degree, points)| (points, degree))
     }
 
     fn of_lebedev_degree(measure: SolidAngle, degree: usize) -> Self {
@@ -205,6 +251,10 @@ mod tests {
         assert_eq!(
             PointRule::lebedev(SolidAngle, 132).unwrap_err().to_string(),
             "degree is 132, expected 0 to 131"
+        );
+        assert_eq!(
+            PointRule::design(SolidAngle, 66).unwrap_err().to_string(),
+            "degree is 66, expected 0 to 65"
         );
         assert_eq!(
             PointRule::lebedev_of_size(SolidAngle, 800).unwrap_err().to_string(),

@@ -2,7 +2,11 @@
 
 use std::f64::consts::PI;
 
-use quad::{Azimuths, Colatitudes, Direction, JacobianIncluded, Measure, SolidAngle, SphereRule};
+use linalg::DMatrix;
+use quad::{
+    Azimuths, Colatitudes, Direction, Drift, JacobianIncluded, Measure, PointRule, SnapshotRule,
+    SolidAngle, SphereRule,
+};
 use rand::{Rng, RngExt};
 
 use crate::verify::check::{BoxError, Check, Context, Control, Evidence};
@@ -42,6 +46,20 @@ pub(super) const CHECKS: &[Check] = &[
         claim: "The error estimate, made from the samples alone, is at least the error in 97 of 100 \
                 sums.",
         run: error_estimate,
+    },
+    Check {
+        id: "quad/snapshot-drift",
+        question: Some(8),
+        claim: "A rule of a few dozen nodes, made from 40 snapshots of a moving lobe, says that the lobe has \
+                left them before its integral is off by ten tolerances, and says so of no step within.",
+        run: snapshot_drift,
+    },
+    Check {
+        id: "quad/designs",
+        question: Some(8),
+        claim: "The mean over each spherical design is exact for every degree up to its own, in any \
+                orientation.",
+        run: designs,
     },
 ];
 
@@ -393,6 +411,123 @@ fn trapezoid_nodes(rings: usize, columns: usize) -> Result<Vec<(Direction, f64)>
         }
     }
     Ok(nodes)
+}
+
+fn snapshot_drift(context: &Context) -> Result<Evidence, BoxError> {
+    const TOLERANCE: f64 = 1e-6;
+    let mut rng = context.rng();
+    let [first, toward, _] = frame(&mut rng)?;
+    let kappa = rng.random_range(20.0..100.0);
+    let exact = 2.0 * PI / kappa * -f64::exp_m1(-2.0 * kappa);
+    let full = SphereRule::of_degree(SolidAngle, 83)?;
+    let nodes: Vec<Direction> = full.directions().collect();
+    let weights: Vec<f64> = full.weights().collect();
+    // On a great circle, half a radian of it while the snapshots are taken.
+    let lobe = |way: f64, x: &Direction| {
+        (kappa * (way.cos() * first.dot(x) + way.sin() * toward.dot(x) - 1.0)).exp()
+    };
+    let snapshots = DMatrix::from_fn(nodes.len(), 40, |i, s| lobe(s as f64 / 78.0, &nodes[i]));
+    let rule = SnapshotRule::new(&nodes, &weights, &snapshots, TOLERANCE)?;
+    let noisy = snapshots.map(|x| x + 1e-4 * rng.random_range(-1.0..1.0));
+    let noisy_rule = SnapshotRule::new(&nodes, &weights, &noisy, TOLERANCE)?;
+
+    let (mut alarms, mut trusted, mut blind) = (0, 0.0, 0.0);
+    let (mut errors, mut flagged) = (Vec::new(), Vec::new());
+    for step in 0..400 {
+        let way = 0.0025 * f64::from(step);
+        let samples: Vec<f64> = rule.directions().iter().map(|x| lobe(way, x)).collect();
+        let found = rule.integrate_samples(&samples)?;
+        let off = (found.value / exact - 1.0).abs() / TOLERANCE;
+        blind = nan_max(blind, off);
+        if found.drift == Drift::Within {
+            trusted = nan_max(trusted, off);
+            errors.push((way, off * TOLERANCE));
+        } else {
+            flagged.push((way, off * TOLERANCE));
+        }
+        let within = way <= 0.5;
+        let samples: Vec<f64> = noisy_rule
+            .directions()
+            .iter()
+            .map(|x| lobe(way, x) + 1e-4 * rng.random_range(-1.0..1.0))
+            .collect();
+        let noisy = noisy_rule.integrate_samples(&samples)?;
+        alarms += u32::from(within && (found.drift == Drift::Left || noisy.drift == Drift::Left));
+    }
+    let range = vec![(0.5, 1e-12), (0.5, 1.0)];
+    Ok(Evidence {
+        measured: if alarms == 0 { trusted } else { f64::INFINITY },
+        limit: 10.0,
+        reason: "error over a tolerance of 1e-6 in steps that are not said to have left, infinite if one of 200 \
+                 steps within is, with or without noise like that of the snapshots: ten tolerances is where an \
+                 estimate becomes a falsehood",
+        control: Control { what: "the same rule without its monitor", measured: blind },
+        plots: vec![Plot {
+            title: "a snapshot rule within its range and beyond",
+            x: Axis { label: "way of the lobe (rad)", scale: Scale::Linear },
+            y: Axis { label: "relative error", scale: Scale::Log },
+            series: vec![
+                series("within", &errors, Mark::Dots),
+                series("said to have left", &flagged, Mark::Dots),
+                series("end of the snapshots", &range, Mark::Dashed),
+            ],
+        }],
+        notes: vec![format!(
+            "{} nodes for {} of the full rule; {} with noise.",
+            rule.len(),
+            nodes.len(),
+            noisy_rule.len()
+        )],
+    })
+}
+
+fn series(label: &str, points: &[(f64, f64)], mark: Mark) -> Series {
+    Series { label: label.to_owned(), mark, points: points.to_vec() }
+}
+
+fn designs(context: &Context) -> Result<Evidence, BoxError> {
+    let mut rng = context.rng();
+    let axis = direction(&mut rng)?;
+    let (mut worst, mut next, mut control) = (0.0, f64::INFINITY, f64::INFINITY);
+    for (points, degree) in PointRule::design_sizes() {
+        let design = PointRule::design(SolidAngle, degree)?;
+        let means = zonal_means(design.directions(), &axis, degree + 1);
+        worst = means[..=degree].iter().copied().fold(worst, nan_max);
+        next = f64::min(next, means[degree + 1]);
+        // As many points on a spiral, as is usual for points alike.
+        let spiral = (0..points)
+            .map(|i| {
+                let z = 1.0 - (2.0 * i as f64 + 1.0) / points as f64;
+                Direction::from_angles(z.acos(), PI * (3.0 - 5f64.sqrt()) * i as f64)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let of_spiral = zonal_means(&spiral, &axis, degree);
+        control = f64::min(control, of_spiral.into_iter().fold(0.0, nan_max));
+    }
+    Ok(Evidence {
+        measured: worst,
+        limit: 5e-15,
+        reason: "mean of P_l(u·x), for every l from 1 to the degree and a random u: points to a rounding each, \
+                 which a slope of at most l(l + 1)/2 takes up at random",
+        control: Control { what: "as many points on Fibonacci's spiral", measured: control },
+        plots: Vec::new(),
+        notes: vec![format!("One degree more is off by {next:.0e} at least.")],
+    })
+}
+
+/// |mean of `P_l(u·x)`| for l = 0 (where it is 0 by decree) to `top`.
+fn zonal_means(points: &[Direction], axis: &Direction, top: usize) -> Vec<f64> {
+    let t: Vec<f64> = points.iter().map(|x| axis.dot(x)).collect();
+    let (mut before, mut here) = (vec![1.0; t.len()], t.clone());
+    let mut means = vec![0.0];
+    for l in (1..=top).map(|l| l as f64) {
+        means.push((here.iter().sum::<f64>() / t.len() as f64).abs());
+        for ((t, before), here) in t.iter().zip(&mut before).zip(&mut here) {
+            let next = ((2.0 * l + 1.0) * t * *here - l * *before) / (l + 1.0);
+            (*before, *here) = (*here, next);
+        }
+    }
+    means
 }
 
 /// A direction, uniform on the sphere.
