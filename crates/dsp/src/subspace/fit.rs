@@ -266,6 +266,8 @@ struct Search {
     overlap: Vec<Complex<f64>>,
     /// ⟨h, h⟩.
     power: f64,
+    /// ⟨y, y⟩.
+    whole: f64,
 }
 
 impl Search {
@@ -294,7 +296,7 @@ impl Search {
                 )
             })
             .collect();
-        Self { along, overlap, power: weights.iter().sum() }
+        Self { along, overlap, power: weights.iter().sum(), whole: model.data.norm_squared() }
     }
 
     /// ⟨hᵢ, hⱼ⟩.
@@ -332,12 +334,13 @@ impl Search {
         for i in 0..n - 1 {
             let after = if i + 2 < n { row(i + 1) } else { nothing.clone() };
             for j in i + 1..n {
+                if best.len() == PAIRS && best.last().is_some_and(|last| here[j] <= last.0) {
+                    continue;
+                }
                 let near = j - 1..(j + 2).min(n);
                 let around =
                     [&before, &here, &after].into_iter().flat_map(|row| &row[near.clone()]);
-                let highest = around.copied().fold(f64::NEG_INFINITY, f64::max);
-                let room = best.len() < PAIRS || best.last().is_some_and(|last| here[j] > last.0);
-                if here[j] >= highest && room {
+                if here[j] >= around.copied().fold(f64::NEG_INFINITY, f64::max) {
                     let place = best.partition_point(|other| other.0 >= here[j]);
                     best.insert(place, (here[j], vec![i, j]));
                     best.truncate(PAIRS);
@@ -345,6 +348,11 @@ impl Search {
             }
             (before, here) = (here, after);
         }
+        // Who leaves much more of the data than the best would have to gain by refinement what the grid
+        // does not cost.
+        let rest = |explained: f64| (self.whole - explained).max(0.0);
+        let enough = best.first().map_or(0.0, |first| 1.15 * rest(first.0));
+        best.retain(|pair| rest(pair.0) <= enough);
         best.into_iter().map(|(_, pair)| pair).collect()
     }
 

@@ -3,8 +3,8 @@
 use std::f64::consts::{PI, TAU};
 
 use dsp::subspace::{
-    Covariance, DelayOptions, Grid, Method, NullSpectrum, Options, Section, Smoothing, Sources,
-    Subspace, delays, moveout, ricker, transfer_function,
+    Covariance, DelayOptions, Grid, Method, NullSpectrum, Options, Section, Smoothing, Source,
+    Sources, Subspace, delays, moveout, ricker, transfer_function,
 };
 use linalg::{Cholesky, Complex, DMatrix};
 use rand::RngExt;
@@ -180,13 +180,17 @@ fn delay_domain(context: &Context) -> Result<Evidence, BoxError> {
             what: "MUSIC on the samples of the trace: its axis is frequency",
             measured: worst_in_bounds(wrong, &echoes, bounds),
         },
-        plots: vec![pseudospectrum(&h.values, h.step_hz, &found)?],
+        plots: vec![pseudospectrum(&h.values, h.step_hz, &estimate.sources)?],
         notes,
     })
 }
 
-/// 1/D over the delay, and the estimates.
-fn pseudospectrum(values: &[Complex<f64>], step_hz: f64, found: &[f64]) -> Result<Plot, BoxError> {
+/// 1/D over the delay, the estimates, and thrice their bounds on either side.
+fn pseudospectrum(
+    values: &[Complex<f64>],
+    step_hz: f64,
+    found: &[Source],
+) -> Result<Plot, BoxError> {
     let snapshot = DMatrix::from_column_slice(values.len(), 1, values);
     let smoothing = Smoothing::ForwardBackward { length: 2 * values.len() / 3 };
     let subspace = Subspace::new(&Covariance::new(&snapshot, smoothing)?)?;
@@ -199,11 +203,20 @@ fn pseudospectrum(values: &[Complex<f64>], step_hz: f64, found: &[f64]) -> Resul
     let (low, high) = (1.0 / values.len() as f64, 1e3);
     let mut series =
         vec![Series { label: "1/D, MUSIC".to_owned(), mark: Mark::Line, points: points.collect() }];
-    series.extend(found.iter().enumerate().map(|(index, delay)| Series {
-        label: format!("echo {}, refined", index + 1),
-        mark: Mark::Dashed,
-        points: vec![(delay * 1e9, low), (delay * 1e9, high)],
-    }));
+    for (index, source) in found.iter().enumerate() {
+        let (delay, reach) = (source.value * 1e9, 3e9 * source.bound.unwrap_or(f64::NAN));
+        let top = 0.3 * high;
+        series.push(Series {
+            label: format!("echo {}, refined", index + 1),
+            mark: Mark::Dashed,
+            points: vec![(delay, low), (delay, high)],
+        });
+        series.push(Series {
+            label: format!("echo {} ± 3 bounds", index + 1),
+            mark: Mark::Line,
+            points: vec![(delay - reach, top), (delay + reach, top)],
+        });
+    }
     Ok(Plot {
         title: "two overlapping echoes",
         x: Axis { label: "delay (ns)", scale: Scale::Linear },
