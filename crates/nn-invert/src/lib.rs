@@ -79,10 +79,25 @@
 //! for N up to a few thousand.
 
 mod affine;
+mod bounded;
+mod door;
 mod error;
 mod layerwise;
+mod local;
 mod map;
+mod multistart;
+mod preimages;
+mod reach;
+mod search;
+#[cfg(test)]
+mod testing;
 
+pub use bounded::{Bounded, bounded_least_squares};
 pub use error::{Error, Result};
 pub use layerwise::{Inversion, Inversions, LayerwiseInverse};
+pub use local::{Local, Smoothness, Unique, local, smoothness, unique};
 pub use map::{Linearization, Map};
+pub use multistart::{MultiStart, Solution, Solutions};
+pub use preimages::{Member, Nearest, Preimages};
+pub use reach::{Reach, Witness, reach};
+pub use search::{DENSE, Search, SearchMethod, SearchOptions, SearchProgress, SearchStop, search};
