@@ -79,10 +79,13 @@
 //! for N up to a few thousand.
 
 mod affine;
+mod chain;
 mod error;
 mod layerwise;
 mod map;
+mod network_map;
 
+pub use chain::Chain;
 pub use error::{Error, Result};
 pub use layerwise::{Inversion, Inversions, LayerwiseInverse};
 pub use map::{Linearization, Map};
