@@ -80,12 +80,14 @@
 
 mod affine;
 mod bounded;
+mod chain;
 mod door;
 mod error;
 mod layerwise;
 mod local;
 mod map;
 mod multistart;
+mod network_map;
 mod preimages;
 mod reach;
 mod search;
@@ -93,6 +95,7 @@ mod search;
 mod testing;
 
 pub use bounded::{Bounded, bounded_least_squares};
+pub use chain::Chain;
 pub use error::{Error, Result};
 pub use layerwise::{Inversion, Inversions, LayerwiseInverse};
 pub use local::{Local, Smoothness, Unique, local, smoothness, unique};
