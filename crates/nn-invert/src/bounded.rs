@@ -58,7 +58,15 @@ pub fn bounded_least_squares<T: Real>(
         let (lower, upper) = (lower[index].to_double(), upper[index].to_double());
         return Err(Error::Bounds { index, lower, upper });
     }
-    let within = |i: usize, h: T| if h < lower[i] { lower[i] } else if h > upper[i] { upper[i] } else { h };
+    let within = |i: usize, h: T| {
+        if h < lower[i] {
+            lower[i]
+        } else if h > upper[i] {
+            upper[i]
+        } else {
+            h
+        }
+    };
     let mut h = DVector::from_fn(n, |i, _| within(i, T::zero()));
     let mut free: Vec<bool> = (0..n).map(|i| h[i] > lower[i] && h[i] < upper[i]).collect();
     let scale = matrix.norm().to_double() * right.norm().to_double();
@@ -134,4 +142,66 @@ pub fn bounded_least_squares<T: Real>(
     });
     let optimality = if scale > 0.0 { worst / scale } else { 0.0 };
     Ok(Bounded { solution: h, residual, optimality, iterations })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{normal, seeded, vector};
+
+    #[test]
+    fn the_conditions_of_a_minimum_hold_on_all_shapes() {
+        for seed in 0..60 {
+            let mut rng = seeded(seed);
+            let (rows, columns) = (2 + seed as usize % 7, 1 + seed as usize % 11);
+            let matrix = normal(rows, columns, &mut rng);
+            let right = normal(rows, 1, &mut rng).column(0) * 4.0;
+            let (lower, upper) = match seed % 3 {
+                0 => (-1.0, 1.0),
+                1 => (0.0, f64::INFINITY),
+                _ => (f64::NEG_INFINITY, 0.25),
+            };
+            let bound = |x| DVector::from_element(columns, x);
+            let found =
+                bounded_least_squares(&matrix, &right, &bound(lower), &bound(upper)).unwrap();
+            assert!(found.optimality < 1e-13, "seed {seed}: {:e}", found.optimality);
+            assert!(found.solution.iter().all(|&h| h >= lower && h <= upper));
+            let residual = (&right - &matrix * &found.solution).norm();
+            assert!((found.residual.norm() - residual).abs() < 1e-14);
+            // Nothing nearby is better.
+            for _ in 0..50 {
+                let other = (&found.solution + normal(columns, 1, &mut rng).column(0) * 0.1)
+                    .map(|h| h.clamp(lower, upper));
+                assert!((&right - &matrix * other).norm() >= residual - 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn without_bounds_it_is_least_squares_and_dependent_columns_do_no_harm() {
+        let matrix = DMatrix::from_row_slice(3, 2, &[1.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
+        let infinite = DVector::from_element(2, f64::INFINITY);
+        let right = vector(&[1.0, 2.0, 3.0]);
+        let found = bounded_least_squares(&matrix, &right, &-&infinite, &infinite).unwrap();
+        assert!((found.solution - vector(&[1.0, 1.0])).norm() < 1e-14);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_name() {
+        let matrix = DMatrix::<f64>::identity(2, 2);
+        let (zero, one) = (vector(&[0.0, 0.0]), vector(&[1.0, 1.0]));
+        let text = |right: &DVector<f64>, lower: &DVector<f64>| {
+            bounded_least_squares(&matrix, right, lower, &one).unwrap_err().to_string()
+        };
+        assert_eq!(text(&vector(&[1.0]), &zero), "right has 1 entries, expected 2");
+        assert_eq!(text(&one, &vector(&[0.0])), "lower has 1 entries, expected 2");
+        assert_eq!(
+            text(&one, &vector(&[0.0, 2.0])),
+            "bounds[1] are 2 and 1, expected lower <= upper and a finite number between"
+        );
+        assert_eq!(
+            text(&vector(&[f64::NAN, 0.0]), &zero),
+            "right[0] is NaN, and every entry must be finite"
+        );
+    }
 }

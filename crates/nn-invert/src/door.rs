@@ -13,8 +13,6 @@ pub(crate) fn check_length(argument: &'static str, found: usize, expected: usize
 pub(crate) fn check_finite<T: Real>(argument: &'static str, vector: &DVector<T>) -> Result<()> {
     match vector.iter().position(|entry| !entry.is_finite()) {
         None => Ok(()),
-        Some(index) => {
-            Err(Error::NotFinite { argument, index, value: vector[index].to_double() })
-        }
+        Some(index) => Err(Error::NotFinite { argument, index, value: vector[index].to_double() }),
     }
 }

@@ -211,8 +211,18 @@ pub enum Error {
         /// How many there are.
         size: usize,
     },
+    /// A network with more or fewer outputs than inputs, where as many are needed.
+    #[error("the network has {outputs} outputs and {inputs} inputs, expected as many of both")]
+    NotSquare {
+        /// Its outputs.
+        outputs: usize,
+        /// Its inputs.
+        inputs: usize,
+    },
     /// Bounds between which there is nothing.
-    #[error("bounds[{index}] are {lower} and {upper}, expected lower <= upper and a finite number between")]
+    #[error(
+        "bounds[{index}] are {lower} and {upper}, expected lower <= upper and a finite number between"
+    )]
     Bounds {
         /// Index of the first such input.
         index: usize,

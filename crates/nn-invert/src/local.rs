@@ -239,7 +239,7 @@ impl Unique {
 /// says otherwise, h is infinite).
 ///
 /// # Errors
-/// As [`local`] and [`smoothness`], and [`Error::Rectangular`] for a network that is not square.
+/// As [`local`] and [`smoothness`], and [`Error::NotSquare`].
 ///
 /// # References
 /// Ortega & Rheinboldt, "Iterative solution of nonlinear equations in several variables", 1970,
@@ -266,8 +266,7 @@ pub fn unique<T: Real>(
 ) -> Result<Unique> {
     let (inputs, outputs) = (network.inputs(), network.outputs());
     if inputs != outputs {
-        let name = "the whole network".to_owned();
-        return Err(Error::Rectangular { layer: 0, name, outputs, inputs });
+        return Err(Error::NotSquare { outputs, inputs });
     }
     check_length("target", target.len(), outputs)?;
     check_finite("target", target)?;
@@ -322,4 +321,100 @@ fn with_rounding<T: Real>(network: &Network<T>, x: &DVector<T>) -> Result<(DVect
         }
     }
     Ok((trace.output().column(0).into_owned(), error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Tanhs, normal, seeded, vector};
+    use crate::{SearchOptions, SearchStop, search};
+    use nn_core::Relu;
+    use std::ops::ControlFlow;
+
+    fn network(widths: &[usize], gain: f64, seed: u64) -> Network<f64> {
+        let layers = Tanhs::random(widths, gain, &mut seeded(seed)).0;
+        let mut builder = Network::builder(widths[0]);
+        for (index, (weight, bias)) in layers.into_iter().enumerate() {
+            builder = if index > 0 { builder.activation(Tanh) } else { builder };
+            builder = builder.dense_from(weight, bias.as_slice().to_vec());
+        }
+        builder.build_given().unwrap()
+    }
+
+    #[test]
+    fn the_report_of_a_wide_map_counts_its_dimensions() {
+        let map = Tanhs::random(&[6, 5, 3], 1.0, &mut seeded(1));
+        let x = normal(6, 1, &mut seeded(2)).column(0).into_owned();
+        let y = map.value(&x).unwrap();
+        let report = local(&map, &y, &x).unwrap();
+        assert_eq!((report.rank, report.dimension, report.unreached), (3, 3, 0));
+        assert!(report.residual == 0.0 && report.gap.is_infinite());
+        // A residual that is J·e is the error e, where e is in the range of Jᵀ.
+        let jacobian = entries(map.linearize(&x).unwrap().jacobian.as_ref()).unwrap();
+        let e = jacobian.tr_mul(&vector(&[1.0, 2.0, -1.0])) * 1e-6;
+        let report = local(&map, &(&y + &jacobian * &e), &x).unwrap();
+        assert!((report.predicted_error / e.norm() - 1.0).abs() < 1e-6, "{report:?}");
+    }
+
+    #[test]
+    fn the_bounds_on_slope_and_curvature_hold_on_random_pairs() {
+        for seed in 0..20 {
+            let network = network(&[5, 7, 6, 5], 1.2, seed);
+            let bounds = smoothness(&network).unwrap();
+            let mut rng = seeded(100 + seed);
+            let mut closest = 0.0_f64;
+            for _ in 0..50 {
+                let a = normal(5, 1, &mut rng).column(0).into_owned();
+                let b = &a + normal(5, 1, &mut rng).column(0) * 0.1;
+                let (ja, jb) = (network.jacobian(&a).unwrap(), network.jacobian(&b).unwrap());
+                let slope = linalg::singular_values(&ja).unwrap()[0];
+                let change = linalg::singular_values(&(&ja - &jb)).unwrap()[0] / (a - b).norm();
+                assert!(slope <= bounds.slope && change <= bounds.curvature, "{bounds:?}");
+                closest = closest.max(slope / bounds.slope);
+            }
+            assert!(closest > 1e-3, "the bound says something: {closest:e}");
+        }
+        let kink = Network::<f64>::builder(2).dense_from(DMatrix::identity(2, 2), vec![0.0; 2]);
+        let kink = kink.activation(Relu).build_given().unwrap();
+        assert!(matches!(smoothness(&kink), Err(Error::NoView { layer: 1, .. })));
+    }
+
+    #[test]
+    fn the_proved_radius_contains_the_input_and_a_far_point_proves_nothing() {
+        let mut proved = 0;
+        for seed in 0..40 {
+            let network = network(&[6, 6, 6], 0.9, seed);
+            let x = normal(6, 1, &mut seeded(500 + seed)).column(0).into_owned();
+            let y = Map::value(&network, &x).unwrap();
+            let options = SearchOptions::default();
+            let found =
+                search(&network, &y, &(&x * 0.9), &options, |_| ControlFlow::Continue(())).unwrap();
+            if found.stop != SearchStop::Converged {
+                continue;
+            }
+            let proof = unique(&network, &y, &found.input).unwrap();
+            let off = (&found.input - &x).norm();
+            // Another root may have been found; then it lies beyond the ball of the only one.
+            if proof.is_proved() {
+                assert!(
+                    off <= proof.radius || off >= proof.alone - proof.radius,
+                    "{off:e} {proof:?}"
+                );
+                proved += usize::from(off <= proof.radius);
+            }
+            let far = unique(&network, &y, &(&x + vector(&[3.0; 6]))).unwrap();
+            assert!(!far.is_proved() && far.radius.is_infinite());
+        }
+        assert!(proved >= 36, "{proved}");
+    }
+
+    #[test]
+    fn a_network_that_is_not_square_is_refused() {
+        let network = network(&[4, 3], 1.0, 1);
+        let text = unique(&network, &vector(&[0.0; 3]), &vector(&[0.0; 4])).unwrap_err();
+        assert_eq!(
+            text.to_string(),
+            "the network has 3 outputs and 4 inputs, expected as many of both"
+        );
+    }
 }

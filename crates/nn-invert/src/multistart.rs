@@ -183,11 +183,8 @@ impl MultiStart {
                 break;
             }
         }
-        let best = best.ok_or(Error::Argument {
-            argument: "starts",
-            value: 0.0,
-            expected: "at least 1",
-        })?;
+        let best =
+            best.ok_or(Error::Argument { argument: "starts", value: 0.0, expected: "at least 1" })?;
         Ok(Solutions { solutions, best, starts: taken, converged })
     }
 
@@ -259,11 +256,126 @@ fn side_by_side<A: Send>(
         return range.map(one).collect();
     }
     let middle = range.start + range.len() / 2;
-    let (left, right) = join(
-        || side_by_side(range.start..middle, one),
-        || side_by_side(middle..range.end, one),
-    );
+    let (left, right) =
+        join(|| side_by_side(range.start..middle, one), || side_by_side(middle..range.end, one));
     let mut all = left?;
     all.extend(right?);
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Tanhs, normal, seeded, vector};
+
+    fn go_on<T: Real>(_: &Search<T>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn problem(seed: u64) -> (Tanhs, DVector<f64>) {
+        let mut rng = seeded(seed);
+        let map = Tanhs::random(&[10, 20, 20, 10], 1.5, &mut rng);
+        let y = map.value(&normal(10, 1, &mut rng).column(0).into_owned()).unwrap();
+        (map, y)
+    }
+
+    #[test]
+    fn starts_give_the_same_bits_on_one_two_and_four_threads() {
+        let (map, y) = problem(1);
+        let options = SearchOptions::default().iterations(60);
+        let of = |threads: usize, starts: MultiStart| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| starts.search(&map, &y, &DVector::zeros(10), &options, go_on).unwrap())
+        };
+        for starts in
+            [MultiStart::new(9, 3).all(), MultiStart::new(9, 3), MultiStart::new(9, 3).wanted(2)]
+        {
+            let one = of(1, starts);
+            assert_eq!(one, of(2, starts));
+            assert_eq!(one, of(4, starts));
+        }
+    }
+
+    #[test]
+    fn further_starts_continue_the_same_list() {
+        let (map, y) = problem(2);
+        let options = SearchOptions::default().iterations(40);
+        let inputs = |count| {
+            let mut inputs = Vec::new();
+            let starts = MultiStart::new(count, 5).all();
+            let _ = starts
+                .search(&map, &y, &DVector::zeros(10), &options, |found| {
+                    inputs.push(found.input.clone());
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            inputs
+        };
+        let (few, many) = (inputs(3), inputs(6));
+        assert_eq!(few, many[..3]);
+        assert!(many[3..].iter().all(|x| !few.contains(x)));
+    }
+
+    #[test]
+    fn distinct_solutions_are_told_apart_and_hits_counted() {
+        // (x² − 1, y² − 1) = 0: four corners.
+        struct Corners;
+        impl Map<f64> for Corners {
+            fn inputs(&self) -> usize {
+                2
+            }
+            fn outputs(&self) -> usize {
+                2
+            }
+            fn value(&self, x: &DVector<f64>) -> Result<DVector<f64>> {
+                Ok(x.map(|x| x * x - 1.0))
+            }
+            fn linearize<'a>(&'a self, x: &DVector<f64>) -> Result<crate::Linearization<'a, f64>> {
+                let jacobian = Box::new(linalg::DMatrix::from_diagonal(&(x * 2.0)));
+                Ok(crate::Linearization { value: self.value(x)?, jacobian })
+            }
+        }
+        let seed = vector(&[0.5, 0.5]);
+        let options = SearchOptions::default();
+        let target = vector(&[0.0, 0.0]);
+        let found =
+            MultiStart::new(40, 1).all().search(&Corners, &target, &seed, &options, go_on).unwrap();
+        assert_eq!((found.solutions.len(), found.starts), (4, 40));
+        assert_eq!(found.solutions.iter().map(|s| s.hits).sum::<usize>(), found.converged);
+        assert_eq!(found.solutions[0].start, 0);
+        // Between bounds there are two of them, and with x₀ fixed at 0.5 none.
+        let half = options.clone().bounds(vector(&[0.0, -2.0]), vector(&[2.0, 2.0]));
+        let found =
+            MultiStart::new(20, 1).all().search(&Corners, &target, &seed, &half, go_on).unwrap();
+        assert_eq!(found.solutions.len(), 2);
+        let found = MultiStart::new(5, 1)
+            .search(&Corners, &target, &seed, &options.fixed([0]), go_on)
+            .unwrap();
+        assert!(found.solutions.is_empty() && found.starts == 5);
+        assert!((found.best.residual - 0.75).abs() < 1e-8, "{:?}", found.best);
+        assert_eq!(found.best.input[0].to_bits(), 0.5_f64.to_bits());
+    }
+
+    #[test]
+    fn the_observer_ends_it_and_bad_numbers_are_refused() {
+        let (map, y) = problem(3);
+        let options = SearchOptions::default().iterations(5);
+        let seed = DVector::zeros(10);
+        let found = MultiStart::new(9, 3)
+            .all()
+            .search(&map, &y, &seed, &options, |_| ControlFlow::Break(()))
+            .unwrap();
+        assert_eq!(found.starts, 1);
+        let text = |starts: MultiStart| {
+            starts.search(&map, &y, &seed, &options, go_on).unwrap_err().to_string()
+        };
+        assert_eq!(text(MultiStart::new(0, 1)), "starts is 0, expected at least 1");
+        assert_eq!(text(MultiStart::new(1, 1).wanted(0)), "wanted is 0, expected at least 1");
+        let positive = "expected a finite number greater than 0";
+        assert_eq!(
+            text(MultiStart::new(1, 1).spread(f64::NAN)),
+            format!("spread is NaN, {positive}")
+        );
+        assert_eq!(text(MultiStart::new(1, 1).apart(0.0)), format!("apart is 0, {positive}"));
+    }
 }

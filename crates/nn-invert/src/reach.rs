@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use linalg::{DMatrix, DVector, PseudoInverse, Real};
-use nn_core::{Activation, Gelu, Linear, Network, Relu, Silu, Sin, View};
+use nn_core::{Activation, Fold, Linear, Network, Sin, View};
 
 use crate::bounded::bounded_least_squares;
 use crate::door::{check_finite, check_length};
@@ -53,9 +53,9 @@ pub struct Witness<T: Real> {
 /// Whether the last affine layer of `network` can give `target`, from values in the range of the
 /// activation before it.
 ///
-/// The range is that of tanh, sigmoid, ReLU, ELU, softplus, SiLU, GELU and sin, and of any activation with an
-/// [`inverse_domain`](Activation::inverse_domain); a layer in front of which there is none has all
-/// numbers to draw from. An activation behind the last affine layer is undone first.
+/// The range is known for every activation with an [`inverse_domain`](Activation::inverse_domain) or a
+/// [`fold`](Activation::fold), and for sin; a layer with nothing in front of it has all numbers to
+/// draw from. An activation behind the last affine layer is undone first.
 ///
 /// It proves that a target is out of reach, never that it can be reached: for the earlier layers
 /// there are local statements alone ([`SearchStop::Stationary`](crate::SearchStop::Stationary)), which are no proof.
@@ -102,7 +102,8 @@ pub fn reach<T: Real>(network: &Network<T>, target: &DVector<T>) -> Result<Reach
                     Some(View::Pointwise(activation)) => range(*activation),
                     _ => (f64::NEG_INFINITY, f64::INFINITY),
                 };
-                let box_of = Layer { weight: weight.into_owned(), right, sizes, lower, upper, layer };
+                let box_of =
+                    Layer { weight: weight.into_owned(), right, sizes, lower, upper, layer };
                 return box_of.decide();
             }
             _ => return Err(Error::NoView { layer, name: names[layer].clone() }),
@@ -136,18 +137,21 @@ fn undo<T: Real>(
     Ok(())
 }
 
-/// The closed range of an activation, rounded outward.
-pub(crate) fn range<T: Real>(activation: &dyn Activation<T>) -> (f64, f64) {
+/// The closed range of an activation, rounded outward; all numbers where it is not known.
+fn range<T: Real>(activation: &dyn Activation<T>) -> (f64, f64) {
     let any: &dyn Any = activation;
-    let infinite = f64::INFINITY;
-    match activation.inverse_domain() {
-        Some(domain) => (domain.lower, domain.upper),
-        None if any.is::<Relu>() => (0.0, infinite),
-        None if any.is::<Sin>() => (-1.0, 1.0),
-        // Least values −0.2784645427610738 and −0.16997120747990369.
-        None if any.is::<Silu>() => (-0.278_464_6, infinite),
-        None if any.is::<Gelu>() => (-0.169_971_3, infinite),
-        None => (-infinite, infinite),
+    if let Some(domain) = activation.inverse_domain() {
+        return (domain.lower, domain.upper);
+    }
+    if any.is::<Sin>() {
+        return (-1.0, 1.0);
+    }
+    match activation.fold() {
+        Some(Fold::Flat(z) | Fold::Valley(z)) => {
+            let least = activation.value(T::from_double(z)).to_double();
+            (least - 4.0 * T::EPSILON * least.abs(), f64::INFINITY)
+        }
+        None => (f64::NEG_INFINITY, f64::INFINITY),
     }
 }
 
@@ -243,5 +247,125 @@ impl<T: Real> Layer<T> {
         let turn = PseudoInverse::new(&rows)?.solve(&sides)?;
         let mended = direction + turn * T::from_double(8.0 * small);
         Ok(Some(mended.unscale(mended.norm())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{normal, seeded, vector};
+    use nn_core::{Gelu, Relu, Sigmoid, Tanh};
+
+    fn network(
+        weight: &DMatrix<f64>,
+        bias: Vec<f64>,
+        activation: impl Activation<f64>,
+    ) -> Network<f64> {
+        let n = weight.ncols();
+        Network::builder(n)
+            .dense_from(DMatrix::identity(n, n), vec![0.0; n])
+            .activation(activation)
+            .dense_from(weight.clone(), bias)
+            .build_given()
+            .unwrap()
+    }
+
+    /// Checks a witness by its definition alone, for h in [lower, upper].
+    fn holds(
+        witness: &Witness<f64>,
+        weight: &DMatrix<f64>,
+        r: &DVector<f64>,
+        lower: f64,
+        upper: f64,
+    ) {
+        let asked = witness.direction.dot(r);
+        let pull = weight.tr_mul(&witness.direction);
+        let side = |p: f64| match p.abs() <= 1e-12 {
+            true => 0.0,
+            false => (p * lower).max(p * upper),
+        };
+        let most: f64 = pull.iter().map(|&p| side(p)).sum();
+        assert!(asked > most, "{asked} {most}");
+        assert!((witness.direction.norm() - 1.0).abs() < 1e-12);
+        assert!(witness.asked <= asked && witness.asked > witness.most);
+    }
+
+    #[test]
+    fn square_layers_are_judged_by_the_values_they_would_need() {
+        // z = W·h + b with W regular: the h is unique, and |h| decides.
+        let mut out = 0;
+        for seed in 0..200 {
+            let mut rng = seeded(seed);
+            let weight = normal(4, 4, &mut rng);
+            let bias = normal(4, 1, &mut rng).column(0).into_owned();
+            let h = normal(4, 1, &mut rng).column(0).into_owned();
+            let network = network(&weight, bias.as_slice().to_vec(), Tanh);
+            match reach(&network, &(&weight * &h + &bias)).unwrap() {
+                Reach::Unreachable(witness) => {
+                    assert!(h.amax() > 1.0, "seed {seed}: {h}");
+                    assert_eq!(witness.layer, 2);
+                    holds(&witness, &weight, &(&weight * &h), -1.0, 1.0);
+                    out += 1;
+                }
+                Reach::LayerCan { hidden, .. } => {
+                    assert!(h.amax() <= 1.0, "seed {seed}");
+                    assert!((hidden - h).norm() < 1e-9);
+                }
+                Reach::Undecided { residual } => panic!("seed {seed}: {residual:e}"),
+            }
+        }
+        assert!((120..200).contains(&out), "{out}");
+    }
+
+    #[test]
+    fn relu_sigmoid_and_gelu_have_ranges_of_their_own() {
+        let eye = DMatrix::identity(2, 2);
+        let can = |target: [f64; 2], network: &Network<f64>| {
+            matches!(reach(network, &vector(&target)).unwrap(), Reach::LayerCan { .. })
+        };
+        let relu = network(&eye, vec![0.0; 2], Relu);
+        assert!(can([1e6, 0.0], &relu) && !can([1.0, -1e-9], &relu));
+        let sigmoid = network(&eye, vec![0.0; 2], Sigmoid);
+        assert!(can([0.999, 0.001], &sigmoid) && !can([0.5, 1.0 + 1e-9], &sigmoid));
+        let gelu = network(&eye, vec![0.0; 2], Gelu);
+        assert!(can([5.0, -0.16997], &gelu) && !can([0.5, -0.1699713], &gelu));
+        // A proof exists for an unbounded range too, though rounding has to be mended for it.
+        let mut proofs = 0;
+        for seed in 0..100 {
+            let mut rng = seeded(seed);
+            let weight = normal(5, 3, &mut rng);
+            let r = normal(5, 1, &mut rng).column(0).into_owned();
+            let found = reach(&network(&weight, vec![0.0; 5], Relu), &r).unwrap();
+            if let Reach::Unreachable(witness) = found {
+                holds(&witness, &weight, &r, 0.0, f64::INFINITY);
+                proofs += 1;
+            }
+        }
+        assert_eq!(proofs, 100);
+    }
+
+    #[test]
+    fn an_activation_at_the_end_is_undone_first_and_a_bad_target_is_named() {
+        let eye = DMatrix::<f64>::identity(2, 2);
+        let network = Network::builder(2)
+            .dense_from(eye.clone(), vec![0.0; 2])
+            .activation(Tanh)
+            .dense_from(eye * 0.5, vec![0.0; 2])
+            .activation(Tanh)
+            .build_given()
+            .unwrap();
+        let judge = |a: f64, b: f64| reach(&network, &vector(&[a, b]));
+        // The last tanh reaches tanh ½ = 0.46212 at most.
+        assert!(matches!(judge(0.46, 0.0).unwrap(), Reach::LayerCan { .. }));
+        assert!(matches!(judge(0.4622, 0.0).unwrap(), Reach::Unreachable(_)));
+        assert!(matches!(judge(0.0, 1.0), Err(Error::OutOfRange { layer: 3, index: 1, .. })));
+        assert_eq!(
+            reach(&network, &vector(&[0.0])).unwrap_err().to_string(),
+            "target has 1 entries, expected 2"
+        );
+        assert_eq!(
+            judge(f64::NAN, 0.0).unwrap_err().to_string(),
+            "target[0] is NaN, and every entry must be finite"
+        );
     }
 }

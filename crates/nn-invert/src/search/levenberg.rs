@@ -88,7 +88,8 @@ pub(super) fn descend<T: Real>(run: &mut Run<'_, T>, x: DVector<T>) -> Result<En
             }
             if promised > 0.0 && ratio > ENOUGH {
                 unseen = 0;
-                damping = (damping * (1.0 - (2.0 * ratio - 1.0).powi(3)).clamp(0.1, 2.0)).max(1e-15);
+                damping =
+                    (damping * (1.0 - (2.0 * ratio - 1.0).powi(3)).clamp(0.1, 2.0)).max(1e-15);
                 growth = 2.0;
                 break trial;
             }

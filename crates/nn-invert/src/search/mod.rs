@@ -143,7 +143,13 @@ pub fn search<T: Real>(
     mut observer: impl FnMut(&SearchProgress<'_, T>) -> ControlFlow<()>,
 ) -> Result<Search<T>> {
     let objective = Objective::new(map, target, seed, options)?;
-    let mut run = Run { objective: &objective, options, observer: &mut observer, iterations: 0, evaluations: 0 };
+    let mut run = Run {
+        objective: &objective,
+        options,
+        observer: &mut observer,
+        iterations: 0,
+        evaluations: 0,
+    };
     let start = run.objective.clamp(seed.clone());
     let End { point, optimality, stop } = match options.method {
         SearchMethod::LevenbergMarquardt => levenberg::descend(&mut run, start)?,

@@ -77,7 +77,8 @@ impl<'a, T: Real> Objective<'a, T> {
                 return Err(Error::NotFinite { argument: "target", index, value });
             }
         }
-        let size = known.iter().map(|&(i, w)| (w * target[i]).to_double().powi(2)).sum::<f64>().sqrt();
+        let size =
+            known.iter().map(|&(i, w)| (w * target[i]).to_double().powi(2)).sum::<f64>().sqrt();
         let root = |weight: f64| T::from_double(weight.sqrt());
         Ok(Self {
             map,
@@ -192,7 +193,9 @@ impl<'a, T: Real> Objective<'a, T> {
     ) -> linalg::Result<DVector<T>> {
         let mut product = DVector::zeros(self.fixed.len());
         match jacobian {
-            Jacobian::Dense(matrix) => matrix.apply_adjoint(u.as_slice(), product.as_mut_slice())?,
+            Jacobian::Dense(matrix) => {
+                matrix.apply_adjoint(u.as_slice(), product.as_mut_slice())?
+            }
             Jacobian::Products(operator) => {
                 let mut data = DVector::zeros(operator.nrows());
                 for (&(i, w), &u) in self.known.iter().zip(u.iter()) {
@@ -302,11 +305,7 @@ fn neighbors(shape: Shape) -> Vec<(usize, usize)> {
     pairs
 }
 
-fn check_options<T: Real>(
-    options: &SearchOptions<T>,
-    inputs: usize,
-    outputs: usize,
-) -> Result<()> {
+fn check_options<T: Real>(options: &SearchOptions<T>, inputs: usize, outputs: usize) -> Result<()> {
     let refuse = |argument, value, expected| Err(Error::Argument { argument, value, expected });
     let positive = |x: f64| x > 0.0 && x.is_finite();
     if !positive(options.tolerance) {

@@ -39,7 +39,10 @@ fn newton_steps_end_quadratically_and_the_count_is_small() {
         assert!(pair[1] <= 1e3 * pair[0] * pair[0], "{residuals:?}");
     }
     let r = (map.value(&found.input).unwrap() - &y).norm();
-    assert!((found.residual - r).abs() <= 1e-15 && (found.seed_distance - found.input.norm()).abs() < 1e-12);
+    assert!(
+        (found.residual - r).abs() <= 1e-15
+            && (found.seed_distance - found.input.norm()).abs() < 1e-12
+    );
 }
 
 #[test]
@@ -47,8 +50,7 @@ fn one_linear_layer_answers_with_the_projection_of_the_seed() {
     let mut rng = seeded(2);
     let weight = normal(3, 8, &mut rng);
     let (x0, y) = (normal(8, 1, &mut rng).column(0).into_owned(), vector(&[1.0, -2.0, 0.5]));
-    let expected =
-        &x0 + PseudoInverse::new(&weight).unwrap().solve(&(&y - &weight * &x0)).unwrap();
+    let expected = &x0 + PseudoInverse::new(&weight).unwrap().solve(&(&y - &weight * &x0)).unwrap();
     let map = Tanhs::linear(weight);
     for method in
         [SearchMethod::LevenbergMarquardt, SearchMethod::Lbfgs, SearchMethod::Adam { rate: 0.05 }]
