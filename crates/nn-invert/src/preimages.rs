@@ -277,14 +277,17 @@ impl<'a, T: Real> Preimages<'a, T> {
             for _ in 0..40 {
                 let to = &place.x + &place.basis * &direction;
                 let found = retract(self.map, self.target, self.tolerance, to)?;
-                // At the end, where rounding hides the fall, the gradient decides.
+                // At the end, where rounding and what is left of the residual hide the fall, the
+                // gradient decides.
                 next = found.filter(|next| {
                     let there = &next.x - seed;
                     let far = there.norm().to_double();
-                    let slack = 4.0 * T::EPSILON * place.x.norm().to_double();
+                    let off = done.residual + residual(&next.value, self.target);
+                    let unseen =
+                        4.0 * T::EPSILON * place.x.norm().to_double() + off * place.amplification();
                     let tangent = next.basis.tr_mul(&there).norm().to_double();
-                    far < distance - slack
-                        || (far < distance + slack && tangent < 0.5 * optimality * distance)
+                    let flatter = tangent < 0.9 * optimality * distance;
+                    far < distance - unseen || (far < distance + unseen && flatter)
                 });
                 if next.is_some() {
                     break;
@@ -332,6 +335,12 @@ impl<'a, T: Real> Preimages<'a, T> {
 }
 
 impl<T: Real> Place<T> {
+    /// 1/σᵣ: how far from the set a residual of 1 may be.
+    fn amplification(&self) -> f64 {
+        let last = self.inverse.rank().checked_sub(1);
+        last.map_or(0.0, |last| 1.0 / self.inverse.singular_values()[last])
+    }
+
     /// N·Nᵀ·v.
     fn tangent(&self, v: &DVector<T>) -> DVector<T> {
         &self.basis * self.basis.tr_mul(v)
