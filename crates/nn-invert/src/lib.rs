@@ -79,13 +79,23 @@
 //! for N up to a few thousand.
 
 mod affine;
+mod answer;
+mod bound;
+mod bounded;
 mod chain;
 mod error;
 mod layerwise;
 mod map;
 mod network_map;
+mod options;
+mod pass;
+mod undo;
 
+pub use affine::Undone;
+pub use answer::{Fault, Inversion, Inversions, LayerReport, saturation_digits};
+pub use bounded::{Boxed, nearest_in_box};
 pub use chain::Chain;
 pub use error::{Error, Result};
-pub use layerwise::{Inversion, Inversions, LayerwiseInverse};
+pub use layerwise::LayerwiseInverse;
 pub use map::{Linearization, Map};
+pub use options::{Evidence, Factors, Folds, LayerwiseOptions, Outside, Singular};
