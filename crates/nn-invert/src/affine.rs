@@ -25,8 +25,11 @@ enum Solver<T: Real> {
     Lu(Lu<T>),
     Single(Single),
     PseudoInverse(PseudoInverse<T>),
-    /// The operator's own inverse.
-    Structure(Inverse<T>),
+    /// The operator's own inverse, and whether it needs a step of refinement.
+    Structure {
+        inverse: Inverse<T>,
+        refine: bool,
+    },
     Iteration,
 }
 
@@ -83,7 +86,13 @@ impl<'a, T: Real> AffineInverse<'a, T> {
                 } else {
                     None
                 };
-                let solver = inverse.map_or(Solver::Iteration, Solver::Structure);
+                let solver = match inverse {
+                    None => Solver::Iteration,
+                    Some(inverse) => {
+                        let refine = loses_digits(operator.as_ref(), &inverse)?;
+                        Solver::Structure { inverse, refine }
+                    }
+                };
                 (solver, None, f64::NAN)
             }
             Weight::Dense(matrix) if matrix.nrows() != matrix.ncols() => {
@@ -148,7 +157,7 @@ impl<'a, T: Real> AffineInverse<'a, T> {
             (Solver::Lu(_), _) => Undone::Lu,
             (Solver::Single(_), _) => Undone::SingleLu,
             (Solver::PseudoInverse(_), _) => Undone::PseudoInverse,
-            (Solver::Structure(_), _) => Undone::Structure,
+            (Solver::Structure { .. }, _) => Undone::Structure,
             (Solver::Iteration, Weight::Operator { preconditioner: Some(_), .. }) => {
                 Undone::PreconditionedIteration
             }
@@ -207,27 +216,20 @@ impl<'a, T: Real> AffineInverse<'a, T> {
                 single.solve(*weight, r, options.threads)?
             }
             (Solver::PseudoInverse(inverse), _) => inverse.solve_many(&r)?,
-            (Solver::Structure(inverse), _) => self.by_structure(inverse, &r)?,
+            (Solver::Structure { inverse, refine }, _) => {
+                let mut h = DMatrix::zeros(self.weight.ncols(), r.ncols());
+                inverse.apply_block(r.as_view(), h.as_view_mut())?;
+                if *refine {
+                    let off = self.residual(&h, &r)?;
+                    let mut step = DMatrix::zeros(h.nrows(), h.ncols());
+                    inverse.apply_block(off.as_view(), step.as_view_mut())?;
+                    h += step;
+                }
+                h
+            }
             _ => return self.iterate(&r, tolerance, options),
         };
         Ok((h, Vec::new()))
-    }
-
-    /// The operator's own inverse, and a step of refinement where it left more than rounding.
-    fn by_structure(&self, inverse: &Inverse<T>, r: &DMatrix<T>) -> Result<DMatrix<T>> {
-        let mut h = DMatrix::zeros(self.weight.ncols(), r.ncols());
-        inverse.apply_block(r.as_view(), h.as_view_mut())?;
-        let off = self.residual(&h, r)?;
-        let limit = T::from_double(16.0 * T::EPSILON);
-        if off.norm() > limit * r.norm() {
-            let mut step = DMatrix::zeros(h.nrows(), h.ncols());
-            inverse.apply_block(off.as_view(), step.as_view_mut())?;
-            let refined = &h + step;
-            if self.residual(&refined, r)?.norm() < off.norm() {
-                h = refined;
-            }
-        }
-        Ok(h)
     }
 
     fn iterate(
@@ -332,7 +334,21 @@ impl Single {
     }
 }
 
-/// W as an operator on vectors, for messages and checks.
+/// Whether A·A⁻¹·r is off from r by more than rounding, for r of pseudo-random signs.
+fn loses_digits<T: Real>(
+    operator: &dyn linalg::LinearOperator<T>,
+    inverse: &Inverse<T>,
+) -> Result<bool> {
+    let n = operator.nrows();
+    let one = |i| if crate::pass::sign(i, 0, 0) { T::one() } else { -T::one() };
+    let r: Vec<T> = (0..n).map(one).collect();
+    let (mut h, mut image) = (r.clone(), r.clone());
+    inverse.apply(&r, &mut h)?;
+    operator.apply(&h, &mut image)?;
+    let off: f64 = image.iter().zip(&r).map(|(a, b)| (*a - *b).to_double().powi(2)).sum();
+    Ok(off.sqrt() > 8.0 * T::EPSILON * (n as f64).sqrt())
+}
+
 impl<T: Real> std::fmt::Debug for AffineInverse<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AffineInverse")

@@ -231,9 +231,9 @@ impl Problem<'_> {
                     break;
                 }
                 if slope > 0.0 {
-                    high = length
+                    high = length;
                 } else {
-                    low = length
+                    low = length;
                 }
                 length = (low + high) / 2.0;
             }

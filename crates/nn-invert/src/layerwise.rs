@@ -7,7 +7,7 @@ use crate::affine::AffineInverse;
 use crate::answer::{Inversion, Inversions, LayerReport};
 use crate::chain::{Chain, Function, Kind, Weight, finite_weight};
 use crate::options::LayerwiseOptions;
-use crate::pass::Pass;
+use crate::pass::{Pass, sign};
 use crate::undo::Undo;
 use crate::{Error, Map, Result};
 
@@ -188,6 +188,32 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
             pass.undo(layer)?;
         }
         pass.finish(targets)
+    }
+
+    /// By how much the relative error of `target` grows on the way to the input, observed: √eps of
+    /// each entry is added with a pseudo-random sign, and the input found anew.
+    ///
+    /// ```text
+    /// (‖x′ − x‖₂/‖x‖₂) / (‖y′ − y‖₂/‖y‖₂)
+    /// ```
+    ///
+    /// To be held against [`Inversion::amplification`], which also counts the roundings of hidden values
+    /// and so is the larger, mostly.
+    ///
+    /// # Errors
+    /// As [`LayerwiseInverse::invert_many`], for a moved target too.
+    pub fn observed_amplification(&self, target: &DVector<T>) -> Result<f64> {
+        let step = T::from_double(T::EPSILON.sqrt());
+        let mut pair = DMatrix::from_fn(target.len(), 2, |row, _| target[row]);
+        for (row, y) in pair.column_mut(1).iter_mut().enumerate() {
+            *y += *y * if sign(row, 0, 0) { step } else { -step };
+        }
+        let inputs = self.invert_many(&pair)?.inputs;
+        let relative = |values: &DMatrix<T>| {
+            (values.column(1) - values.column(0)).norm().to_double()
+                / values.column(0).norm().to_double()
+        };
+        Ok(relative(&inputs) / relative(&pair))
     }
 
     fn check(&self, targets: &DMatrix<T>) -> Result<()> {

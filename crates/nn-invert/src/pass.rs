@@ -301,11 +301,11 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
             }
             if let Some(probes) = &mut self.probes {
                 for mut probe in probes.columns_mut(target * PROBES, PROBES).column_iter_mut() {
-                    for (p, &slope) in probe.iter_mut().zip(&slopes) {
-                        *p = if slope == T::zero() && *p != infinity() {
-                            T::zero()
-                        } else {
-                            *p / slope
+                    for (row, (p, &slope)) in probe.iter_mut().zip(&slopes).enumerate() {
+                        *p = match slope {
+                            slope if slope != T::zero() => *p / slope,
+                            _ if self.loose[target].contains(&row) => T::zero(),
+                            _ => infinity(),
                         };
                     }
                 }
@@ -506,7 +506,7 @@ fn infinity<T: Real>() -> T {
 
 /// A random bit: the finalizer of `SplitMix64` (Steele, Lea & Flood 2014) scatters the index's bits. The
 /// same in every run.
-fn sign(row: usize, probe: usize, layer: usize) -> bool {
+pub(crate) fn sign(row: usize, probe: usize, layer: usize) -> bool {
     let index = (row * PROBES + probe) as u64 ^ ((layer as u64) << 48);
     let mut bits = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

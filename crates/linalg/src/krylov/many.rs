@@ -46,7 +46,7 @@ pub fn solve_many<T: Scalar>(
         let count = TOGETHER.min(b.ncols() - first);
         let part = b.columns(first, count).into_owned();
         let swept = if count > 1 { sweep(a, &part, options)? } else { None };
-        let mut swept = swept.map_or_else(Vec::new, |swept| swept);
+        let mut swept = swept.unwrap_or_default();
         swept.resize_with(count, || None);
         for (column, swept) in swept.into_iter().enumerate() {
             solutions.push(match swept {
