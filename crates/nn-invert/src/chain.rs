@@ -85,7 +85,7 @@ impl<'a, T: Real> Chain<'a, T> {
     /// # Errors
     /// [`Error::NoView`] for a layer that is neither affine nor pointwise nor a softmax, such as a
     /// max pooling or a recurrent layer: a network with one is a [`Map`] still, for the methods that
-    /// descend. [`Error::Parameter`] for a NaN or an infinity among the parameters.
+    /// descend. [`Error::Parameter`] for a NaN or an infinity in a bias.
     pub fn of(network: &'a Network<T>) -> Result<Self> {
         let mut chain = Self::new(network.inputs());
         for (layer, (view, shown)) in network.views().zip(network.layers()).enumerate() {
@@ -93,11 +93,11 @@ impl<'a, T: Real> Chain<'a, T> {
             let outputs = shown.output().len();
             let kind = match view {
                 View::Affine { linear: Linear::Matrix(weight), bias } => {
-                    finite(layer, &name, weight, &bias)?;
+                    finite_bias(layer, &name, &bias)?;
                     Kind::Affine { weight: Weight::Dense(weight), bias }
                 }
                 View::Affine { linear: Linear::Operator(operator), bias } => {
-                    finite(layer, &name, DMatrixView::from_slice(&[], 0, 0), &bias)?;
+                    finite_bias(layer, &name, &bias)?;
                     let operator = operator.into();
                     let weight = Weight::Operator { operator, preconditioner: None };
                     Kind::Affine { weight, bias }
@@ -116,7 +116,7 @@ impl<'a, T: Real> Chain<'a, T> {
     /// # Errors
     /// [`Error::LinkInputs`] unless W has a column for each value that comes in,
     /// [`Error::BiasLength`] unless b has an entry for each row, [`Error::Parameter`] for a NaN or an
-    /// infinity.
+    /// infinity in b. The entries of W are looked at where they are factored.
     pub fn dense(
         mut self,
         weight: DMatrixView<'a, T>,
@@ -124,7 +124,7 @@ impl<'a, T: Real> Chain<'a, T> {
     ) -> Result<Self> {
         let (name, bias) = (format!("dense {} -> {}", weight.ncols(), weight.nrows()), bias.into());
         self.check(&name, weight.nrows(), weight.ncols(), &bias)?;
-        finite(self.links.len(), &name, weight, &bias)?;
+        finite_bias(self.links.len(), &name, &bias)?;
         let (outputs, weight) = (weight.nrows(), Weight::Dense(weight));
         self.links.push(Link { name, outputs, kind: Kind::Affine { weight, bias } });
         Ok(self)
@@ -168,7 +168,7 @@ impl<'a, T: Real> Chain<'a, T> {
         let (rows, columns) = (operator.nrows(), operator.ncols());
         let name = format!("operator {columns} -> {rows}");
         self.check(&name, rows, columns, &bias)?;
-        finite(self.links.len(), &name, DMatrixView::from_slice(&[], 0, 0), &bias)?;
+        finite_bias(self.links.len(), &name, &bias)?;
         let weight = Weight::Operator { operator, preconditioner };
         self.links.push(Link { name, outputs: rows, kind: Kind::Affine { weight, bias } });
         Ok(self)
@@ -464,25 +464,26 @@ fn softmax<T: Real>(channels: usize, x: &[T], p: &mut [T]) {
     }
 }
 
-/// Refuses a NaN or an infinity among an affine map's parameters.
-fn finite<T: Real>(layer: usize, name: &str, weight: DMatrixView<'_, T>, bias: &[T]) -> Result<()> {
-    let refuse = |block, row, column, value: T| Error::Parameter {
-        layer,
-        name: name.into(),
-        block,
-        row,
-        column,
-        value: value.to_double(),
-    };
+/// Refuses a NaN or an infinity in a bias.
+fn finite_bias<T: Real>(layer: usize, name: &str, bias: &[T]) -> Result<()> {
+    let Some(row) = bias.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+    let (name, value) = (name.into(), bias[row].to_double());
+    Err(Error::Parameter { layer, name, block: "bias", row, column: 0, value })
+}
+
+/// Refuses a NaN or an infinity in a matrix.
+pub(crate) fn finite_weight<T: Real>(
+    layer: usize,
+    name: &str,
+    weight: DMatrixView<'_, T>,
+) -> Result<()> {
     for (column, entries) in weight.column_iter().enumerate() {
         if let Some(row) = entries.iter().position(|value| !value.is_finite()) {
-            return Err(refuse("weight", row, column, entries[row]));
+            let (name, value) = (name.into(), entries[row].to_double());
+            return Err(Error::Parameter { layer, name, block: "weight", row, column, value });
         }
     }
-    match bias.iter().position(|value| !value.is_finite()) {
-        Some(row) => Err(refuse("bias", row, 0, bias[row])),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Refuses inputs of the wrong length, or with a NaN or an infinity.

@@ -9,21 +9,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An affine layer with more or fewer outputs than inputs.
-    #[error(
-        "layer {layer} ({name}) is rectangular, {outputs} x {inputs}: it has no exact inverse, and \
-         the pseudo-inverse is yet to come"
-    )]
-    Rectangular {
-        /// Index of the layer.
-        layer: usize,
-        /// What it is.
-        name: String,
-        /// Its outputs.
-        outputs: usize,
-        /// Its inputs.
-        inputs: usize,
-    },
     /// An affine layer that maps different inputs to one output.
     #[error(
         "layer {layer} ({name}) is singular to working precision: elimination stops at pivot \
@@ -164,6 +149,84 @@ pub enum Error {
         upper: f64,
         /// How far beyond the nearer bound; 0 on the bound itself.
         excess: f64,
+    },
+    /// A matrix that cannot give what the layers after it need, so that no input has this target.
+    #[error(
+        "layer {layer} ({name}) cannot give what target {sample} asks of it, and no input of the \
+         network has that output: the nearest that it can give is {distance:.1e} away"
+    )]
+    Unreachable {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Which target, where there are several.
+        sample: usize,
+        /// ‖W·h + b − z‖₂ at the nearest.
+        distance: f64,
+    },
+    /// A matrix that cannot give what a layer after it chose among other values.
+    #[error(
+        "layer {layer} ({name}) cannot give what layer {chosen_by} chose for target {sample}: the \
+         nearest that it can give is {distance:.1e} away; another choice may do, which the whole \
+         network has to be solved for"
+    )]
+    Missed {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Which target, where there are several.
+        sample: usize,
+        /// ‖W·h + b − z‖₂ at the nearest.
+        distance: f64,
+        /// Index of the layer that chose.
+        chosen_by: usize,
+    },
+    /// A target of a softmax that is no list of probabilities.
+    #[error(
+        "layer {layer} ({name}) cannot give target {sample}: its values are positive and add up to \
+         1, but value {index} is {value} and the sum {sum}"
+    )]
+    NotProbabilities {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Which target, where there are several.
+        sample: usize,
+        /// Index of the first value that is not positive, or of the group's first.
+        index: usize,
+        /// That value.
+        value: f64,
+        /// The sum of the group's values.
+        sum: f64,
+    },
+    /// Factors that would take more memory than is allowed.
+    #[error(
+        "factoring up to layer {layer} ({name}) would take {:.3} GB, and {:.3} GB are allowed; a sparse \
+         or structured matrix is undone by its products instead",
+        bytes / 1e9, limit / 1e9
+    )]
+    TooLarge {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// The factors of the dense layers up to this one, and the work space of this one.
+        bytes: f64,
+        /// What is allowed.
+        limit: f64,
+    },
+    /// An option out of its range.
+    #[error("{argument} is {value}, expected {expected}")]
+    Option {
+        /// Its name.
+        argument: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it should be.
+        expected: &'static str,
     },
     /// What `nn-core` refuses.
     #[error(transparent)]

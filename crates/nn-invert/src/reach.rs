@@ -5,7 +5,7 @@ use std::any::Any;
 use linalg::{DMatrix, DVector, PseudoInverse, Real};
 use nn_core::{Activation, Fold, Linear, Network, Sin, View};
 
-use crate::bounded::bounded_least_squares;
+use crate::active_set::bounded_least_squares;
 use crate::door::{check_finite, check_length};
 use crate::{Error, Result};
 

@@ -96,6 +96,23 @@ pub trait LinearOperator<T: Scalar> {
         Ok(None)
     }
 
+    /// [`Self::relax`] for `columns` systems at once, each entry of A being read once for all of them:
+    /// row i of X is `x[i·columns..(i + 1)·columns]`, and likewise of B. Returns the residuals as they
+    /// were met, one per system.
+    ///
+    /// # Errors
+    /// As [`Self::relax`].
+    fn relax_many(
+        &self,
+        inverse_diagonal: &[T],
+        columns: usize,
+        b: &[T],
+        x: &mut [T],
+    ) -> Result<Option<Vec<f64>>> {
+        let _ = (inverse_diagonal, columns, b, x);
+        Ok(None)
+    }
+
     /// A⁻¹, where its structure gives A one that costs about as much as A: a product with it is the
     /// solution of a system. `None` by default.
     ///
@@ -199,6 +216,15 @@ macro_rules! forward {
             }
             fn relax(&self, inverse_diagonal: &[T], b: &[T], x: &mut [T]) -> Result<Option<f64>> {
                 (**self).relax(inverse_diagonal, b, x)
+            }
+            fn relax_many(
+                &self,
+                inverse_diagonal: &[T],
+                columns: usize,
+                b: &[T],
+                x: &mut [T],
+            ) -> Result<Option<Vec<f64>>> {
+                (**self).relax_many(inverse_diagonal, columns, b, x)
             }
             fn inverse(&self) -> Result<Option<Inverse<T>>> {
                 (**self).inverse()

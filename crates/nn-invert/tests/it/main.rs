@@ -9,6 +9,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 mod chain;
+mod layers;
 
 pub(crate) type BoxError = Box<dyn std::error::Error>;
 
@@ -23,7 +24,7 @@ pub(crate) fn normal(rows: usize, columns: usize, rng: &mut Xoshiro256PlusPlus) 
     })
 }
 
-fn orthogonal(n: usize, rng: &mut Xoshiro256PlusPlus) -> DMatrix<f64> {
+pub(crate) fn orthogonal(n: usize, rng: &mut Xoshiro256PlusPlus) -> DMatrix<f64> {
     normal(n, n, rng).qr().q()
 }
 
@@ -241,11 +242,6 @@ fn layers_without_an_inverse_are_named() -> Result<(), BoxError> {
     assert_eq!(
         text(&chain(2, Sin, eye)),
         "layer 1 (sin 2) takes values more than once and has no exact inverse"
-    );
-    assert_eq!(
-        text(&single(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[0.0, 0.0])),
-        "layer 0 (dense 3 -> 2) is rectangular, 2 x 3: it has no exact inverse, and the \
-         pseudo-inverse is yet to come"
     );
     let singular = Network::builder(2)
         .dense_from(DMatrix::identity(2, 2), vec![0.0; 2])

@@ -11,6 +11,7 @@ mod nn_conv;
 mod nn_core;
 mod nn_filters;
 mod nn_invert;
+mod nn_invert_layers;
 mod nn_invert_search;
 mod nn_layers;
 mod nn_train;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Check> {
         nn_conv::CHECKS,
         nn_filters::CHECKS,
         nn_invert::CHECKS,
+        nn_invert_layers::CHECKS,
         nn_invert_search::CHECKS,
         rl_pg::CHECKS,
         dsp::CHECKS,
