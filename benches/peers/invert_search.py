@@ -115,8 +115,8 @@ for widths in WIDTHS:
             least = min(least, time.perf_counter() - begin)
         sides = [ours(widths, gain, index, arguments.starts), (least, used, best)]
         for side, (spent, used, residual) in enumerate(sides):
-            within[side] += residual <= 1e-10
-            first[side] += residual <= 1e-10 and used == 1
+            within[side] += int(residual <= 1e-10)
+            first[side] += int(residual <= 1e-10 and used == 1)
             starts[side] += used
             seconds[side] += spent
         ratios.append((sides[0][0] / sides[0][1]) / (sides[1][0] / sides[1][1]))
