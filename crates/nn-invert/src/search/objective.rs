@@ -8,6 +8,9 @@ use super::options::{DENSE, SearchOptions};
 use crate::door::{check_finite, check_length};
 use crate::{Error, Linearization, Map, Result};
 
+/// Most entries of a Jacobian that is made.
+const ENTRIES: usize = 1 << 24;
+
 /// ½‖r(x)‖² with r = [w∘(f(x) − y); √λ·(x − seed); √μ·D·x], lower ≤ x ≤ upper, some of x fixed.
 pub(super) struct Objective<'a, T: Real> {
     pub(super) map: &'a dyn Map<T>,
@@ -130,11 +133,11 @@ impl<'a, T: Real> Objective<'a, T> {
         Ok(Point { x, value, stack, cost })
     }
 
-    /// The point `x` with its Jacobian, made where `dense` allows.
+    /// The point `x` with its Jacobian, made where it is small.
     pub(super) fn linearize(&self, x: DVector<T>) -> Result<(Point<T>, Jacobian<'_, T>)> {
         let Linearization { value, jacobian } = self.map.linearize(&x)?;
-        let (rows, columns) = (jacobian.nrows(), jacobian.ncols());
-        let jacobian = if rows.min(columns) <= DENSE {
+        let (rows, columns) = (self.rows(), jacobian.ncols());
+        let jacobian = if rows.min(columns) <= DENSE && rows * columns <= ENTRIES {
             Jacobian::Dense(self.stacked(&entries(jacobian.as_ref())?))
         } else {
             Jacobian::Products(jacobian)

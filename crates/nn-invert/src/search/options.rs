@@ -58,7 +58,8 @@ pub enum SearchMethod {
     },
 }
 
-/// Rows or columns of a Jacobian up to which it is made entry by entry.
+/// Rows (those of priors included) or columns of a Jacobian up to which it is made entry by entry, if
+/// these are not more than 2²⁴ in all.
 pub const DENSE: usize = 512;
 
 impl<T: Real> Default for SearchOptions<T> {
