@@ -214,7 +214,6 @@ mod init;
 mod layer;
 mod layer_norm;
 mod lbfgs;
-mod line_search;
 mod loss;
 mod narrow;
 mod network;
@@ -237,7 +236,7 @@ mod trace;
 mod trainer;
 mod window;
 
-pub use activation::{Activation, Identity, Interval, Sin};
+pub use activation::{Activation, Fold, Identity, Interval, Sin};
 pub use batch_norm::BatchNorm;
 pub use binary::BinaryCrossEntropy;
 pub use builder::NetworkBuilder;

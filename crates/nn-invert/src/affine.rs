@@ -1,162 +1,364 @@
-//! One affine layer, factored, with what it takes to bound the errors of its inverse.
+//! One affine layer, made ready to be undone for many targets.
 
 use std::borrow::Cow;
+use std::mem::size_of;
 
-use linalg::{DMatrix, DMatrixView, Lu, Real, Threads, gemm, product};
+use linalg::krylov::{self, Options, Stop};
+use linalg::operator::Inverse;
+use linalg::{DMatrix, DMatrixView, DVector, Lu, PseudoInverse, Real, Threads, gemm};
 
-use crate::Result;
+use crate::bound::Bound;
+use crate::chain::Weight;
+use crate::options::{Evidence, Factors, LayerwiseOptions, Singular};
+use crate::{Error, Result};
 
-/// z = W·h + b, ready to be undone.
-#[derive(Debug, Clone)]
+/// z = W·h + b and what solves it for h.
 pub(crate) struct AffineInverse<'a, T: Real> {
-    weight: DMatrixView<'a, T>,
-    bias: Box<[T]>,
-    lu: Lu<T>,
-    /// |W⁻¹|, entry by entry.
-    magnitude: DMatrix<T>,
-    /// ∑ⱼ |wᵢⱼ| of each row.
-    row_sums: Vec<T>,
-    /// ‖W‖₁·‖W⁻¹‖₁.
+    pub(crate) weight: Weight<'a, T>,
+    pub(crate) bias: Cow<'a, [T]>,
+    solver: Solver<T>,
+    bound: Option<Bound<T>>,
     condition: f64,
-    /// Times the largest entry of v, what |W⁻¹|·v lacks for want of the exact inverse.
-    inverse_slack: T,
-    /// Times the largest entry of a bound, what it lacks for want of the exact h.
-    input_slack: T,
+}
+
+enum Solver<T: Real> {
+    Lu(Lu<T>),
+    Single(Single),
+    PseudoInverse(PseudoInverse<T>),
+    /// The operator's own inverse, and whether it needs a step of refinement.
+    Structure {
+        inverse: Inverse<T>,
+        refine: bool,
+    },
+    Iteration,
+}
+
+/// LU factors in single precision of W over `unit`.
+struct Single {
+    lu: Lu<f32>,
+    unit: f64,
+}
+
+/// How an affine layer is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Undone {
+    /// By LU factors of the matrix.
+    Lu,
+    /// By LU factors in single precision, refined with residuals in the network's own.
+    SingleLu,
+    /// By the pseudo-inverse: the shortest h among those that come nearest.
+    PseudoInverse,
+    /// By the inverse that the operator's structure gives it.
+    Structure,
+    /// By iteration: Gauss–Seidel sweeps while they gain, then BiCGSTAB, then LSMR.
+    Iteration,
+    /// By iteration with the preconditioner that the chain was given.
+    PreconditionedIteration,
+}
+
+/// What an iteration came to for one target.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Iterated {
+    pub(crate) iterations: usize,
+    pub(crate) stop: Stop,
+    pub(crate) relative_residual: f64,
 }
 
 impl<'a, T: Real> AffineInverse<'a, T> {
-    /// Factors the square matrix `weight`: 2/3·n³ multiply-adds, and as many again times five for
-    /// the inverse and its residual.
-    pub(crate) fn new(weight: DMatrixView<'a, T>, bias: Cow<'_, [T]>) -> Result<Self> {
-        let n = weight.nrows();
-        let lu = Lu::new(weight.into_owned())?;
-        let inverse = lu.solve_many(&DMatrix::identity(n, n))?;
-        let mut residual = DMatrix::identity(n, n);
-        gemm(-T::one(), weight, &inverse, T::one(), residual.as_view_mut(), Threads::One)?;
-
-        let row_sums = absolute_row_sums(weight);
-        let (weight_norm, inverse_norm) = (largest(&row_sums), inf_norm(&inverse));
-        let gamma = gamma::<T>(n);
-        let off = inf_norm(&residual) + gamma * weight_norm * inverse_norm;
-        let condition = one_norm(weight).to_double() * one_norm(inverse.as_view()).to_double();
-        let magnitude = inverse.abs();
-        let sums = DMatrix::from_column_slice(n, 1, &row_sums);
-        let amplified = largest(product(&magnitude, &sums)?.as_slice());
-        Ok(Self {
-            weight,
-            bias: bias.into_owned().into_boxed_slice(),
-            lu,
-            magnitude,
-            row_sums,
-            condition,
-            inverse_slack: geometric(off),
-            input_slack: geometric(gamma * amplified),
-        })
+    /// Factors what can be factored.
+    pub(crate) fn new(
+        (layer, name): (usize, &str),
+        weight: Weight<'a, T>,
+        bias: Cow<'a, [T]>,
+        options: &LayerwiseOptions,
+    ) -> Result<Self> {
+        let singular = |error: linalg::Error| match error {
+            linalg::Error::Singular { pivot, rcond, .. } => {
+                Error::Singular { layer, name: name.into(), pivot, rcond }
+            }
+            error => error.into(),
+        };
+        let (solver, bound, condition) = match &weight {
+            Weight::Operator { operator, .. } => {
+                let inverse = if operator.nrows() == operator.ncols() {
+                    operator.inverse().map_err(singular)?
+                } else {
+                    None
+                };
+                let solver = match inverse {
+                    None => Solver::Iteration,
+                    Some(inverse) => {
+                        let refine = loses_digits(operator.as_ref(), &inverse)?;
+                        Solver::Structure { inverse, refine }
+                    }
+                };
+                (solver, None, f64::NAN)
+            }
+            Weight::Dense(matrix) if matrix.nrows() != matrix.ncols() => {
+                let inverse = PseudoInverse::new(&matrix.into_owned())?;
+                let condition = inverse.condition_number();
+                (Solver::PseudoInverse(inverse), None, condition)
+            }
+            Weight::Dense(matrix) => match Self::square(*matrix, options) {
+                Ok(made) => made,
+                Err(Error::Linalg(linalg::Error::Singular { .. }))
+                    if options.singular == Singular::PseudoInverse =>
+                {
+                    let inverse = PseudoInverse::new(&matrix.into_owned())?;
+                    let condition = inverse.condition_number();
+                    (Solver::PseudoInverse(inverse), None, condition)
+                }
+                Err(Error::Linalg(error)) => return Err(singular(error)),
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(Self { weight, bias, solver, bound, condition })
     }
 
-    /// ‖W‖₁·‖W⁻¹‖₁.
+    /// LU, in single precision where that is asked for and enough.
+    fn square(
+        matrix: DMatrixView<'_, T>,
+        options: &LayerwiseOptions,
+    ) -> Result<(Solver<T>, Option<Bound<T>>, f64)> {
+        if options.factors == Factors::Single
+            && let Some(single) = Single::new(matrix, options.threads)
+        {
+            let condition = 1.0 / single.lu.rcond();
+            return Ok((Solver::Single(single), None, condition));
+        }
+        let lu = Lu::with_threads(matrix.into_owned(), options.threads)?;
+        let bound = match options.evidence {
+            Evidence::Bound => Some(Bound::new(matrix, &lu, options.threads)?),
+            Evidence::Estimate | Evidence::Residual => None,
+        };
+        let condition = bound.as_ref().map_or_else(|| 1.0 / lu.rcond(), Bound::condition);
+        Ok((Solver::Lu(lu), bound, condition))
+    }
+
+    /// What the factors of a dense layer take, in bytes: for good, and besides while they are made.
+    pub(crate) fn bytes(rows: usize, columns: usize, options: &LayerwiseOptions) -> (f64, f64) {
+        let entries = rows as f64 * columns as f64;
+        let own = size_of::<T>() as f64;
+        if rows != columns {
+            // U, σ and V in double precision, and the decomposition's copies.
+            let thin = rows.min(columns) as f64 * (rows + columns) as f64;
+            return (8.0 * thin, 16.0 * entries);
+        }
+        match (options.factors, options.evidence) {
+            (Factors::Single, _) => (4.0 * entries, 0.0),
+            (Factors::Full, Evidence::Bound) => (2.0 * own * entries, 2.0 * own * entries),
+            (Factors::Full, _) => (own * entries, 0.0),
+        }
+    }
+
+    pub(crate) fn undone(&self) -> Undone {
+        match (&self.solver, &self.weight) {
+            (Solver::Lu(_), _) => Undone::Lu,
+            (Solver::Single(_), _) => Undone::SingleLu,
+            (Solver::PseudoInverse(_), _) => Undone::PseudoInverse,
+            (Solver::Structure { .. }, _) => Undone::Structure,
+            (Solver::Iteration, Weight::Operator { preconditioner: Some(_), .. }) => {
+                Undone::PreconditionedIteration
+            }
+            (Solver::Iteration, _) => Undone::Iteration,
+        }
+    }
+
+    /// Of the matrix, estimated or exact; NaN where only products are known.
     pub(crate) fn condition(&self) -> f64 {
         self.condition
     }
 
-    /// h with W·h + b = z, for every column of `z`.
-    pub(crate) fn solve(&self, z: &DMatrix<T>) -> Result<DMatrix<T>> {
-        Ok(self.lu.solve_many(&self.shifted(z))?)
-    }
-
-    /// W⁻¹·d for every column of `d`.
-    pub(crate) fn solve_difference(&self, d: &DMatrix<T>) -> Result<DMatrix<T>> {
-        Ok(self.lu.solve_many(d)?)
-    }
-
-    /// A bound on |h − h₀| for the solution `h` of W·h + b = z, given one on |z − z₀|, where z₀ is
-    /// W·h₀ + b as the forward pass rounded it.
-    ///
-    /// With r = z − b: W·(h − h₀) = (W·h − r) + (z − z₀) + the roundings of r and of z₀, each bounded
-    /// entry by entry; |W⁻¹| carries the sum over.
-    pub(crate) fn bound(
-        &self,
-        z: &DMatrix<T>,
-        h: &DMatrix<T>,
-        error: &DMatrix<T>,
-    ) -> Result<DMatrix<T>> {
-        let gamma = gamma::<T>(z.nrows());
-        let two = T::one() + T::one();
-        let r = self.shifted(z);
-        let mut v = r.clone();
-        gemm(-T::one(), self.weight, h, T::one(), v.as_view_mut(), Threads::One)?;
-        for (column, mut entries) in v.column_iter_mut().enumerate() {
-            let size = h.column(column).amax();
-            for (row, entry) in entries.iter_mut().enumerate() {
-                let terms = self.row_sums[row] * size + r[(row, column)].abs();
-                *entry = entry.abs()
-                    + error[(row, column)]
-                    + gamma * (two * terms + self.bias[row].abs());
-            }
-            let slack = self.inverse_slack * entries.max();
-            entries.add_scalar_mut(slack);
+    /// The rank and how clear it is, where singular values are known.
+    pub(crate) fn rank(&self) -> Option<(usize, f64)> {
+        match &self.solver {
+            Solver::PseudoInverse(inverse) => Some((inverse.rank(), inverse.gap())),
+            _ => None,
         }
-        let mut bound = product(&self.magnitude, &v)?;
-        for mut column in bound.column_iter_mut() {
-            let slack = self.input_slack * column.max();
-            column.add_scalar_mut(slack);
-        }
-        Ok(bound)
     }
 
-    fn shifted(&self, z: &DMatrix<T>) -> DMatrix<T> {
-        let mut r = z.clone();
-        for mut column in r.column_iter_mut() {
+    /// Whether more than one h has the same image.
+    pub(crate) fn leaves_choice(&self) -> bool {
+        let columns = self.weight.ncols();
+        self.rank().map_or(columns > self.weight.nrows(), |(rank, _)| rank < columns)
+    }
+
+    /// Whether not every z has an h.
+    pub(crate) fn may_miss(&self) -> bool {
+        let rows = self.weight.nrows();
+        self.rank().map_or(rows > self.weight.ncols(), |(rank, _)| rank < rows)
+    }
+
+    /// z − b, column by column, in place.
+    pub(crate) fn shift(&self, z: &mut DMatrix<T>) {
+        for mut column in z.column_iter_mut() {
             for (entry, &b) in column.iter_mut().zip(self.bias.iter()) {
                 *entry -= b;
             }
         }
-        r
+    }
+
+    /// h with W·h = r for every column of `r`, as well as it can be had; and what iterations came to.
+    pub(crate) fn solve(
+        &self,
+        r: DMatrix<T>,
+        tolerance: f64,
+        options: &LayerwiseOptions,
+    ) -> Result<(DMatrix<T>, Vec<Iterated>)> {
+        let h = match (&self.solver, &self.weight) {
+            (Solver::Lu(lu), _) => {
+                let mut h = r;
+                lu.solve_in_place(&mut h)?;
+                h
+            }
+            (Solver::Single(single), Weight::Dense(weight)) => {
+                single.solve(*weight, r, options.threads)?
+            }
+            (Solver::PseudoInverse(inverse), _) => inverse.solve_many(&r)?,
+            (Solver::Structure { inverse, refine }, _) => {
+                let mut h = DMatrix::zeros(self.weight.ncols(), r.ncols());
+                inverse.apply_block(r.as_view(), h.as_view_mut())?;
+                if *refine {
+                    let off = self.residual(&h, &r)?;
+                    let mut step = DMatrix::zeros(h.nrows(), h.ncols());
+                    inverse.apply_block(off.as_view(), step.as_view_mut())?;
+                    h += step;
+                }
+                h
+            }
+            _ => return self.iterate(&r, tolerance, options),
+        };
+        Ok((h, Vec::new()))
+    }
+
+    fn iterate(
+        &self,
+        r: &DMatrix<T>,
+        tolerance: f64,
+        options: &LayerwiseOptions,
+    ) -> Result<(DMatrix<T>, Vec<Iterated>)> {
+        let Weight::Operator { operator, preconditioner } = &self.weight else {
+            return Ok((r.clone(), Vec::new()));
+        };
+        let mut asked = Options::default().tolerance(tolerance).iterations(options.iterations);
+        if let Some(preconditioner) = preconditioner {
+            asked = asked.preconditioner(preconditioner.as_ref());
+        }
+        let mut h = DMatrix::zeros(operator.ncols(), r.ncols());
+        let mut iterated = Vec::with_capacity(r.ncols());
+        for (column, found) in krylov::solve_many(operator.as_ref(), r, &asked)?.iter().enumerate()
+        {
+            h.set_column(column, &found.x);
+            iterated.push(Iterated {
+                iterations: found.iterations,
+                stop: found.stop,
+                relative_residual: found.relative_residual,
+            });
+        }
+        Ok((h, iterated))
+    }
+
+    /// r − W·h.
+    pub(crate) fn residual(&self, h: &DMatrix<T>, r: &DMatrix<T>) -> Result<DMatrix<T>> {
+        let mut image = DMatrix::zeros(r.nrows(), r.ncols());
+        self.weight.apply_to(h.as_view(), &mut image, Threads::One)?;
+        image.zip_apply(r, |image, r| *image = r - *image);
+        Ok(image)
+    }
+
+    /// A bound on the error of `h`, see [`Bound::carry`]; infinite where there is none.
+    pub(crate) fn carry(
+        &self,
+        r: &DMatrix<T>,
+        h: &DMatrix<T>,
+        error: &DMatrix<T>,
+    ) -> Result<DMatrix<T>> {
+        match (&self.bound, &self.weight) {
+            (Some(bound), Weight::Dense(weight)) => bound.carry((*weight, &self.bias), r, h, error),
+            _ => Ok(DMatrix::from_element(h.nrows(), h.ncols(), T::from_double(f64::INFINITY))),
+        }
+    }
+
+    /// W in double precision, where it is in memory.
+    pub(crate) fn dense(&self) -> Option<DMatrix<f64>> {
+        match &self.weight {
+            Weight::Dense(weight) => Some(weight.map(Real::to_double)),
+            Weight::Operator { .. } => None,
+        }
+    }
+}
+
+impl Single {
+    /// `None` where single precision is not enough to converge.
+    fn new<T: Real>(matrix: DMatrixView<'_, T>, threads: Threads) -> Option<Self> {
+        let unit = matrix.amax().to_double();
+        let scaled = matrix.map(|w| f32::from_double(w.to_double() / unit));
+        let lu = Lu::with_threads(scaled, threads).ok()?;
+        // Each step of refinement leaves about κ·eps of the error.
+        let contraction = <f32 as linalg::Scalar>::EPSILON / lu.rcond();
+        (contraction < 0.03).then_some(Self { lu, unit })
+    }
+
+    /// x ← x + W₃₂⁻¹·(r − W·x), until that gains nothing more.
+    fn solve<T: Real>(
+        &self,
+        weight: DMatrixView<'_, T>,
+        r: DMatrix<T>,
+        threads: Threads,
+    ) -> Result<DMatrix<T>> {
+        let mut x = DMatrix::zeros(weight.ncols(), r.ncols());
+        let mut off = r.clone();
+        let mut size = f64::INFINITY;
+        loop {
+            let unit = off.amax().to_double();
+            if unit == 0.0 {
+                return Ok(x);
+            }
+            let mut step = off.map(|v| f32::from_double(v.to_double() / unit));
+            self.lu.solve_in_place(&mut step)?;
+            let back = unit / self.unit;
+            let next = x.zip_map(&step, |x, s| x + T::from_double(f64::from(s) * back));
+            let mut left = r.clone();
+            gemm(-T::one(), weight, &next, T::one(), left.as_view_mut(), threads)?;
+            let found = left.norm().to_double();
+            if !(found < size) {
+                return Ok(x);
+            }
+            let settled = found > 0.25 * size;
+            (x, off, size) = (next, left, found);
+            if settled {
+                return Ok(x);
+            }
+        }
+    }
+}
+
+/// Whether A·A⁻¹·r is off from r by more than rounding, for r of pseudo-random signs.
+fn loses_digits<T: Real>(
+    operator: &dyn linalg::LinearOperator<T>,
+    inverse: &Inverse<T>,
+) -> Result<bool> {
+    let n = operator.nrows();
+    let one = |i| if crate::pass::sign(i, 0, 0) { T::one() } else { -T::one() };
+    let r: Vec<T> = (0..n).map(one).collect();
+    let (mut h, mut image) = (r.clone(), r.clone());
+    inverse.apply(&r, &mut h)?;
+    operator.apply(&h, &mut image)?;
+    let off: f64 = image.iter().zip(&r).map(|(a, b)| (*a - *b).to_double().powi(2)).sum();
+    Ok(off.sqrt() > 8.0 * T::EPSILON * (n as f64).sqrt())
+}
+
+impl<T: Real> std::fmt::Debug for AffineInverse<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AffineInverse")
+            .field("weight", &self.weight)
+            .field("undone", &self.undone())
+            .finish_non_exhaustive()
     }
 }
 
-/// A bound on the relative error of a sum of `n` products, in any order, with as much again to
-/// spare for the arithmetic of the bounds themselves: (n + 2)·eps.
-fn gamma<T: Real>(n: usize) -> T {
-    T::from_double((n + 2) as f64 * T::EPSILON)
-}
-
-/// t + t² + t³ + …: infinite unless t < 1.
-fn geometric<T: Real>(t: T) -> T {
-    if t < T::one() { t / (T::one() - t) } else { T::from_double(f64::INFINITY) }
-}
-
-fn absolute_row_sums<T: Real>(matrix: DMatrixView<'_, T>) -> Vec<T> {
-    let mut sums = vec![T::zero(); matrix.nrows()];
-    for column in matrix.column_iter() {
-        for (sum, &entry) in sums.iter_mut().zip(column.iter()) {
-            *sum += entry.abs();
-        }
-    }
-    sums
-}
-
-fn inf_norm<T: Real>(matrix: &DMatrix<T>) -> T {
-    largest(&absolute_row_sums(matrix.as_view()))
-}
-
-fn one_norm<T: Real>(matrix: DMatrixView<'_, T>) -> T {
-    let sums: Vec<T> = matrix
-        .column_iter()
-        .map(|column| column.iter().fold(T::zero(), |s, &x| s + x.abs()))
-        .collect();
-    largest(&sums)
-}
-
-/// The largest of numbers that are not negative; a NaN counts as infinite.
-fn largest<T: Real>(values: &[T]) -> T {
-    values.iter().fold(T::zero(), |largest, &value| {
-        if value <= largest {
-            largest
-        } else if value > largest {
-            value
-        } else {
-            T::from_double(f64::INFINITY)
-        }
-    })
+/// One column in double precision.
+pub(crate) fn column<T: Real>(matrix: &DMatrix<T>, column: usize) -> DVector<f64> {
+    DVector::from_iterator(matrix.nrows(), matrix.column(column).iter().map(|x| x.to_double()))
 }

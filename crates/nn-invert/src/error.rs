@@ -9,21 +9,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// An affine layer with more or fewer outputs than inputs.
-    #[error(
-        "layer {layer} ({name}) is rectangular, {outputs} x {inputs}: it has no exact inverse, and \
-         the pseudo-inverse is yet to come"
-    )]
-    Rectangular {
-        /// Index of the layer.
-        layer: usize,
-        /// What it is.
-        name: String,
-        /// Its outputs.
-        outputs: usize,
-        /// Its inputs.
-        inputs: usize,
-    },
     /// An affine layer that maps different inputs to one output.
     #[error(
         "layer {layer} ({name}) is singular to working precision: elimination stops at pivot \
@@ -48,7 +33,10 @@ pub enum Error {
         name: String,
     },
     /// A layer that is neither affine nor pointwise.
-    #[error("layer {layer} ({name}) is neither affine nor pointwise; it has no exact inverse here")]
+    #[error(
+        "layer {layer} ({name}) is neither affine nor pointwise, so that it cannot be undone by \
+         itself; a network with it is inverted by descent"
+    )]
     NoView {
         /// Index of the layer.
         layer: usize,
@@ -70,6 +58,50 @@ pub enum Error {
         row: usize,
         /// Its column.
         column: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// A link that does not fit the one before it in a chain.
+    #[error("layer {layer} ({name}) takes {expected} values, but is given {found}")]
+    LinkInputs {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// What it takes.
+        expected: usize,
+        /// What comes out of the one before it.
+        found: usize,
+    },
+    /// A bias that does not fit its matrix.
+    #[error("layer {layer} ({name}) has {expected} outputs and a bias of {found} entries")]
+    BiasLength {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Entries of the bias.
+        found: usize,
+        /// Rows of the matrix.
+        expected: usize,
+    },
+    /// An input of the wrong length, or no input.
+    #[error("x is {found_rows} x {found_columns}, expected {rows} rows and at least one column")]
+    Input {
+        /// Its rows.
+        found_rows: usize,
+        /// Its columns.
+        found_columns: usize,
+        /// The map's inputs.
+        rows: usize,
+    },
+    /// A NaN or an infinity in an input.
+    #[error("x[{index}, {sample}] is {value}, and every entry must be finite")]
+    InputNotFinite {
+        /// Row of the first such entry, in column order.
+        index: usize,
+        /// Its column.
+        sample: usize,
         /// The entry.
         value: f64,
     },
@@ -118,12 +150,181 @@ pub enum Error {
         /// How far beyond the nearer bound; 0 on the bound itself.
         excess: f64,
     },
+    /// A matrix that cannot give what the layers after it need, so that no input has this target.
+    #[error(
+        "layer {layer} ({name}) cannot give what target {sample} asks of it, and no input of the \
+         network has that output: the nearest that it can give is {distance:.1e} away"
+    )]
+    Unreachable {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Which target, where there are several.
+        sample: usize,
+        /// ‖W·h + b − z‖₂ at the nearest.
+        distance: f64,
+    },
+    /// A matrix that cannot give what a layer after it chose among other values.
+    #[error(
+        "layer {layer} ({name}) cannot give what layer {chosen_by} chose for target {sample}: the \
+         nearest that it can give is {distance:.1e} away; another choice may do, which the whole \
+         network has to be solved for"
+    )]
+    Missed {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Which target, where there are several.
+        sample: usize,
+        /// ‖W·h + b − z‖₂ at the nearest.
+        distance: f64,
+        /// Index of the layer that chose.
+        chosen_by: usize,
+    },
+    /// A target of a softmax that is no list of probabilities.
+    #[error(
+        "layer {layer} ({name}) cannot give target {sample}: its values are positive and add up to \
+         1, but value {index} is {value} and the sum {sum}"
+    )]
+    NotProbabilities {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Which target, where there are several.
+        sample: usize,
+        /// Index of the first value that is not positive, or of the group's first.
+        index: usize,
+        /// That value.
+        value: f64,
+        /// The sum of the group's values.
+        sum: f64,
+    },
+    /// Factors that would take more memory than is allowed.
+    #[error(
+        "factoring up to layer {layer} ({name}) would take {:.3} GB, and {:.3} GB are allowed; a sparse \
+         or structured matrix is undone by its products instead",
+        bytes / 1e9, limit / 1e9
+    )]
+    TooLarge {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// The factors of the dense layers up to this one, and the work space of this one.
+        bytes: f64,
+        /// What is allowed.
+        limit: f64,
+    },
+    /// An option out of its range.
+    #[error("{argument} is {value}, expected {expected}")]
+    Option {
+        /// Its name.
+        argument: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it should be.
+        expected: &'static str,
+    },
     /// What `nn-core` refuses.
     #[error(transparent)]
     Network(#[from] nn_core::Error),
     /// What `linalg` refuses.
     #[error(transparent)]
     Linalg(#[from] linalg::Error),
+    /// A vector of the wrong length.
+    #[error("{argument} has {found} entries, expected {expected}")]
+    Length {
+        /// The argument's name.
+        argument: &'static str,
+        /// Its entries.
+        found: usize,
+        /// The entries it should have.
+        expected: usize,
+    },
+    /// A NaN or an infinity in a vector.
+    #[error("{argument}[{index}] is {value}, and every entry must be finite")]
+    NotFinite {
+        /// The argument's name.
+        argument: &'static str,
+        /// Index of the first such entry.
+        index: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// A number outside its range.
+    #[error("{argument} is {value}, expected {expected}")]
+    Argument {
+        /// The argument's name.
+        argument: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it should be, in words.
+        expected: &'static str,
+    },
+    /// An index beyond the end.
+    #[error("{argument} has index {index}, and there are {size}")]
+    Index {
+        /// The argument's name.
+        argument: &'static str,
+        /// The index.
+        index: usize,
+        /// How many there are.
+        size: usize,
+    },
+    /// A network with more or fewer outputs than inputs, where as many are needed.
+    #[error("the network has {outputs} outputs and {inputs} inputs, expected as many of both")]
+    NotSquare {
+        /// Its outputs.
+        outputs: usize,
+        /// Its inputs.
+        inputs: usize,
+    },
+    /// Bounds between which there is nothing.
+    #[error(
+        "bounds[{index}] are {lower} and {upper}, expected lower <= upper and a finite number between"
+    )]
+    Bounds {
+        /// Index of the first such input.
+        index: usize,
+        /// Its lower bound.
+        lower: f64,
+        /// Its upper bound.
+        upper: f64,
+    },
+    /// A seed from which a search within bounds cannot start.
+    #[error("seed[{index}] is {value}, outside of its bounds {lower} to {upper}")]
+    SeedOutside {
+        /// Index of the first such input.
+        index: usize,
+        /// The seed's value.
+        value: f64,
+        /// Its lower bound.
+        lower: f64,
+        /// Its upper bound.
+        upper: f64,
+    },
+    /// A point that no short way leads from to an input with the wanted output.
+    #[error(
+        "member gives the target but for {residual:e}, and Gauss-Newton steps from it do not reach \
+         {tolerance:e}; search for one first"
+    )]
+    NotAMember {
+        /// ‖f(x) − y‖₂ there.
+        residual: f64,
+        /// What counts as being on the set.
+        tolerance: f64,
+    },
+    /// A map that gives a NaN or an infinity at the seed.
+    #[error("the map's output {index} is {value} at the seed, and must be finite there")]
+    MapNotFinite {
+        /// Index of the first such output.
+        index: usize,
+        /// The output.
+        value: f64,
+    },
 }
 
 #[cfg(test)]

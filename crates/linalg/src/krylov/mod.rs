@@ -4,7 +4,7 @@
 //!
 //! | A | call | products per iteration | vectors |
 //! |---|---|---|---|
-//! | square, anything | [`solve`] | – | 11 |
+//! | square, anything; several systems | [`solve`]; [`solve_many`] | – | 11 |
 //! | Hermitian positive definite | [`cg`] | A | 6 |
 //! | square, the spectrum away from 0 on one side | [`bicgstab`] | 2 A | 9 |
 //! | the same, where BiCGSTAB is erratic | [`gmres`] | A | `restart` + 4 |
@@ -30,6 +30,7 @@ mod cg;
 mod gmres;
 mod lsmr;
 mod lsqr;
+mod many;
 mod preconditioner;
 mod relaxation;
 mod run;
@@ -43,6 +44,7 @@ pub use cg::cg;
 pub use gmres::gmres;
 pub use lsmr::lsmr;
 pub use lsqr::lsqr;
+pub use many::solve_many;
 pub use preconditioner::{Ilu0, jacobi};
 pub use solve::solve;
 

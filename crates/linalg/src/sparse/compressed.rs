@@ -176,6 +176,35 @@ impl<T: Scalar> Compressed<T> {
         T::real_to_f64(square.real()).sqrt()
     }
 
+    /// [`Self::relax`] for C systems, row by row side by side.
+    pub(super) fn relax_side_by_side<const C: usize>(
+        &self,
+        inverse: &[T],
+        b: &[T],
+        x: &mut [T],
+    ) -> [f64; C] {
+        let mut start = 0;
+        let mut squares = [T::zero(); C];
+        let mut r = [T::zero(); C];
+        for (line, (&end, &inverse)) in self.starts[1..].iter().zip(inverse).enumerate() {
+            r.copy_from_slice(&b[line * C..(line + 1) * C]);
+            let entries = self.positions[start..end].iter().zip(&self.values[start..end]);
+            for (&position, &value) in entries {
+                let x = &x[position as usize * C..][..C];
+                for c in 0..C {
+                    r[c] -= value * x[c];
+                }
+            }
+            let x = &mut x[line * C..(line + 1) * C];
+            for c in 0..C {
+                squares[c] += r[c].conjugate() * r[c];
+                x[c] += inverse * r[c];
+            }
+            start = end;
+        }
+        squares.map(|square| T::real_to_f64(square.real()).sqrt())
+    }
+
     /// [`Self::gather`] for several columns, four at a time, so that each entry is read once for
     /// four products. The same bits as one at a time.
     pub(super) fn gather_block(&self, x: &DMatrixView<'_, T>, y: &mut DMatrixViewMut<'_, T>) {

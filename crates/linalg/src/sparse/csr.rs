@@ -149,6 +149,29 @@ impl<T: Scalar> LinearOperator<T> for Csr<T> {
         check_length("x", self.nrows(), x.len())?;
         Ok(Some(self.rows.relax(inverse_diagonal, b, x)))
     }
+
+    fn relax_many(
+        &self,
+        inverse_diagonal: &[T],
+        columns: usize,
+        b: &[T],
+        x: &mut [T],
+    ) -> Result<Option<Vec<f64>>> {
+        if self.nrows() != self.ncols() {
+            let (rows, columns) = (self.nrows(), self.ncols());
+            return Err(Error::NotSquare { argument: "self", rows, columns });
+        }
+        check_length("inverse_diagonal", self.nrows(), inverse_diagonal.len())?;
+        check_length("b", self.nrows() * columns, b.len())?;
+        check_length("x", self.nrows() * columns, x.len())?;
+        // The widths that the loop is compiled for.
+        Ok(match columns {
+            2 => Some(self.rows.relax_side_by_side::<2>(inverse_diagonal, b, x).to_vec()),
+            4 => Some(self.rows.relax_side_by_side::<4>(inverse_diagonal, b, x).to_vec()),
+            8 => Some(self.rows.relax_side_by_side::<8>(inverse_diagonal, b, x).to_vec()),
+            _ => None,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -255,6 +278,31 @@ pub(crate) mod tests {
         assert_eq!(error.to_string(), "inverse_diagonal is 1 x 1, expected 9 x 1");
         let wide = Csr::from_dense(&random(2, 3, 1)).unwrap();
         assert!(matches!(wide.relax(&[], &[], &mut []), Err(Error::NotSquare { .. })));
+    }
+
+    #[test]
+    fn sweeps_side_by_side_have_the_bits_of_sweeps_one_by_one() {
+        let a = shifted_random(200, 5, 1.0, 3);
+        let inverse = a.diagonal().unwrap().map(|d| 1.0 / d);
+        for columns in [2, 4, 8] {
+            let (b, start) = (random(columns, 200, 4), random(columns, 200, 5));
+            let mut x = start.clone();
+            let met = a
+                .relax_many(inverse.as_slice(), columns, b.as_slice(), x.as_mut_slice())
+                .unwrap()
+                .unwrap();
+            for c in 0..columns {
+                let mut alone = start.row(c).transpose();
+                let b = b.row(c).transpose();
+                let norm = a.relax(inverse.as_slice(), b.as_slice(), alone.as_mut_slice()).unwrap();
+                assert_eq!(alone.transpose(), x.row(c));
+                assert_eq!(norm, Some(met[c]));
+            }
+        }
+        let mut x = [0.0; 600];
+        let other = a.relax_many(inverse.as_slice(), 3, &[0.0; 600], &mut x);
+        assert_eq!(other.unwrap(), None, "a width that is not compiled");
+        assert!(a.relax_many(inverse.as_slice(), 2, &[0.0; 3], &mut x).is_err());
     }
 
     #[test]

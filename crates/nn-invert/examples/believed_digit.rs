@@ -1,0 +1,108 @@
+//! Which image does a classifier of handwritten digits believe in most? Without a prior, noise; with
+//! bounds and smoothness, a digit.
+//!
+//! `cargo run --release -p nn-invert --example believed_digit`
+
+use std::error::Error;
+use std::ops::ControlFlow;
+
+use linalg::{DMatrix, DVector};
+use nn_core::{
+    Header, LabelledImages, Lbfgs, Network, Shape, SoftmaxCrossEntropy, Tanh, error_rate,
+};
+use nn_invert::{Map, Preimages, SearchOptions, search};
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+
+/// How much larger the digit's score is asked to be than the others'.
+const SURE: f64 = 8.0;
+
+#[expect(clippy::print_stdout, reason = "this is a program")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../nn-core/data/digits.csv");
+    let data =
+        LabelledImages::<f64>::from_csv_file(path, Header::Present, 10)?.scaled(1.0 / 16.0)?;
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let (train, held_out) = data.split(data.labels().len() / 5, &mut rng)?;
+    let mut network = Network::builder(64).dense(24).activation(Tanh).dense(10).build(&mut rng)?;
+    let loss = SoftmaxCrossEntropy::new(train.labels(), 10)?;
+    let _ = Lbfgs::new()
+        .train(&mut network, train.images(), &loss, 60, |_| ControlFlow::Continue(()))?;
+    let wrong = error_rate(&network.predict(held_out.images())?, held_out.labels())?;
+    println!("a network 64-24-10 that reads {:.1} % of held-out digits\n", 100.0 * (1.0 - wrong));
+
+    let gray = DVector::from_element(64, data.images().mean());
+    let within = || {
+        SearchOptions::default()
+            .bounds(DVector::zeros(64), DVector::from_element(64, 1.0))
+            .iterations(400)
+    };
+    for digit in [0, 3, 7] {
+        let target = DVector::from_fn(10, |i, _| if i == digit { SURE } else { 0.0 });
+        let find = |options: &SearchOptions<f64>| {
+            search(&network, &target, &gray, options, |_| ControlFlow::Continue(()))
+        };
+        let naive = find(&SearchOptions::default())?;
+        let boxed = find(&within())?;
+        let smooth = find(&within().smooth(Shape::image(1, 8, 8), 4.0))?;
+        let set = Preimages::new(&network, &target, &naive.input)?;
+        println!(
+            "{digit}: the images with exactly these scores form a set of dimension {}",
+            set.dimension()
+        );
+        let images = [
+            ("no prior", naive.input.clone()),
+            ("between white and black", boxed.input),
+            ("and smooth", smooth.input),
+        ];
+        for (name, image) in &images {
+            println!(
+                "   {name:<24} belief {:.4}, nearest real image of a {digit} {:.2} away",
+                belief(&network, image, digit)?,
+                nearest(data.images(), data.labels(), digit, image)
+            );
+        }
+        println!("{}", pictures(&images.map(|(_, image)| image)));
+    }
+    Ok(())
+}
+
+/// The probability that softmax gives the digit.
+fn belief(
+    network: &Network<f64>,
+    image: &DVector<f64>,
+    digit: usize,
+) -> Result<f64, nn_invert::Error> {
+    let scores = network.value(image)?;
+    let top = scores.max();
+    Ok((scores[digit] - top).exp() / scores.map(|score| (score - top).exp()).sum())
+}
+
+/// The distance to the nearest image of that digit.
+fn nearest(images: &DMatrix<f64>, labels: &[usize], digit: usize, image: &DVector<f64>) -> f64 {
+    let distances = images
+        .column_iter()
+        .zip(labels)
+        .filter(|(_, label)| **label == digit)
+        .map(|(column, _)| (column - image).norm());
+    distances.fold(f64::INFINITY, f64::min)
+}
+
+/// The images side by side, the darker the higher.
+fn pictures(images: &[DVector<f64>]) -> String {
+    const SHADES: &[u8] = b" .:-=+*#%@";
+    let mut text = String::new();
+    for y in 0..8 {
+        for image in images {
+            text.push_str("   ");
+            for x in 0..8 {
+                let shade = (image[y * 8 + x].clamp(0.0, 1.0) * 9.0).round();
+                let shade = SHADES.iter().zip(0..).find(|(_, level)| f64::from(*level) == shade);
+                let shade = char::from(shade.map_or(b'?', |(shade, _)| *shade));
+                text.extend([shade, shade]);
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
