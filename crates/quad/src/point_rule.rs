@@ -100,9 +100,8 @@ impl PointRule {
     ///
     /// # References
     /// P. Delsarte, J. M. Goethals and J. J. Seidel, "Spherical codes and designs", Geometriae Dedicata 6
-    /// (1977). R. H. Hardin and N. J. A. Sloane, "McLaren's improved snub cube and other new spherical
-    /// designs in three dimensions", Discrete & Computational Geometry 15 (1996), for designs as orbits of a
-    /// group. These are our own solutions of the same equations.
+    /// (1977). R. H. Hardin and N. J. A. Sloane, Discrete & Computational Geometry 15 (1996), for designs as
+    /// orbits of a group. These are our own solutions of the same equations.
     pub fn design(measure: SolidAngle, degree: usize) -> Result<Self> {
         let &(exact, points) =
             design::SIZES.iter().find(|&&(exact, _)| exact >= degree).ok_or(Error::Count {

@@ -59,7 +59,7 @@ pub struct SnapshotRule {
     qr: Qr<f64>,
     /// The norms √∫f² of the snapshots, the smallest and the largest.
     norms: [f64; 2],
-    /// Of the snapshots' integrals by this rule, the largest.
+    /// The largest error of the snapshots' own integrals by this rule.
     base: f64,
     /// An error estimate above this is drift.
     allowed: f64,
@@ -111,8 +111,9 @@ impl SnapshotRule {
     /// or more than twice that of the strongest, counts as drift.
     ///
     /// # Errors
-    /// [`Error::Count`] for fewer than two snapshots; [`Error::Samples`] where nodes, weights and rows are
-    /// not as many; [`Error::PointNotFinite`] with the node; [`Error::NoField`] where all samples are zero;
+    /// [`Error::Count`] for fewer than two snapshots, or no more nodes than snapshots; [`Error::Samples`]
+    /// where nodes, weights and rows are not as many; [`Error::Weight`] for one that is not positive;
+    /// [`Error::PointNotFinite`] with the node; [`Error::NoField`] where all samples are zero;
     /// [`Error::Tolerance`].
     pub fn new(
         directions: &[Direction],
@@ -148,7 +149,8 @@ impl SnapshotRule {
                 push_largest(&mut nodes, count, strength);
             }
         }
-        for _ in 0..FAR {
+        let wanted = (nodes.len().max(rank) + FAR).min(count);
+        while nodes.len() < wanted {
             let distance = |i: usize| {
                 let nearest = nodes.iter().map(|&node| directions[node].dot(&directions[i]));
                 1.0 - nearest.fold(-1.0, f64::max)
@@ -270,9 +272,13 @@ fn check(
         return Err(Error::Count { argument, value: steps, lowest: 2, highest });
     }
     for got in [weights.len(), count] {
-        if got != directions.len() || got == 0 {
+        if got != directions.len() {
             return Err(Error::Samples { expected: directions.len(), got });
         }
+    }
+    if count <= steps {
+        let (argument, highest) = ("directions", usize::MAX);
+        return Err(Error::Count { argument, value: count, lowest: steps + 1, highest });
     }
     // A weight that is not positive has no root to scale by.
     let bad = weights.iter().position(|&weight| !(weight > 0.0 && weight.is_finite()));
@@ -410,6 +416,11 @@ mod tests {
         assert_eq!(
             text(&weights, &one, 1e-6),
             "snapshots is 1, expected 2 to 18446744073709551615"
+        );
+        let many = DMatrix::from_element(n, n, 1.0);
+        assert_eq!(
+            text(&weights, &many, 1e-6),
+            format!("directions is {n}, expected {} to 18446744073709551615", n + 1)
         );
         let short = DMatrix::from_element(n - 1, 2, 1.0);
         assert_eq!(

@@ -432,7 +432,7 @@ fn first_arrivals(context: &Context) -> Result<Evidence, BoxError> {
                 let u = (PI * (t - arrival) / PERIOD_NS).powi(2);
                 (1.0 - 2.0 * u) * (-u).exp()
             };
-            let noise = 0.01 * rng.sample::<f64, _>(StandardNormal);
+            let noise = 0.005 * rng.sample::<f64, _>(StandardNormal);
             let waves = pulse(offset / LIGHT) + 3.0 * pulse(offset / ground);
             traces.push(2.0 * waves / offset + wow * (-(k as f64) / 150.0).exp() + noise);
         }
