@@ -96,8 +96,8 @@ fn pictures(images: &[DVector<f64>]) -> String {
         for image in images {
             text.push_str("   ");
             for x in 0..8 {
-                let shade = (image[y * 8 + x].clamp(0.0, 1.0) * 9.0).round();
-                let shade = SHADES.iter().zip(0..).find(|(_, level)| f64::from(*level) == shade);
+                let level = image[y * 8 + x].clamp(0.0, 1.0) * 9.0 + 0.5;
+                let shade = SHADES.iter().zip(0..).rfind(|(_, least)| f64::from(*least) <= level);
                 let shade = char::from(shade.map_or(b'?', |(shade, _)| *shade));
                 text.extend([shade, shade]);
             }
