@@ -1,5 +1,5 @@
-//! Which image does a classifier of handwritten digits believe in most? Without a prior, noise; with
-//! bounds and smoothness, a digit.
+//! Which image does a classifier of handwritten digits believe in? Without a prior, gray noise; smooth and
+//! between white and black, blots; from the mean image of a digit, a digit. The scores alone do not know.
 //!
 //! `cargo run --release -p nn-invert --example believed_digit`
 
@@ -39,21 +39,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     for digit in [0, 3, 7] {
         let target = DVector::from_fn(10, |i, _| if i == digit { SURE } else { 0.0 });
-        let find = |options: &SearchOptions<f64>| {
-            search(&network, &target, &gray, options, |_| ControlFlow::Continue(()))
+        let find = |seed: &DVector<f64>, options: &SearchOptions<f64>| {
+            search(&network, &target, seed, options, |_| ControlFlow::Continue(()))
         };
-        let naive = find(&SearchOptions::default())?;
-        let boxed = find(&within())?;
-        let smooth = find(&within().smooth(Shape::image(1, 8, 8), 4.0))?;
+        let naive = find(&gray, &SearchOptions::default())?;
+        let smooth = find(&gray, &within().smooth(Shape::image(1, 8, 8), 4.0))?;
+        let typical = find(&mean(data.images(), data.labels(), digit), &within())?;
         let set = Preimages::new(&network, &target, &naive.input)?;
         println!(
             "{digit}: the images with exactly these scores form a set of dimension {}",
             set.dimension()
         );
         let images = [
-            ("no prior", naive.input.clone()),
-            ("between white and black", boxed.input),
-            ("and smooth", smooth.input),
+            ("from gray, no prior", naive.input.clone()),
+            ("from gray, smooth", smooth.input),
+            ("from the mean image", typical.input),
         ];
         for (name, image) in &images {
             println!(
@@ -78,6 +78,12 @@ fn belief(
     Ok((scores[digit] - top).exp() / scores.map(|score| (score - top).exp()).sum())
 }
 
+/// The mean of the images of that digit.
+fn mean(images: &DMatrix<f64>, labels: &[usize], digit: usize) -> DVector<f64> {
+    let of_digit: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == digit).collect();
+    images.select_columns(&of_digit).column_mean()
+}
+
 /// The distance to the nearest image of that digit.
 fn nearest(images: &DMatrix<f64>, labels: &[usize], digit: usize, image: &DVector<f64>) -> f64 {
     let distances = images
@@ -97,8 +103,9 @@ fn pictures(images: &[DVector<f64>]) -> String {
             text.push_str("   ");
             for x in 0..8 {
                 let level = image[y * 8 + x].clamp(0.0, 1.0) * 9.0 + 0.5;
-                let shade = SHADES.iter().zip(0..).rfind(|(_, least)| f64::from(*least) <= level);
-                let shade = char::from(shade.map_or(b'?', |(shade, _)| *shade));
+                let up_to =
+                    SHADES.iter().zip(0..).take_while(|(_, least)| f64::from(*least) <= level);
+                let shade = char::from(up_to.last().map_or(b'?', |(shade, _)| *shade));
                 text.extend([shade, shade]);
             }
         }
