@@ -14,9 +14,6 @@ use nn_invert::{Map, Preimages, SearchOptions, search};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
-/// How much larger the digit's score is asked to be than the others'.
-const SURE: f64 = 8.0;
-
 #[expect(clippy::print_stdout, reason = "this is a program")]
 fn main() -> Result<(), Box<dyn Error>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../nn-core/data/digits.csv");
@@ -38,7 +35,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             .iterations(400)
     };
     for digit in [0, 3, 7] {
-        let target = DVector::from_fn(10, |i, _| if i == digit { SURE } else { 0.0 });
+        // The scores of a typical image of the digit.
+        let scores = network.predict(data.images())?;
+        let target = mean(&scores, data.labels(), digit);
         let find = |seed: &DVector<f64>, options: &SearchOptions<f64>| {
             search(&network, &target, seed, options, |_| ControlFlow::Continue(()))
         };
@@ -78,10 +77,10 @@ fn belief(
     Ok((scores[digit] - top).exp() / scores.map(|score| (score - top).exp()).sum())
 }
 
-/// The mean of the images of that digit.
-fn mean(images: &DMatrix<f64>, labels: &[usize], digit: usize) -> DVector<f64> {
+/// The mean of the columns that belong to that digit.
+fn mean(columns: &DMatrix<f64>, labels: &[usize], digit: usize) -> DVector<f64> {
     let of_digit: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == digit).collect();
-    images.select_columns(&of_digit).column_mean()
+    columns.select_columns(&of_digit).column_mean()
 }
 
 /// The distance to the nearest image of that digit.
