@@ -1,5 +1,5 @@
-//! Which image does a classifier of handwritten digits believe in most? Without a prior, noise; with
-//! bounds and smoothness, a digit.
+//! Which image does a classifier of handwritten digits believe in? Without a prior, gray noise; smooth and
+//! between white and black, blots; from the mean image of a digit, a digit. The scores alone do not know.
 //!
 //! `cargo run --release -p nn-invert --example believed_digit`
 
@@ -13,9 +13,6 @@ use nn_core::{
 use nn_invert::{Map, Preimages, SearchOptions, search};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
-
-/// How much larger the digit's score is asked to be than the others'.
-const SURE: f64 = 8.0;
 
 #[expect(clippy::print_stdout, reason = "this is a program")]
 fn main() -> Result<(), Box<dyn Error>> {
@@ -38,22 +35,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             .iterations(400)
     };
     for digit in [0, 3, 7] {
-        let target = DVector::from_fn(10, |i, _| if i == digit { SURE } else { 0.0 });
-        let find = |options: &SearchOptions<f64>| {
-            search(&network, &target, &gray, options, |_| ControlFlow::Continue(()))
+        // The scores of a typical image of the digit.
+        let scores = network.predict(data.images())?;
+        let target = mean(&scores, data.labels(), digit);
+        let find = |seed: &DVector<f64>, options: &SearchOptions<f64>| {
+            search(&network, &target, seed, options, |_| ControlFlow::Continue(()))
         };
-        let naive = find(&SearchOptions::default())?;
-        let boxed = find(&within())?;
-        let smooth = find(&within().smooth(Shape::image(1, 8, 8), 4.0))?;
+        let naive = find(&gray, &SearchOptions::default())?;
+        let smooth = find(&gray, &within().smooth(Shape::image(1, 8, 8), 4.0))?;
+        let typical = find(&mean(data.images(), data.labels(), digit), &within())?;
         let set = Preimages::new(&network, &target, &naive.input)?;
         println!(
             "{digit}: the images with exactly these scores form a set of dimension {}",
             set.dimension()
         );
         let images = [
-            ("no prior", naive.input.clone()),
-            ("between white and black", boxed.input),
-            ("and smooth", smooth.input),
+            ("from gray, no prior", naive.input.clone()),
+            ("from gray, smooth", smooth.input),
+            ("from the mean image", typical.input),
         ];
         for (name, image) in &images {
             println!(
@@ -78,6 +77,12 @@ fn belief(
     Ok((scores[digit] - top).exp() / scores.map(|score| (score - top).exp()).sum())
 }
 
+/// The mean of the columns that belong to that digit.
+fn mean(columns: &DMatrix<f64>, labels: &[usize], digit: usize) -> DVector<f64> {
+    let of_digit: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == digit).collect();
+    columns.select_columns(&of_digit).column_mean()
+}
+
 /// The distance to the nearest image of that digit.
 fn nearest(images: &DMatrix<f64>, labels: &[usize], digit: usize, image: &DVector<f64>) -> f64 {
     let distances = images
@@ -96,9 +101,10 @@ fn pictures(images: &[DVector<f64>]) -> String {
         for image in images {
             text.push_str("   ");
             for x in 0..8 {
-                let shade = (image[y * 8 + x].clamp(0.0, 1.0) * 9.0).round();
-                let shade = SHADES.iter().zip(0..).find(|(_, level)| f64::from(*level) == shade);
-                let shade = char::from(shade.map_or(b'?', |(shade, _)| *shade));
+                let level = image[y * 8 + x].clamp(0.0, 1.0) * 9.0 + 0.5;
+                let up_to =
+                    SHADES.iter().zip(0..).take_while(|(_, least)| f64::from(*least) <= level);
+                let shade = char::from(up_to.last().map_or(b'?', |(shade, _)| *shade));
                 text.extend([shade, shade]);
             }
         }

@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn the_conditions_of_a_minimum_hold_on_all_shapes() {
-        for seed in 0..60 {
-            let mut rng = seeded(seed);
-            let (rows, columns) = (2 + seed as usize % 7, 1 + seed as usize % 11);
+        for seed in 0..60_usize {
+            let mut rng = seeded(seed as u64);
+            let (rows, columns) = (2 + seed % 7, 1 + seed % 11);
             let matrix = normal(rows, columns, &mut rng);
             let right = normal(rows, 1, &mut rng).column(0) * 4.0;
             let (lower, upper) = match seed % 3 {

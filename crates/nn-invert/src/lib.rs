@@ -121,8 +121,9 @@
 //! that was clipped into the range of a tanh is no place to begin, since its gradients are dead.
 //!
 //! **The wrong turn**: to ask a classifier for the image it believes in most by its scores alone. Ten scores
-//! of 64 pixels leave 54 dimensions free, and what fills them is noise. Say what an image is:
-//! `bounds(0, 1)` and `smooth` (`cargo run --release -p nn-invert --example believed_digit`).
+//! of 64 pixels leave 54 dimensions free, and what fills them is the seed and noise. Say what an image is,
+//! by `bounds` and `smooth`, and start from a typical one
+//! (`cargo run --release -p nn-invert --example believed_digit`).
 //!
 //! # "Is there any input at all? Is it the only one?"
 //!

@@ -62,7 +62,7 @@ impl<T: Real> LayerwiseInverse<'_, T> {
     ///     .build_given()?;
     /// let y = network.value(&DVector::from_vec(vec![0.6, -0.5]))?;
     ///
-    /// let options = LayerwiseOptions::default().outside(Outside::Choose { margin: 1e-3 });
+    /// let options = LayerwiseOptions::default().outside(Outside::Project { margin: 1e-3 });
     /// let inverse = LayerwiseInverse::with_options(Chain::of(&network)?, options)?;
     /// assert!(inverse.invert(&y)?.residual > 1e-3);
     /// let polished = inverse.polish(&y, &SearchOptions::default(), &MultiStart::new(20, 1))?;

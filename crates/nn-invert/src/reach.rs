@@ -286,6 +286,7 @@ mod tests {
         };
         let most: f64 = pull.iter().map(|&p| side(p)).sum();
         assert!(asked > most, "{asked} {most}");
+        assert!(witness.most >= most - 1e-12, "the layer can give {most}, not {}", witness.most);
         assert!((witness.direction.norm() - 1.0).abs() < 1e-12);
         assert!(witness.asked <= asked && witness.asked > witness.most);
     }

@@ -19,7 +19,7 @@ pub(crate) fn vector(entries: &[f64]) -> DVector<f64> {
     DVector::from_column_slice(entries)
 }
 
-/// W_L·tanh(… tanh(W₁·x + b₁) …) + b_L, written out.
+/// W₂·tanh(W₁·x + b₁) + b₂ and so on, written out.
 pub(crate) struct Tanhs(pub(crate) Vec<(DMatrix<f64>, DVector<f64>)>);
 
 impl Tanhs {

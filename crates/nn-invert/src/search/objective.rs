@@ -197,7 +197,7 @@ impl<'a, T: Real> Objective<'a, T> {
         let mut product = DVector::zeros(self.fixed.len());
         match jacobian {
             Jacobian::Dense(matrix) => {
-                matrix.apply_adjoint(u.as_slice(), product.as_mut_slice())?
+                matrix.apply_adjoint(u.as_slice(), product.as_mut_slice())?;
             }
             Jacobian::Products(operator) => {
                 let mut data = DVector::zeros(operator.nrows());

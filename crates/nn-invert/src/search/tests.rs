@@ -178,6 +178,30 @@ fn products_alone_solve_a_map_of_two_thousand_inputs() {
 }
 
 #[test]
+fn products_alone_weigh_the_priors_as_the_matrix_does() {
+    // (1 + λ)·x + μ·DᵀD·x = y + λ·x₀ for the identity, D the differences along a line.
+    let n = 1500;
+    let map = Ring { n, a: 0.0 };
+    let mut rng = seeded(9);
+    let (y, x0) = (normal(n, 1, &mut rng).column(0) * 1.0, normal(n, 1, &mut rng).column(0) * 1.0);
+    let (lambda, mu) = (0.3, 0.7);
+    let options = SearchOptions::default()
+        .stay_near(lambda)
+        .smooth(Shape::image(1, n, 1), mu)
+        .stationarity(1e-9);
+    for method in [SearchMethod::LevenbergMarquardt, SearchMethod::Lbfgs] {
+        let found = search(&map, &y, &x0, &options.clone().method(method), go_on).unwrap();
+        let x = &found.input;
+        for i in 0..n {
+            let before = if i > 0 { x[i] - x[i - 1] } else { 0.0 };
+            let after = if i + 1 < n { x[i + 1] - x[i] } else { 0.0 };
+            let off = x[i] - y[i] + lambda * (x[i] - x0[i]) + mu * (before - after);
+            assert!(off.abs() < 1e-6, "{method:?} {i}: {off:e}");
+        }
+    }
+}
+
+#[test]
 fn a_search_that_is_stopped_or_runs_out_returns_what_it_reached() {
     let (map, _, y) = problem(&[10, 20, 20, 10], 1.5, 8);
     let seed = DVector::zeros(10);

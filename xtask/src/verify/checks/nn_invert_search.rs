@@ -217,8 +217,8 @@ fn preimages(context: &Context) -> Result<Evidence, BoxError> {
     }
     Ok(Evidence {
         measured,
-        limit: 64.0 * 12.0 * f64::EPSILON + 1e-12,
-        reason: "the corrections end at 64·n·eps of the target, evaluated once more here",
+        limit: 65.0 * 12.0 * f64::EPSILON,
+        reason: "the corrections end at 64·n·eps of the target; one more for evaluating it here",
         control: Control {
             what: "a straight step of the same length in the null space of J",
             measured: control,
@@ -284,7 +284,7 @@ fn nearest_to_seed(context: &Context) -> Result<Evidence, BoxError> {
     })
 }
 
-/// Uniform on [−½, ½) by SplitMix64, as `reach-lp.py` makes it.
+/// Uniform on [−½, ½) by `SplitMix64`, as `reach-lp.py` makes it.
 fn uniform(seed: u64, count: usize) -> Vec<f64> {
     (1..=count as u64)
         .map(|i| {
@@ -311,7 +311,7 @@ fn labelled(index: usize) -> (DMatrix<f64>, DVector<f64>) {
         }
     });
     let mut right = &weight * h;
-    if index % 5 == 0 {
+    if index.is_multiple_of(5) {
         right += DVector::from_column_slice(&numbers[rows * columns + columns..]) * 0.1;
     }
     (weight, right)
