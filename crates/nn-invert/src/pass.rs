@@ -5,7 +5,7 @@ use linalg::{DMatrix, DVector, Real};
 use nn_core::Activation;
 
 use crate::affine::{AffineInverse, column};
-use crate::answer::{Fault, Inversions, digits};
+use crate::answer::{Fault, Inversions, growth};
 use crate::bound::carry_through;
 use crate::bounded::nearest_in_box;
 use crate::layerwise::{LayerwiseInverse, Step};
@@ -288,15 +288,15 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
         for target in 0..z.ncols() {
             let (z, a) = (z.column(target), self.value.column(target));
             activation.pull_back(z.as_slice(), a.as_slice(), &ones, &mut slopes);
-            let mut worst = (0, f64::INFINITY);
+            let mut worst = (0, 0.0);
             for (row, &slope) in slopes.iter().enumerate() {
                 // A unit that is free carries no error, and has no digits to lose.
                 if slope == T::zero() && self.loose[target].contains(&row) {
                     continue;
                 }
-                let left = digits::<T>(z[row].to_double(), a[row].to_double(), slope.to_double());
-                if left < worst.1 {
-                    worst = (row, left);
+                let growth = growth(z[row].to_double(), a[row].to_double(), slope.to_double());
+                if growth > worst.1 {
+                    worst = (row, growth);
                 }
             }
             if let Some(probes) = &mut self.probes {
@@ -310,8 +310,9 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
                     }
                 }
             }
-            if worst.1 < half {
-                let (index, digits) = worst;
+            let (index, growth) = worst;
+            let digits = -(T::EPSILON / 2.0 * growth).log10();
+            if digits < half {
                 self.blame(target, Fault::Saturated { layer, index, digits });
             }
         }

@@ -387,7 +387,7 @@ fn clipped(context: &Context) -> Result<Measured, BoxError> {
     let mut rng = context.rng();
     let (mut measured, mut control) = (0.0_f64, 0.0_f64);
     for _ in 0..50 {
-        let y = DVector::from_fn(N, |_, _| rng.random_range(-2.0..2.0));
+        let y: DVector<f64> = DVector::from_fn(N, |_, _| rng.random_range(-2.0..2.0));
         let beyond = y.iter().fold(0.0_f64, |most, y| most.max(y.abs() - (1.0 - MARGIN)));
         if beyond <= MARGIN {
             continue;
