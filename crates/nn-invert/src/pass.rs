@@ -169,7 +169,9 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
         for target in 0..h.ncols() {
             let noise = self.noise(target);
             let size = self.value.column(target).norm().to_double();
-            let allowed = 1e-9_f64.max(64.0 * T::EPSILON) * size
+            // Without probes the noise is not known, and more is put down to it.
+            let relative = if self.probes.is_some() { 1e-9_f64 } else { 1e-6 };
+            let allowed = relative.max(64.0 * T::EPSILON) * size
                 + 10.0 * noise * (affine.weight.nrows() as f64).sqrt();
             let missed = off.as_ref().map_or(0.0, |off| off.column(target).norm().to_double());
             let unfit = before.as_ref().is_some_and(|undo| {
