@@ -5,7 +5,7 @@ use linalg::{DMatrix, DVector, Real};
 use nn_core::Activation;
 
 use crate::affine::{AffineInverse, column};
-use crate::answer::{Fault, Inversions, digits};
+use crate::answer::{Fault, Inversions, growth};
 use crate::bound::carry_through;
 use crate::bounded::nearest_in_box;
 use crate::layerwise::{LayerwiseInverse, Step};
@@ -169,7 +169,9 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
         for target in 0..h.ncols() {
             let noise = self.noise(target);
             let size = self.value.column(target).norm().to_double();
-            let allowed = 1e-9_f64.max(64.0 * T::EPSILON) * size
+            // Without probes the noise is not known, and more is put down to it.
+            let relative = if self.probes.is_some() { 1e-9_f64 } else { 1e-6 };
+            let allowed = relative.max(64.0 * T::EPSILON) * size
                 + 10.0 * noise * (affine.weight.nrows() as f64).sqrt();
             let missed = off.as_ref().map_or(0.0, |off| off.column(target).norm().to_double());
             let unfit = before.as_ref().is_some_and(|undo| {
@@ -288,15 +290,15 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
         for target in 0..z.ncols() {
             let (z, a) = (z.column(target), self.value.column(target));
             activation.pull_back(z.as_slice(), a.as_slice(), &ones, &mut slopes);
-            let mut worst = (0, f64::INFINITY);
+            let mut worst = (0, 0.0);
             for (row, &slope) in slopes.iter().enumerate() {
                 // A unit that is free carries no error, and has no digits to lose.
                 if slope == T::zero() && self.loose[target].contains(&row) {
                     continue;
                 }
-                let left = digits::<T>(z[row].to_double(), a[row].to_double(), slope.to_double());
-                if left < worst.1 {
-                    worst = (row, left);
+                let growth = growth(z[row].to_double(), a[row].to_double(), slope.to_double());
+                if growth > worst.1 {
+                    worst = (row, growth);
                 }
             }
             if let Some(probes) = &mut self.probes {
@@ -310,8 +312,9 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
                     }
                 }
             }
-            if worst.1 < half {
-                let (index, digits) = worst;
+            let (index, growth) = worst;
+            let digits = -(T::EPSILON / 2.0 * growth).log10();
+            if digits < half {
                 self.blame(target, Fault::Saturated { layer, index, digits });
             }
         }

@@ -205,31 +205,49 @@ impl<T: Scalar> Compressed<T> {
         squares.map(|square| T::real_to_f64(square.real()).sqrt())
     }
 
-    /// [`Self::gather`] for several columns, four at a time, so that each entry is read once for
-    /// four products. The same bits as one at a time.
+    /// [`Self::gather`] for several columns, up to eight at a time and side by side, so that an entry
+    /// and a line of the cache serve all of them. The same bits as one at a time.
     pub(super) fn gather_block(&self, x: &DMatrixView<'_, T>, y: &mut DMatrixViewMut<'_, T>) {
-        const COLUMNS: usize = 4;
         let columns = x.ncols();
-        for first in (0..columns).step_by(COLUMNS) {
-            // The last block repeats its last column rather than having a loop of its own.
-            let at = std::array::from_fn::<usize, COLUMNS, _>(|c| (first + c).min(columns - 1));
-            let inputs = at.map(|j| x.column(j));
-            let x = [0, 1, 2, 3].map(|c| inputs[c].as_slice());
-            for line in 0..self.lines() {
-                let range = self.starts[line]..self.starts[line + 1];
-                let mut sums = [T::zero(); COLUMNS];
-                for (&position, &value) in
-                    self.positions[range.clone()].iter().zip(&self.values[range])
-                {
-                    for c in 0..COLUMNS {
-                        sums[c] += value * x[c][position as usize];
-                    }
-                }
-                for c in 0..COLUMNS {
-                    y[(line, at[c])] = sums[c];
-                }
+        let mut first = 0;
+        while first < columns {
+            first += match columns - first {
+                1 => self.gather_side_by_side::<1>(first, x, y),
+                2..=3 => self.gather_side_by_side::<2>(first, x, y),
+                4..=7 => self.gather_side_by_side::<4>(first, x, y),
+                _ => self.gather_side_by_side::<8>(first, x, y),
+            };
+        }
+    }
+
+    fn gather_side_by_side<const C: usize>(
+        &self,
+        first: usize,
+        x: &DMatrixView<'_, T>,
+        y: &mut DMatrixViewMut<'_, T>,
+    ) -> usize {
+        let mut rows = vec![T::zero(); C * x.nrows()];
+        for c in 0..C {
+            let places = rows.iter_mut().skip(c).step_by(C);
+            for (place, &x) in places.zip(x.column(first + c).iter()) {
+                *place = x;
             }
         }
+        for line in 0..self.lines() {
+            let range = self.starts[line]..self.starts[line + 1];
+            let mut sums = [T::zero(); C];
+            for (&position, &value) in self.positions[range.clone()].iter().zip(&self.values[range])
+            {
+                let x = &rows[position as usize * C..][..C];
+                for c in 0..C {
+                    sums[c] += value * x[c];
+                }
+            }
+            for c in 0..C {
+                y[(line, first + c)] = sums[c];
+            }
+        }
+        C
     }
 
     /// `y_position` ← Σ `form(a)`·`x_line`, on the calling thread: threads would have to share `y`.

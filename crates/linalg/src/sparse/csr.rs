@@ -130,6 +130,9 @@ impl<T: Scalar> LinearOperator<T> for Csr<T> {
 
     fn apply_block(&self, x: DMatrixView<'_, T>, mut y: DMatrixViewMut<'_, T>) -> Result<()> {
         check_block(self.nrows(), self.ncols(), &x, &y)?;
+        if x.ncols() == 1 {
+            return self.apply(x.column(0).as_slice(), y.column_mut(0).as_mut_slice());
+        }
         self.rows.gather_block(&x, &mut y);
         Ok(())
     }
