@@ -66,16 +66,23 @@
 //! estimators behind the same [`GradientEstimate`], episodes of many steps, the robot that hits a
 //! ball, and simulators in other processes.
 
+mod arm_hit;
 mod categorical;
 mod error;
 mod policy;
+mod radial_bases;
+mod rollouts;
 mod score_function;
 mod simulator;
+mod sin_cos;
 mod streams;
 
+pub use arm_hit::{ArmHit, Contact};
 pub use categorical::Categorical;
 pub use error::{Error, Result};
 pub use policy::Policy;
+pub use radial_bases::RadialBases;
+pub use rollouts::rollouts;
 pub use score_function::{Baseline, GradientEstimate, score_function, score_function_batch};
-pub use simulator::{End, Environment, Outcome, Simulator, Step};
+pub use simulator::{Differentiable, End, Environment, Outcome, Simulator, Step};
 pub use streams::Streams;
