@@ -67,8 +67,12 @@
 //! ball, and simulators in other processes.
 
 mod arm_hit;
+mod bandit;
+mod cart_pole;
 mod categorical;
+mod episodes;
 mod error;
+mod movement_primitive;
 mod policy;
 mod radial_bases;
 mod rollouts;
@@ -76,13 +80,19 @@ mod score_function;
 mod simulator;
 mod sin_cos;
 mod streams;
+mod two_states;
 
 pub use arm_hit::{ArmHit, Contact};
+pub use bandit::Bandit;
+pub use cart_pole::CartPole;
 pub use categorical::Categorical;
+pub use episodes::{Episode, episodes};
 pub use error::{Error, Result};
+pub use movement_primitive::MovementPrimitive;
 pub use policy::Policy;
 pub use radial_bases::RadialBases;
 pub use rollouts::rollouts;
 pub use score_function::{Baseline, GradientEstimate, score_function, score_function_batch};
 pub use simulator::{Differentiable, End, Environment, Outcome, Simulator, Step};
 pub use streams::Streams;
+pub use two_states::TwoStates;
