@@ -183,6 +183,20 @@ mod tests {
         }
     }
 
+    #[test]
+    #[cfg(feature = "parallel")]
+    fn results_stand_in_order_when_workers_take_turns() {
+        // Either waits for the other at each item, so that both do every second one.
+        let turn = std::sync::Barrier::new(2);
+        let work = |_: &mut (), range: Range<usize>| {
+            assert_eq!(range.len(), 1);
+            turn.wait();
+            Ok(vec![range.start])
+        };
+        let found = on_threads(2, || in_parallel(&mut [(), ()], 16, &work).unwrap());
+        assert!(found.into_iter().eq(0..16));
+    }
+
     /// Fails where the action says so: with an error below 0, with a reward that is no number above 1.
     #[derive(Clone)]
     struct Fragile;

@@ -66,8 +66,8 @@ impl Grid {
         // A first point has no left neighbor, and 0 is what no crossing starts from.
         let mut left = (0.0, 0.0);
         for chunk in &self.chunks {
+            // Since x is linear in time this is so at the beginning or at the end, never between.
             if chunk.out_of_reach(&swing.ball).is_some() {
-                left.1 = 0.0;
                 continue;
             }
             sweep.fill(chunk, swing);
@@ -104,14 +104,15 @@ impl Grid {
 }
 
 impl Chunk {
-    /// Where the ball is out of reach from the chunk's first time to the next one's, a lower bound of its
-    /// distance from the blade.
+    /// Where the ball is out of reach from the time before the chunk to the time after it, a lower bound
+    /// of its distance from the blade.
     fn out_of_reach(&self, ball: &Ball) -> Option<f64> {
         /// From the arm's base to the far end of the blade when all is stretched.
         const REACH: f64 = LINKS[0] + LINKS[1] + LINKS[2] + HALF_BLADE;
-        let end = self.times[0] + TOGETHER as f64 * DURATION / LAST as f64;
+        const STEP: f64 = DURATION / LAST as f64;
+        let ends = [self.times[0] - STEP, self.times[0] + TOGETHER as f64 * STEP];
         let distance = |time: f64| ball.start[0] + ball.velocity[0] * time - REACH;
-        let distance = distance(self.times[0]).min(distance(end));
+        let distance = distance(ends[0]).min(distance(ends[1]));
         (distance > 0.0).then_some(distance)
     }
 }

@@ -154,6 +154,38 @@ proptest! {
     }
 }
 
+/// Weights under which a joint turns by so many degrees and stays there.
+fn posture(turns: [f64; 3]) -> Vec<f64> {
+    turns.iter().flat_map(|turn| [turn.to_radians(); 5]).collect()
+}
+
+#[test]
+fn a_stretched_arm_reaches_its_full_length() {
+    // All links level, and a ball dropped on the blade's outer half from 1.5 m: it rises with 0.8 of its
+    // speed, straight up.
+    let action = posture([30.0, -60.0, -60.0]);
+    let found = ArmHit::new().rollout(&[1.1, 1.5, 0.0, 0.0], &action, 0).unwrap();
+    let cost = 0.01 * action.iter().map(|w| w * w).sum::<f64>();
+    let reward = 1.0 + 2.0 / (1.0 + (1.4f64 / 0.5).powi(2)) - cost;
+    assert!((found.metrics[3] - (3.0 / 9.81f64).sqrt()).abs() < 1e-13, "{:?}", found.metrics);
+    assert!((found.metrics[2] - 1.1).abs() < 1e-13 && (found.reward - reward).abs() < 1e-13);
+    let past = ArmHit::new().rollout(&[1.18, 1.5, 0.0, 0.0], &action, 0).unwrap();
+    // It falls past the tip, 0.01 m away: a point of the grid is within 5.5 mm of its height.
+    assert!(past.metrics[0] == 0.0 && (0.01..0.0115).contains(&past.metrics[4]));
+}
+
+#[test]
+fn what_happens_below_the_floor_does_not_count() {
+    // The arm hangs straight down, its blade through the floor, and the ball passes x = 0 at 0.5 s.
+    let action = posture([-60.0, -60.0, -60.0]);
+    for (height, hit) in [(-0.97, 1.0), (-1.03, 0.0)] {
+        let start = height - 0.5 * 2.0 + 9.81 / 8.0;
+        let found = ArmHit::new().rollout(&[3.0, start, -6.0, 2.0], &action, 0).unwrap();
+        assert_eq!(found.metrics[0], hit);
+        assert!(hit == 0.0 || (found.metrics[3] - 0.5).abs() < 1e-13, "{:?}", found.metrics);
+    }
+}
+
 #[test]
 fn on_the_grid_the_reward_looks_right_and_its_slope_is_wrong() {
     let context = [2.5, 0.0, -3.75, 2.5];
