@@ -23,6 +23,16 @@ pub enum Error {
         /// The entry.
         value: f64,
     },
+    /// A number outside its range.
+    #[error("{argument} is {value}, and must be {expected}")]
+    OutOfRange {
+        /// The argument's name.
+        argument: &'static str,
+        /// The number.
+        value: f64,
+        /// The range, in words.
+        expected: &'static str,
+    },
     /// An action that the policy cannot take.
     #[error("the action is {action}, and the policy has actions 0 to {last}")]
     NoSuchAction {
@@ -68,5 +78,22 @@ pub enum Error {
         parameter: usize,
         /// The entry of the score.
         value: f64,
+    },
+    /// A step of an environment that is not in an episode.
+    #[error("the episode is over, or none was begun; reset comes before the next step")]
+    EpisodeOver,
+    /// What a simulator says when it cannot run an episode.
+    #[error("the simulator failed: {reason}")]
+    SimulatorFailed {
+        /// Why, in its own words.
+        reason: String,
+    },
+    /// The first rollout of a batch that failed.
+    #[error("rollout {index}: {source}")]
+    Rollout {
+        /// Its index in the batch, the same for any number of threads.
+        index: usize,
+        /// What it failed of.
+        source: Box<Self>,
     },
 }

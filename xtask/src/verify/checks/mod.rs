@@ -19,6 +19,7 @@ mod quad;
 mod quad_free;
 mod quad_grid;
 mod rl_pg;
+mod rl_pg_sim;
 
 use super::check::Check;
 
@@ -37,6 +38,7 @@ pub fn all() -> Vec<Check> {
         nn_invert_layers::CHECKS,
         nn_invert_search::CHECKS,
         rl_pg::CHECKS,
+        rl_pg_sim::CHECKS,
         dsp::CHECKS,
         dsp_subspace::CHECKS,
         dsp_peaks::CHECKS,
