@@ -69,19 +69,24 @@
 //! ball, and simulators in other processes.
 
 mod baseline;
+mod chain;
 mod check;
 mod error;
 mod estimate;
+mod estimator;
 mod natural;
 mod policies;
 mod policy;
 mod score_function;
 mod simulator;
+mod step_search;
 mod streams;
 
 pub use baseline::Baseline;
+pub use chain::{Chain, ChainGradient, Objective};
 pub use error::{Error, Result};
 pub use estimate::{GradientEstimate, Slopes};
+pub use estimator::{Estimator, Method, RandomNumbers};
 pub use natural::natural_gradient;
 pub use policies::{
     Bernoulli, Beta, Categorical, DiagonalGaussian, FullGaussian, Squashed, SquashedGaussian,
@@ -89,4 +94,5 @@ pub use policies::{
 pub use policy::Policy;
 pub use score_function::{score_function, score_function_batch};
 pub use simulator::{End, Environment, Outcome, Simulator, Step};
+pub use step_search::{ChosenStep, Quotient, StepSearch};
 pub use streams::Streams;
