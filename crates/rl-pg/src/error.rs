@@ -23,17 +23,19 @@ pub enum Error {
         /// The entry.
         value: f64,
     },
-    /// A number that must be positive and finite.
-    #[error("{argument} is {value}, and must be positive and finite")]
-    NotPositive {
+    /// A number outside its range.
+    #[error("{argument} is {value}, and must be {expected}")]
+    OutOfRange {
         /// The argument's name.
         argument: &'static str,
-        /// What it was.
+        /// The number.
         value: f64,
+        /// The range, in words.
+        expected: &'static str,
     },
     /// An entry outside the interval where it makes sense.
     #[error("{argument}[{index}] is {value}, and must lie from {low} to {high}")]
-    OutOfRange {
+    EntryOutOfRange {
         /// The argument's name.
         argument: &'static str,
         /// Index of the first such entry.
@@ -110,6 +112,23 @@ pub enum Error {
         parameter: usize,
         /// The entry of the score.
         value: f64,
+    },
+    /// A step of an environment that is not in an episode.
+    #[error("the episode is over, or none was begun; reset comes before the next step")]
+    EpisodeOver,
+    /// What a simulator says when it cannot run an episode.
+    #[error("the simulator failed: {reason}")]
+    SimulatorFailed {
+        /// Why, in its own words.
+        reason: String,
+    },
+    /// The first rollout of a batch that failed.
+    #[error("rollout {index}: {source}")]
+    Rollout {
+        /// Its index in the batch, the same for any number of threads.
+        index: usize,
+        /// What it failed of.
+        source: Box<Self>,
     },
     /// What linear algebra refused.
     #[error(transparent)]

@@ -68,31 +68,48 @@
 //! estimators behind the same [`GradientEstimate`], episodes of many steps, the robot that hits a
 //! ball, and simulators in other processes.
 
+mod arm_hit;
+mod bandit;
 mod baseline;
+mod cart_pole;
 mod chain;
 mod check;
+mod episodes;
 mod error;
 mod estimate;
 mod estimator;
+mod movement_primitive;
 mod natural;
 mod policies;
 mod policy;
+mod radial_bases;
+mod rollouts;
 mod score_function;
 mod simulator;
+mod sin_cos;
 mod step_search;
 mod streams;
+mod two_states;
 
+pub use arm_hit::{ArmHit, Contact};
+pub use bandit::Bandit;
 pub use baseline::Baseline;
+pub use cart_pole::CartPole;
 pub use chain::{Chain, ChainGradient, Objective};
+pub use episodes::{Episode, episodes};
 pub use error::{Error, Result};
 pub use estimate::{GradientEstimate, Slopes};
 pub use estimator::{Estimator, Method, RandomNumbers};
+pub use movement_primitive::MovementPrimitive;
 pub use natural::natural_gradient;
 pub use policies::{
     Bernoulli, Beta, Categorical, DiagonalGaussian, FullGaussian, Squashed, SquashedGaussian,
 };
 pub use policy::Policy;
+pub use radial_bases::RadialBases;
+pub use rollouts::rollouts;
 pub use score_function::{score_function, score_function_batch};
-pub use simulator::{End, Environment, Outcome, Simulator, Step};
+pub use simulator::{Differentiable, End, Environment, Outcome, Simulator, Step};
 pub use step_search::{ChosenStep, Quotient, StepSearch};
 pub use streams::Streams;
+pub use two_states::TwoStates;

@@ -39,7 +39,7 @@ fn log_std(index: usize, value: f64) -> Result<f64> {
         return Ok(value);
     }
     let (argument, low, high) = ("parameters", -LOG_STD_LIMIT, LOG_STD_LIMIT);
-    Err(Error::OutOfRange { argument, index, value, low, high })
+    Err(Error::EntryOutOfRange { argument, index, value, low, high })
 }
 
 /// 1/(1 + e^−x), without overflow.

@@ -41,13 +41,19 @@ impl Beta {
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::ParameterCount`] for an odd number, [`Error::NotFinite`] with the index,
-    /// and [`Error::OutOfRange`] for a parameter above a million, where log B(α, β) would have lost nine
+    /// and [`Error::EntryOutOfRange`] for a parameter above a million, where log B(α, β) would have lost nine
     /// digits.
     pub fn from_parameters(parameters: &[f64]) -> Result<Self> {
         let d = pairs("a Beta policy", parameters)?;
         if let Some(index) = parameters.iter().position(|&parameter| parameter > LARGEST) {
             let (argument, value) = ("parameters", parameters[index]);
-            return Err(Error::OutOfRange { argument, index, value, low: f64::MIN, high: LARGEST });
+            return Err(Error::EntryOutOfRange {
+                argument,
+                index,
+                value,
+                low: f64::MIN,
+                high: LARGEST,
+            });
         }
         let (theta, phi) = parameters.split_at(d);
         let component = |(&theta, &phi)| Component {
@@ -71,7 +77,7 @@ impl Beta {
             return Ok(());
         };
         let value = action[index];
-        Err(Error::OutOfRange { argument: "action", index, value, low: 0.0, high: 1.0 })
+        Err(Error::EntryOutOfRange { argument: "action", index, value, low: 0.0, high: 1.0 })
     }
 }
 
@@ -248,7 +254,7 @@ mod tests {
             assert_eq!(Beta::from_parameters(parameters).unwrap_err().to_string(), text);
         }
         let error = Beta::from_parameters(&[0.0, 2e6]).unwrap_err();
-        let Error::OutOfRange { argument: "parameters", index: 1, high: LARGEST, .. } = error
+        let Error::EntryOutOfRange { argument: "parameters", index: 1, high: LARGEST, .. } = error
         else {
             panic!("{error}");
         };

@@ -37,7 +37,7 @@ impl DiagonalGaussian {
     /// # Errors
     /// [`Error::Empty`](crate::Error::Empty), [`Error::ParameterCount`](crate::Error::ParameterCount)
     /// for an odd number, [`Error::NotFinite`](crate::Error::NotFinite) with the index, and
-    /// [`Error::OutOfRange`](crate::Error::OutOfRange) for a logarithm beyond ±300.
+    /// [`Error::EntryOutOfRange`](crate::Error::EntryOutOfRange) for a logarithm beyond ±300.
     pub fn from_parameters(parameters: &[f64]) -> Result<Self> {
         let d = pairs("a diagonal Gaussian", parameters)?;
         for index in d..2 * d {

@@ -41,7 +41,7 @@ impl FullGaussian {
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::ParameterCount`] where the number is not n(n + 3)/2,
-    /// [`Error::NotFinite`] with the index, and [`Error::OutOfRange`] for a logarithm beyond ±300.
+    /// [`Error::NotFinite`] with the index, and [`Error::EntryOutOfRange`] for a logarithm beyond ±300.
     pub fn from_parameters(parameters: &[f64]) -> Result<Self> {
         check::not_empty("parameters", parameters.len())?;
         let got = parameters.len();

@@ -55,11 +55,11 @@ impl Squashed {
     /// The action with these values; u = artanh(a), which near ±1 is as uncertain as a is.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for an entry that is not between −1 and 1, or is one of these.
+    /// [`Error::EntryOutOfRange`] for an entry that is not between −1 and 1, or is one of these.
     pub fn from_values(values: &[f64]) -> Result<Self> {
         if let Some(index) = values.iter().position(|value| !(value.abs() < 1.0)) {
             let (argument, value) = ("values", values[index]);
-            return Err(Error::OutOfRange { argument, index, value, low: -1.0, high: 1.0 });
+            return Err(Error::EntryOutOfRange { argument, index, value, low: -1.0, high: 1.0 });
         }
         // By magnitude: ½ log((1 + a)/(1 − a)) is exact near a = 1 and would cancel near −1.
         let unbounded = values.iter().map(|a| a.abs().atanh().copysign(*a)).collect();
