@@ -80,9 +80,11 @@ mod estimate;
 mod estimator;
 mod movement_primitive;
 mod natural;
+mod pgpe;
 mod policies;
 mod policy;
 mod radial_bases;
+mod report;
 mod rollouts;
 mod score_function;
 mod simulator;
@@ -102,11 +104,13 @@ pub use estimate::{GradientEstimate, Slopes};
 pub use estimator::{Estimator, Method, RandomNumbers};
 pub use movement_primitive::MovementPrimitive;
 pub use natural::natural_gradient;
+pub use pgpe::pgpe;
 pub use policies::{
     Bernoulli, Beta, Categorical, DiagonalGaussian, FullGaussian, Squashed, SquashedGaussian,
 };
 pub use policy::Policy;
 pub use radial_bases::RadialBases;
+pub use report::{GradientReport, ReportPlan, Shares};
 pub use rollouts::rollouts;
 pub use score_function::{score_function, score_function_batch};
 pub use simulator::{Differentiable, End, Environment, Outcome, Simulator, Step};
