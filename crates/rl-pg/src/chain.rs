@@ -288,7 +288,7 @@ mod tests {
         let central = Estimator::central(1e-5);
         let found = Chain::of_loss().estimate(&central, &network, &x, black_box, 7).unwrap();
         assert!(relative(&found.gradient, &truth) < 1e-9, "{}", relative(&found.gradient, &truth));
-        assert_eq!(found.evaluations, 5 * 32);
+        assert_eq!(found.evaluations, 5 * 33);
         assert!(found.disagreeing.is_empty() && found.clipped == 0);
         let exact = |n: usize, p: &[f64], slope: &mut [f64]| {
             let (value, gradient) = loss(n, p);

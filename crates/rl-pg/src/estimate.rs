@@ -38,18 +38,17 @@ pub struct Slopes {
     pub narrow: f64,
     /// The two-point slope over the wide displacement.
     pub wide: f64,
-    /// The length of the gradient, over the square root of its number of entries: what the slope along a
-    /// random direction is, root mean square.
-    pub typical: f64,
+    /// What their difference is measured by: the largest of |narrow|, |wide|, the root mean square of the
+    /// gradient's entries, and |f(x + hv) + f(x − hv) − 2f(x)|/2h over the wide displacement h, which keeps
+    /// slopes that all but vanish, as at an optimum, from being compared with each other.
+    pub scale: f64,
 }
 
 impl Slopes {
-    /// |narrow − wide| relative to the largest of the two and the typical slope, from 0 to 2; 0 where all
-    /// are 0.
+    /// |narrow − wide| over the scale, from 0 to 2; 0 where all is flat.
     #[must_use]
     pub fn disagreement(&self) -> f64 {
-        let scale = self.narrow.abs().max(self.wide.abs()).max(self.typical);
-        if scale == 0.0 { 0.0 } else { (self.narrow - self.wide).abs() / scale }
+        if self.scale == 0.0 { 0.0 } else { (self.narrow - self.wide).abs() / self.scale }
     }
 
     /// Whether they differ by more than half: curvature rarely does that within a displacement worth
@@ -139,12 +138,11 @@ mod tests {
 
     #[test]
     fn slopes_disagree_when_they_differ_by_more_than_half() {
-        let slopes = |narrow, wide, typical| Slopes { narrow, wide, typical };
-        assert!(!slopes(1.0, 0.6, 0.0).disagree() && slopes(1.0, 0.4, 0.0).disagree());
-        assert!(slopes(0.0, 1.0, 0.5).disagree(), "a jump that the narrow slope does not see");
+        let slopes = |narrow, wide, scale| Slopes { narrow, wide, scale };
+        assert!(!slopes(1.0, 0.6, 1.0).disagree() && slopes(1.0, 0.4, 1.0).disagree());
         assert!(!slopes(0.0, 0.1, 1.0).disagree(), "small beside the gradient");
         assert!(!slopes(0.0, 0.0, 0.0).disagree(), "flat");
         assert!(slopes(f64::NAN, 1.0, 1.0).disagree());
-        assert!((slopes(1.0, -1.0, 0.0).disagreement() - 2.0).abs() < 1e-15);
+        assert!((slopes(1.0, -1.0, 1.0).disagreement() - 2.0).abs() < 1e-15);
     }
 }

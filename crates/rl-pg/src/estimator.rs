@@ -45,7 +45,7 @@ use crate::{Baseline, Error, GradientEstimate, Result, Slopes, Streams, baseline
 /// let here = [0.1; 15];
 /// let exact = Estimator::central(1e-3).gradient(reward, &here, 7)?;
 /// assert!(exact.gradient.iter().all(|g| (g + 0.1).abs() < 1e-12)); // −a
-/// assert_eq!(exact.evaluations, 2 * 15 + 2); // two to compare slopes
+/// assert_eq!(exact.evaluations, 2 * 15 + 3); // three to compare slopes
 ///
 /// let cheap = Estimator::spsa(0.1).repeats(50).gradient(reward, &here, 7)?;
 /// assert_eq!(cheap.evaluations, 100);
@@ -71,7 +71,7 @@ pub struct Estimator {
     /// Whether the evaluations of one repeat share a seed: [`RandomNumbers::Common`] by default.
     pub random_numbers: RandomNumbers,
     /// A second, wider displacement, over which the slope along a random direction is compared with what
-    /// the gradient predicts, at the cost of two evaluations: see [`Slopes`]. The larger of 0.1 and 4h for
+    /// the gradient predicts, at the cost of three evaluations: see [`Slopes`]. The larger of 0.1 and 4h for
     /// differences; none for the others, which smooth over jumps.
     pub compared_at: Option<f64>,
 }
@@ -181,7 +181,7 @@ impl Estimator {
             Method::Forward => d + 1,
             Method::Central => 2 * d,
         };
-        self.repeats * each + if self.compared_at.is_some() { 2 } else { 0 }
+        self.repeats * each + if self.compared_at.is_some() { 3 } else { 0 }
     }
 
     /// Estimates the gradient of E[f(x, seed)] at x = `at`.
@@ -389,9 +389,13 @@ impl<'a, F: FnMut(&[f64], u64) -> Result<f64>> Probe<'a, F> {
             self.at.iter().map(|_| if rng.random() { 1.0 } else { -1.0 } / root).collect();
         let plus = self.along(&direction, wide)?;
         let minus = self.along(&direction, -wide)?;
-        let narrow = gradient.iter().zip(&direction).map(|(g, along)| g * along).sum();
-        let typical = gradient.norm() / root;
-        Ok(Slopes { narrow, wide: (plus - minus) / (2.0 * wide), typical })
+        let here = self.along(&direction, 0.0)?;
+        let narrow: f64 = gradient.iter().zip(&direction).map(|(g, along)| g * along).sum();
+        let (slope, bend) =
+            ((plus - minus) / (2.0 * wide), (plus + minus - 2.0 * here) / (2.0 * wide));
+        let sizes = [slope.abs(), bend.abs(), gradient.norm() / root];
+        let scale = sizes.into_iter().fold(narrow.abs(), f64::max);
+        Ok(Slopes { narrow, wide: slope, scale })
     }
 }
 
@@ -458,7 +462,7 @@ mod tests {
         for h in [1.0, 1e-3] {
             let central = Estimator::central(h).gradient(bowl, &HERE, 7).unwrap();
             let forward = Estimator::forward(h).gradient(bowl, &HERE, 7).unwrap();
-            assert_eq!((central.evaluations, forward.evaluations), (8, 6));
+            assert_eq!((central.evaluations, forward.evaluations), (9, 7));
             for (k, delta) in DELTA.iter().enumerate() {
                 // Rounding: eps of values below 1, over h.
                 let tolerance = 4.0 * f64::EPSILON / h;

@@ -17,7 +17,9 @@ mod quad;
 mod quad_free;
 mod quad_grid;
 mod rl_pg;
+mod rl_pg_chain;
 mod rl_pg_estimators;
+mod rl_pg_policies;
 
 use super::check::Check;
 
@@ -34,7 +36,9 @@ pub fn all() -> Vec<Check> {
         nn_filters::CHECKS,
         nn_invert::CHECKS,
         rl_pg::CHECKS,
+        rl_pg_policies::CHECKS,
         rl_pg_estimators::CHECKS,
+        rl_pg_chain::CHECKS,
         dsp::CHECKS,
         dsp_subspace::CHECKS,
         dsp_peaks::CHECKS,
