@@ -58,8 +58,6 @@ impl Grid {
 
     /// The first contact, or the time at which the ball was nearest.
     pub(super) fn search(&self, swing: &Swing<'_>, contact: Contact) -> End {
-        // Beyond this the reduction of angles loses digits; nobody swings so, but an answer is owed.
-        let wild = !(swing.weights.iter().map(|w| w.abs()).sum::<f64>() < LARGEST / 2.0);
         let mut sweep = Sweep {
             across: [0.0; TOGETHER],
             nearest: [f64::INFINITY; TOGETHER],
@@ -68,12 +66,11 @@ impl Grid {
         // A first point has no left neighbor, and 0 is what no crossing starts from.
         let mut left = (0.0, 0.0);
         for chunk in &self.chunks {
-            if wild {
-                sweep.fill(chunk, &swing.weights, swing.ball, f64::sin_cos, plain);
-            } else {
-                let (weights, ball) = (&swing.weights, swing.ball);
-                lanes::run(Fill { sweep: &mut sweep, chunk, weights, ball });
+            if chunk.out_of_reach(&swing.ball).is_some() {
+                left.1 = 0.0;
+                continue;
             }
+            sweep.fill(chunk, swing);
             for (&time, &across) in chunk.times.iter().zip(&sweep.across) {
                 let crossed = left.1 != 0.0 && left.1 * across <= 0.0;
                 if crossed && time.is_finite() {
@@ -94,10 +91,28 @@ impl Grid {
                 break;
             }
         }
-        // Of equals the earliest, as a walk along the grid would find.
-        let lanes = sweep.nearest.iter().zip(&sweep.nearest_times);
-        let nearest = lanes.min_by(|a, b| a.0.total_cmp(b.0).then(a.1.total_cmp(b.1)));
-        End::Miss(nearest.map(|(_, &time)| time).filter(|time| time.is_finite()))
+        // Out of reach the ball may still have been nearer than ever after.
+        for chunk in &self.chunks {
+            let distance = chunk.out_of_reach(&swing.ball);
+            if distance.is_some_and(|distance| distance * distance < sweep.nearest().0) {
+                sweep.fill(chunk, swing);
+            }
+        }
+        let (square, time) = sweep.nearest();
+        End::Miss(square.is_finite().then_some(time))
+    }
+}
+
+impl Chunk {
+    /// Where the ball is out of reach from the chunk's first time to the next one's, a lower bound of its
+    /// distance from the blade.
+    fn out_of_reach(&self, ball: &Ball) -> Option<f64> {
+        /// From the arm's base to the far end of the blade when all is stretched.
+        const REACH: f64 = LINKS[0] + LINKS[1] + LINKS[2] + HALF_BLADE;
+        let end = self.times[0] + TOGETHER as f64 * DURATION / LAST as f64;
+        let distance = |time: f64| ball.start[0] + ball.velocity[0] * time - REACH;
+        let distance = distance(self.times[0]).min(distance(end));
+        (distance > 0.0).then_some(distance)
     }
 }
 
@@ -138,7 +153,7 @@ struct Fill<'a> {
     sweep: &'a mut Sweep,
     chunk: &'a Chunk,
     weights: &'a [f64; WEIGHTS],
-    ball: Ball,
+    ball: &'a Ball,
 }
 
 impl Task<f64> for Fill<'_> {
@@ -149,26 +164,36 @@ impl Task<f64> for Fill<'_> {
         let Self { sweep, chunk, weights, ball } = self;
         // Processors with vectors of 32 bytes and more also multiply and add in one.
         if vectors.lanes() >= 4 || cfg!(target_arch = "aarch64") {
-            sweep.fill(chunk, weights, ball, sin_cos::<true>, mul_add::<true>);
+            sweep.fill_with(chunk, (weights, ball), sin_cos::<true>, mul_add::<true>);
         } else {
-            sweep.fill(chunk, weights, ball, sin_cos::<false>, mul_add::<false>);
+            sweep.fill_with(chunk, (weights, ball), sin_cos::<false>, mul_add::<false>);
         }
     }
 }
 
-#[inline(always)]
-fn plain(a: f64, b: f64, c: f64) -> f64 {
-    mul_add::<false>(a, b, c)
-}
-
 impl Sweep {
+    /// The least squared distance, and its time.
+    fn nearest(&self) -> (f64, f64) {
+        let lanes = self.nearest.iter().copied().zip(self.nearest_times);
+        lanes.fold((f64::INFINITY, f64::INFINITY), |a, b| if b.0 < a.0 { b } else { a })
+    }
+
+    fn fill(&mut self, chunk: &Chunk, swing: &Swing<'_>) {
+        let (weights, ball) = (&swing.weights, &swing.ball);
+        // Beyond this the reduction of angles loses digits; nobody swings so, but an answer is owed.
+        if weights.iter().map(|weight| weight.abs()).sum::<f64>() < LARGEST / 2.0 {
+            lanes::run(Fill { sweep: self, chunk, weights, ball });
+        } else {
+            self.fill_with(chunk, (weights, ball), f64::sin_cos, mul_add::<false>);
+        }
+    }
+
     /// The formulas of [`Swing::at`] for all times of a chunk.
     #[inline(always)]
-    fn fill(
+    fn fill_with(
         &mut self,
         chunk: &Chunk,
-        weights: &[f64; WEIGHTS],
-        ball: Ball,
+        (weights, ball): (&[f64; WEIGHTS], &Ball),
         sin_cos: impl Fn(f64) -> (f64, f64),
         mul_add: impl Fn(f64, f64, f64) -> f64,
     ) {

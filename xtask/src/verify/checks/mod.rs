@@ -20,6 +20,7 @@ mod rl_pg;
 mod rl_pg_chain;
 mod rl_pg_estimators;
 mod rl_pg_policies;
+mod rl_pg_sim;
 
 use super::check::Check;
 
@@ -39,6 +40,7 @@ pub fn all() -> Vec<Check> {
         rl_pg_policies::CHECKS,
         rl_pg_estimators::CHECKS,
         rl_pg_chain::CHECKS,
+        rl_pg_sim::CHECKS,
         dsp::CHECKS,
         dsp_subspace::CHECKS,
         dsp_peaks::CHECKS,
