@@ -10,8 +10,8 @@ use crate::{Error, Result};
 /// A number that does not depend on the sample's own action leaves the expectation alone, because
 /// E[∇ log π] = 0, and can take most of the variance away.
 ///
-/// The variance of r·s, over all baselines, is least at b* = E[‖s‖² r]/E[‖s‖²] for the whole gradient,
-/// and at bₖ* = E[sₖ² r]/E[sₖ²] for its entry k. On the bandit of [`score_function`](crate::score_function)
+/// The variance of (r − b)·s is least at b* = E(‖s‖²·r)/E(‖s‖²) for the whole gradient, and at bₖ* =
+/// E(sₖ²·r)/E(sₖ²) for its entry k. On the bandit of [`score_function`](crate::score_function)
 /// the variance of one sample is 0.891 with no baseline, 0.128 with the mean reward, 0.077 with b* and
 /// 0.034 with a bₖ* for each parameter.
 ///

@@ -2,12 +2,12 @@
 
 use linalg::{DMatrix, DVector};
 use rand::RngExt;
-use rand::rngs::Xoshiro256PlusPlus;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::check::{self, real};
 use crate::estimate::Moments;
-use crate::{Baseline, Error, GradientEstimate, Result, Slopes, Streams, baseline};
+use crate::probe::Probe;
+use crate::{Baseline, GradientEstimate, Result, Slopes, baseline};
 
 /// How to estimate ∇f(x) when only values f(x, seed) can be had: which points to ask for, and how far
 /// from x.
@@ -190,10 +190,16 @@ impl Estimator {
     /// black box by `|action, seed| Ok(simulator.rollout(&context, action, seed)?.reward)`.
     ///
     /// # Errors
-    /// [`Error::Empty`] and [`Error::NotFinite`] for `at`, [`Error::OutOfRange`] for a displacement
-    /// or no repeats, [`Error::TooFewSamples`] for a baseline of one repeat; what `f`
-    /// returned, and [`Error::ValueNotFinite`] at its first value that is NaN or infinite, after which it
-    /// is not called again.
+    /// [`Error::Empty`] and [`Error::NotFinite`] for `at`, [`Error::OutOfRange`] for a displacement or no
+    /// repeats, [`Error::TooFewSamples`] for a baseline of one repeat; what `f` returned, and
+    /// [`Error::ValueNotFinite`] at its first value that is NaN or infinite, after which it is not called
+    /// again.
+    ///
+    /// [`Error::Empty`]: crate::Error::Empty
+    /// [`Error::NotFinite`]: crate::Error::NotFinite
+    /// [`Error::OutOfRange`]: crate::Error::OutOfRange
+    /// [`Error::TooFewSamples`]: crate::Error::TooFewSamples
+    /// [`Error::ValueNotFinite`]: crate::Error::ValueNotFinite
     pub fn gradient(
         &self,
         f: impl FnMut(&[f64], u64) -> Result<f64>,
@@ -238,10 +244,10 @@ impl Estimator {
             }
         }
         let slopes = match self.compared_at {
-            Some(wide) => Some(probe.slopes(moments.mean(), wide)?),
+            Some(wide) => Some(slopes(&mut probe, moments.mean(), wide)?),
             None => None,
         };
-        Ok(moments.estimate(&values, probe.evaluations, slopes))
+        Ok(moments.estimate(&values, probe.evaluations(), slopes))
     }
 
     fn scores<F: FnMut(&[f64], u64) -> Result<f64>>(
@@ -251,7 +257,7 @@ impl Estimator {
         moments: &mut Moments,
         values: &mut Moments,
     ) -> Result<()> {
-        let mut scores = DMatrix::zeros(probe.at.len(), self.repeats);
+        let mut scores = DMatrix::zeros(moments.mean().len(), self.repeats);
         let mut found = vec![0.0; self.repeats];
         for (repeat, mut score) in scores.column_iter_mut().enumerate() {
             probe.start(repeat);
@@ -314,94 +320,34 @@ fn wide(h: f64) -> f64 {
     (4.0 * h).max(0.1)
 }
 
-/// Purposes of the random streams.
-const DIRECTION: u64 = 0;
-const COMMON: u64 = 1;
-const INDEPENDENT: u64 = 2;
+/// The purpose of the random stream that draws the direction of [`slopes`].
 const COMPARISON: u64 = 3;
 
-/// A black box around a point, with its seeds.
-struct Probe<'a, F> {
-    f: F,
-    at: &'a [f64],
-    /// Where it is asked: `at`, except while it is displaced.
-    point: Vec<f64>,
-    streams: Streams,
-    random_numbers: RandomNumbers,
-    repeat: usize,
-    evaluations: usize,
-}
-
-impl<'a, F: FnMut(&[f64], u64) -> Result<f64>> Probe<'a, F> {
-    fn new(f: F, at: &'a [f64], seed: u64, random_numbers: RandomNumbers) -> Self {
-        let (point, streams) = (at.to_vec(), Streams::new(seed));
-        Self { f, at, point, streams, random_numbers, repeat: 0, evaluations: 0 }
-    }
-
-    fn start(&mut self, repeat: usize) {
-        self.repeat = repeat;
-    }
-
-    /// The generator of this repeat's directions.
-    fn rng(&self) -> Xoshiro256PlusPlus {
-        self.streams.rng(0, self.repeat as u64, DIRECTION)
-    }
-
-    /// f(x + length·direction).
-    fn along(&mut self, direction: &[f64], length: f64) -> Result<f64> {
-        for ((point, at), along) in self.point.iter_mut().zip(self.at).zip(direction) {
-            *point = at + length * along;
-        }
-        let value = self.ask();
-        self.point.copy_from_slice(self.at);
-        value
-    }
-
-    /// f(x + length·e), and the displacement as it was after rounding.
-    fn beside(&mut self, axis: usize, length: f64) -> Result<(f64, f64)> {
-        self.point[axis] = self.at[axis] + length;
-        let moved = self.point[axis] - self.at[axis];
-        let value = self.ask();
-        self.point[axis] = self.at[axis];
-        Ok((value?, moved))
-    }
-
-    fn ask(&mut self) -> Result<f64> {
-        let (evaluation, repeat) = (self.evaluations, self.repeat as u64);
-        let seed = match self.random_numbers {
-            RandomNumbers::Common => self.streams.key(0, repeat, COMMON),
-            RandomNumbers::Independent => self.streams.key(evaluation as u64, repeat, INDEPENDENT),
-        };
-        self.evaluations += 1;
-        let value = (self.f)(&self.point, seed)?;
-        if value.is_finite() {
-            return Ok(value);
-        }
-        Err(Error::ValueNotFinite { evaluation, point: format!("{:?}", self.point), value })
-    }
-
-    /// Compares what the gradient predicts along a random direction of length 1 with the two-point slope
-    /// over a wide displacement.
-    fn slopes(&mut self, gradient: &DVector<f64>, wide: f64) -> Result<Slopes> {
-        let root = real(gradient.len()).sqrt();
-        let mut rng = self.streams.rng(0, 0, COMPARISON);
-        let direction: Vec<f64> =
-            self.at.iter().map(|_| if rng.random() { 1.0 } else { -1.0 } / root).collect();
-        let plus = self.along(&direction, wide)?;
-        let minus = self.along(&direction, -wide)?;
-        let here = self.along(&direction, 0.0)?;
-        let narrow: f64 = gradient.iter().zip(&direction).map(|(g, along)| g * along).sum();
-        let (slope, bend) =
-            ((plus - minus) / (2.0 * wide), (plus + minus - 2.0 * here) / (2.0 * wide));
-        let sizes = [slope.abs(), bend.abs(), gradient.norm() / root];
-        let scale = sizes.into_iter().fold(narrow.abs(), f64::max);
-        Ok(Slopes { narrow, wide: slope, scale })
-    }
+/// Compares what the gradient predicts along a random direction of length 1 with the two-point slope over
+/// a wide displacement.
+fn slopes<F: FnMut(&[f64], u64) -> Result<f64>>(
+    probe: &mut Probe<'_, F>,
+    gradient: &DVector<f64>,
+    wide: f64,
+) -> Result<Slopes> {
+    let root = real(gradient.len()).sqrt();
+    let mut rng = probe.streams().rng(0, 0, COMPARISON);
+    let direction: Vec<f64> =
+        gradient.iter().map(|_| if rng.random() { 1.0 } else { -1.0 } / root).collect();
+    let plus = probe.along(&direction, wide)?;
+    let minus = probe.along(&direction, -wide)?;
+    let here = probe.along(&direction, 0.0)?;
+    let narrow: f64 = gradient.iter().zip(&direction).map(|(g, along)| g * along).sum();
+    let (slope, bend) = ((plus - minus) / (2.0 * wide), (plus + minus - 2.0 * here) / (2.0 * wide));
+    let sizes = [slope.abs(), bend.abs(), gradient.norm() / root];
+    let scale = sizes.into_iter().fold(narrow.abs(), f64::max);
+    Ok(Slopes { narrow, wide: slope, scale })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Streams;
     use std::collections::BTreeMap;
 
     /// −|x − c|²/2 with c = (1, 2, …)/10.
@@ -543,6 +489,10 @@ mod tests {
         let slopes = near.slopes.unwrap();
         assert!((slopes.wide * slopes.narrow.signum() + 9.0).abs() < 1e-8, "{slopes:?}");
         assert!(slopes.disagree());
+        // At an optimum both slopes all but vanish, and one is no multiple of the other.
+        let smooth = |x: &[f64], _: u64| Ok(x[0].cos() + 0.3 * x[0].sin());
+        let top = Estimator::central(1e-6).gradient(smooth, &[0.3f64.atan()], 7).unwrap();
+        assert!(!top.slopes.unwrap().disagree(), "{:?}", top.slopes);
         let far = Estimator::central(1e-6).gradient(edge, &[0.0], 7).unwrap();
         assert!(!far.slopes.unwrap().disagree());
         let off = Estimator::central(1e-6).compared_at(None);

@@ -145,9 +145,9 @@
 //! | estimator | per rollout |
 //! |---|---|
 //! | central differences, h = 0.05, 30 rollouts | 0.5 |
-//! | score function, σ = 0.15, no baseline | 1.9 |
-//! | antithetic pairs, σ = 0.15 | 2.5 |
-//! | simultaneous perturbation (SPSA), h = 0.15 | 2.9 |
+//! | score function, σ = 0.15, no baseline | 2.0 |
+//! | antithetic pairs, σ = 0.15 | 2.6 |
+//! | simultaneous perturbation (SPSA), h = 0.15 | 2.8 |
 //!
 //! ## Wrong turns
 //!
@@ -191,6 +191,7 @@ mod natural;
 mod pgpe;
 mod policies;
 mod policy;
+mod probe;
 mod radial_bases;
 mod report;
 mod rollouts;

@@ -3,7 +3,8 @@
 use rand::RngExt;
 
 use crate::check::{self, real};
-use crate::{Error, RandomNumbers, Result, Streams};
+use crate::probe::Probe;
+use crate::{RandomNumbers, Result};
 
 /// Finds the step at which a difference quotient errs least.
 ///
@@ -110,6 +111,11 @@ impl StepSearch {
     /// # Errors
     /// [`Error::Empty`] and [`Error::NotFinite`] for `at`, [`Error::OutOfRange`] for the longest step,
     /// what `f` returned, [`Error::ValueNotFinite`] for a value that is NaN or infinite.
+    ///
+    /// [`Error::Empty`]: crate::Error::Empty
+    /// [`Error::NotFinite`]: crate::Error::NotFinite
+    /// [`Error::OutOfRange`]: crate::Error::OutOfRange
+    /// [`Error::ValueNotFinite`]: crate::Error::ValueNotFinite
     pub fn find(
         &self,
         f: impl FnMut(&[f64], u64) -> Result<f64>,
@@ -119,12 +125,11 @@ impl StepSearch {
         check::not_empty("at", at.len())?;
         check::finite("at", at)?;
         check::positive("longest", self.longest)?;
-        let streams = Streams::new(seed);
-        let mut line = Line { f, at, streams, numbers: self.random_numbers, evaluations: 0 };
-        let noise = line.noise()?;
+        let mut probe = Probe::new(f, at, seed, self.random_numbers);
+        let noise = self.noise(&mut probe, at)?;
         let mut square = 0.0;
         for axis in 0..at.len() {
-            square += line.derivative(axis, self, noise)?.powi(2);
+            square += self.derivative(&mut probe, axis, at.len(), noise)?.powi(2);
         }
         let derivative = (square / real(at.len())).sqrt();
         let best = match self.quotient {
@@ -137,57 +142,36 @@ impl StepSearch {
             Quotient::Central => (step * step * derivative / 6.0, noise / (2f64.sqrt() * step)),
             Quotient::Forward => (step * derivative / 2.0, 2f64.sqrt() * noise / step),
         };
-        let (error_estimate, evaluations) = (bias.hypot(scatter), line.evaluations);
+        let (error_estimate, evaluations) = (bias.hypot(scatter), probe.evaluations());
         Ok(ChosenStep { step, noise, derivative, error_estimate, evaluations })
     }
-}
-
-/// A black box along lines through a point.
-struct Line<'a, F> {
-    f: F,
-    at: &'a [f64],
-    streams: Streams,
-    numbers: RandomNumbers,
-    evaluations: usize,
 }
 
 /// How far apart the points are whose differences show the noise: so near that everything else is
 /// straight.
 const CLOSE: f64 = 1e-8;
 
-impl<F: FnMut(&[f64], u64) -> Result<f64>> Line<'_, F> {
-    /// f(x + length·direction).
-    fn ask(&mut self, direction: &[f64], length: f64) -> Result<f64> {
-        let evaluation = self.evaluations;
-        let seed = match self.numbers {
-            RandomNumbers::Common => self.streams.key(0, 0, 1),
-            RandomNumbers::Independent => self.streams.key(evaluation as u64, 0, 2),
-        };
-        self.evaluations += 1;
-        let point: Vec<f64> =
-            self.at.iter().zip(direction).map(|(x, along)| x + length * along).collect();
-        let value = (self.f)(&point, seed)?;
-        if value.is_finite() {
-            return Ok(value);
-        }
-        Err(Error::ValueNotFinite { evaluation, point: format!("{point:?}"), value })
-    }
-
-    fn noise(&mut self) -> Result<f64> {
-        let mut rng = self.streams.rng(0, 0, 0);
+impl StepSearch {
+    /// τ.
+    fn noise<F: FnMut(&[f64], u64) -> Result<f64>>(
+        &self,
+        probe: &mut Probe<'_, F>,
+        at: &[f64],
+    ) -> Result<f64> {
+        let mut rng = probe.rng();
         let direction: Vec<f64> =
-            self.at.iter().map(|x| x.abs().max(1.0) * rng.random_range(0.5..1.0)).collect();
-        let spacing = match self.numbers {
+            at.iter().map(|x| x.abs().max(1.0) * rng.random_range(0.5..1.0)).collect();
+        let spacing = match self.random_numbers {
             RandomNumbers::Common => CLOSE,
             RandomNumbers::Independent => 0.0,
         };
         let mut values = Vec::with_capacity(9);
         for k in 0..9 {
-            values.push(self.ask(&direction, spacing * f64::from(k))?);
+            values.push(probe.along(&direction, spacing * f64::from(k))?);
         }
         let rounding = 0.5 * f64::EPSILON * values.iter().fold(0.0, |a: f64, v| a.max(v.abs()));
         // Independent noise of variance τ² makes the k-th difference's C(2k, k)·τ².
-        let (order, gain) = match self.numbers {
+        let (order, gain) = match self.random_numbers {
             RandomNumbers::Common => (4, 70.0),
             RandomNumbers::Independent => (1, 2.0),
         };
@@ -199,21 +183,26 @@ impl<F: FnMut(&[f64], u64) -> Result<f64>> Line<'_, F> {
     }
 
     /// |f‴| or |f″| along an axis; 0 where it does not stand out of the noise.
-    fn derivative(&mut self, axis: usize, search: &StepSearch, noise: f64) -> Result<f64> {
+    fn derivative<F: FnMut(&[f64], u64) -> Result<f64>>(
+        &self,
+        probe: &mut Probe<'_, F>,
+        axis: usize,
+        axes: usize,
+        noise: f64,
+    ) -> Result<f64> {
         // Offsets and weights; the sum is divisor·hᵏ·f⁽ᵏ⁾, and its noise the root of Σ w² times τ.
-        let (stencil, power, divisor): (&[(f64, f64)], i32, f64) = match search.quotient {
+        let (stencil, power, divisor): (&[(f64, f64)], i32, f64) = match self.quotient {
             Quotient::Central => (&[(2.0, 1.0), (1.0, -2.0), (-1.0, 2.0), (-2.0, -1.0)], 3, 2.0),
             Quotient::Forward => (&[(1.0, 1.0), (0.0, -2.0), (-1.0, 1.0)], 2, 1.0),
         };
         let scatter = noise * stencil.iter().map(|(_, w)| w * w).sum::<f64>().sqrt();
-        let direction: Vec<f64> =
-            (0..self.at.len()).map(|k| if k == axis { 1.0 } else { 0.0 }).collect();
-        let mut step = search.longest;
+        let direction: Vec<f64> = (0..axes).map(|k| if k == axis { 1.0 } else { 0.0 }).collect();
+        let mut step = self.longest;
         let mut found = 0.0;
         for _ in 0..5 {
             let mut sum = 0.0;
             for (offset, weight) in stencil {
-                sum += weight * self.ask(&direction, offset * step)?;
+                sum += weight * probe.along(&direction, offset * step)?;
             }
             let signal = sum.abs() / scatter;
             // Written so that nothing over nothing is no signal.
@@ -235,7 +224,7 @@ impl<F: FnMut(&[f64], u64) -> Result<f64>> Line<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Estimator;
+    use crate::{Estimator, Streams};
     use rand_distr::{Distribution, StandardNormal};
 
     fn noise(seed: u64) -> f64 {
