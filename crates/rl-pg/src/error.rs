@@ -137,3 +137,15 @@ pub enum Error {
     #[error(transparent)]
     Network(#[from] nn_core::Error),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use linalg::{Cholesky, DMatrix};
+
+    #[test]
+    fn what_linear_algebra_refused_is_passed_on_as_it_said_it() {
+        let inner = Cholesky::new(DMatrix::from_element(1, 1, -1.0)).unwrap_err();
+        assert_eq!(Error::from(inner.clone()).to_string(), inner.to_string());
+    }
+}

@@ -144,6 +144,9 @@ fn policies(context: &Context) -> Result<Evidence, BoxError> {
     })
 }
 
+/// A gradient from a batch of actions.
+type Estimate<'a> = dyn Fn(&[usize]) -> Result<DVector<f64>, BoxError> + 'a;
+
 fn optimal_baselines(context: &Context) -> Result<Evidence, BoxError> {
     let mut rng = context.rng();
     let mut draw = |from, to| -> Vec<f64> { (0..3).map(|_| rng.random_range(from..to)).collect() };
@@ -160,7 +163,7 @@ fn optimal_baselines(context: &Context) -> Result<Evidence, BoxError> {
         .collect::<Result<_, _>>()?;
     let off = |mean: &DVector<f64>| (mean - &exact).norm() / exact.norm();
     // The expectation over every batch of n.
-    let expectation = |n: u32, estimate: &dyn Fn(&[usize]) -> Result<DVector<f64>, BoxError>| {
+    let expectation = |n: u32, estimate: &Estimate<'_>| {
         let mut mean = DVector::zeros(3);
         for batch in 0..3usize.pow(n) {
             let actions: Vec<usize> = (0..n).map(|i| batch / 3usize.pow(i) % 3).collect();
