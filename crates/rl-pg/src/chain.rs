@@ -55,7 +55,8 @@ pub struct Chain {
     /// What the black box returns.
     pub objective: Objective,
     /// The largest Euclidean length of a sample's Cₙ; a longer one is shortened to it. None by default. Near
-    /// an edge of contact single slopes are huge, and one of them decides the step of a whole batch.
+    /// an edge of contact single slopes are huge, and one of them decides the step of a whole batch. What is
+    /// shortened is no longer without bias.
     pub clip: Option<f64>,
 }
 
@@ -151,7 +152,9 @@ impl Chain {
     /// method than [`Estimator`] finds it.
     ///
     /// `black_box` gets the index of the sample and the network's output for it, writes the gradient of what it
-    /// returns by that output, and returns the loss or the reward.
+    /// returns by that output, and returns the loss or the reward. With a
+    /// [`Differentiable`](crate::Differentiable) simulator it is `|sample, action, slope|
+    /// Ok(simulator.rollout_with_gradient(context(sample), action, seed, slope)?.reward)`.
     ///
     /// # Errors
     /// [`Error::Network`] for a batch that the network refuses, [`Error::OutOfRange`] for a clip, what
