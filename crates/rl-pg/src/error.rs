@@ -33,6 +33,30 @@ pub enum Error {
         /// The range, in words.
         expected: &'static str,
     },
+    /// An entry outside the interval where it makes sense.
+    #[error("{argument}[{index}] is {value}, and must lie from {low} to {high}")]
+    EntryOutOfRange {
+        /// The argument's name.
+        argument: &'static str,
+        /// Index of the first such entry.
+        index: usize,
+        /// The entry.
+        value: f64,
+        /// The lower end.
+        low: f64,
+        /// The upper end.
+        high: f64,
+    },
+    /// A number of parameters that the policy cannot have.
+    #[error("{policy} has {form} parameters, got {got}")]
+    ParameterCount {
+        /// The policy, as in "a diagonal Gaussian".
+        policy: &'static str,
+        /// How many were given.
+        got: usize,
+        /// How many it has in n dimensions.
+        form: &'static str,
+    },
     /// An action that the policy cannot take.
     #[error("the action is {action}, and the policy has actions 0 to {last}")]
     NoSuchAction {
@@ -69,6 +93,16 @@ pub enum Error {
         /// The reward.
         value: f64,
     },
+    /// A value of NaN or infinity from a black box.
+    #[error("the black box returned {value} at evaluation {evaluation}, for {point}")]
+    ValueNotFinite {
+        /// How many evaluations had gone before.
+        evaluation: usize,
+        /// The point that failed, as `Debug` prints it, which keeps every digit.
+        point: String,
+        /// The value.
+        value: f64,
+    },
     /// A policy whose score is NaN or infinite.
     #[error("the score of sample {sample} is {value} in parameter {parameter}")]
     ScoreNotFinite {
@@ -96,4 +130,22 @@ pub enum Error {
         /// What it failed of.
         source: Box<Self>,
     },
+    /// What linear algebra refused.
+    #[error(transparent)]
+    Linalg(#[from] linalg::Error),
+    /// What the network refused.
+    #[error(transparent)]
+    Network(#[from] nn_core::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use linalg::{Cholesky, DMatrix};
+
+    #[test]
+    fn what_linear_algebra_refused_is_passed_on_as_it_said_it() {
+        let inner = Cholesky::new(DMatrix::from_element(1, 1, -1.0)).unwrap_err();
+        assert_eq!(Error::from(inner.clone()).to_string(), inner.to_string());
+    }
 }

@@ -19,6 +19,9 @@ mod quad;
 mod quad_free;
 mod quad_grid;
 mod rl_pg;
+mod rl_pg_chain;
+mod rl_pg_estimators;
+mod rl_pg_policies;
 mod rl_pg_sim;
 
 use super::check::Check;
@@ -38,6 +41,9 @@ pub fn all() -> Vec<Check> {
         nn_invert_layers::CHECKS,
         nn_invert_search::CHECKS,
         rl_pg::CHECKS,
+        rl_pg_policies::CHECKS,
+        rl_pg_estimators::CHECKS,
+        rl_pg_chain::CHECKS,
         rl_pg_sim::CHECKS,
         dsp::CHECKS,
         dsp_subspace::CHECKS,
