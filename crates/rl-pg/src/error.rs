@@ -1,5 +1,9 @@
 //! What can be wrong with a request, or with what a simulator returned.
 
+use std::io::ErrorKind;
+use std::process::ExitStatus;
+use std::time::Duration;
+
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -69,4 +73,125 @@ pub enum Error {
         /// The entry of the score.
         value: f64,
     },
+    /// A worker that did not come to its hello.
+    #[error("{command} did not start: {failure}{}", quoted(.last_words))]
+    WorkerNotStarted {
+        /// The command, as `Debug` prints it.
+        command: String,
+        /// What went wrong.
+        failure: Failure,
+        /// The end of what it wrote to standard error, and of its stray lines.
+        last_words: String,
+    },
+    /// A worker that speaks another protocol, or offers something else than is needed.
+    #[error("the worker's hello has {field} {got}, expected {expected}")]
+    WorkerHello {
+        /// The field of the hello.
+        field: &'static str,
+        /// What it says there.
+        got: String,
+        /// What it should say.
+        expected: &'static str,
+    },
+    /// An answer to something that was not asked, or that was answered before.
+    #[error("the worker answered request {got}, and open are {open:?}")]
+    WorkerAnswer {
+        /// The answer's id.
+        got: u64,
+        /// The ids of the requests without an answer.
+        open: Vec<u64>,
+    },
+    /// A rollout that failed, and failed again where it was tried again.
+    #[error("{0}")]
+    RolloutFailed(Box<FailedRollout>),
+    /// A worker that had to be started again too often.
+    #[error(
+        "the worker was started again {restarts} times within 1000 rollouts, and then: {failure}{}",
+        quoted(.last_words)
+    )]
+    TooManyRestarts {
+        /// How often it was started again.
+        restarts: usize,
+        /// What went wrong last.
+        failure: Failure,
+        /// The end of what it wrote to standard error, and of its stray lines.
+        last_words: String,
+    },
+}
+
+/// What went wrong in a simulator in another process.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The command could not be run.
+    #[error("it cannot be run: {kind}")]
+    NotRun {
+        /// What the system says.
+        kind: ErrorKind,
+    },
+    /// The process ended, or closed its standard output.
+    #[error("the worker {}", ending(.status))]
+    Ended {
+        /// Its exit status; `None` if it only closed its standard output.
+        status: Option<ExitStatus>,
+    },
+    /// There was no answer in time.
+    #[error("no answer came within {after:?}")]
+    TimedOut {
+        /// The time.
+        after: Duration,
+    },
+    /// Something like an answer that cannot be read.
+    #[error("the worker wrote what is no answer: {line}")]
+    Garbage {
+        /// What it wrote, cut where it is long.
+        line: String,
+    },
+    /// The worker answered that it failed.
+    #[error("the worker says: {text}")]
+    Said {
+        /// Its words.
+        text: String,
+    },
+    /// A reward of NaN or infinity. JSON has neither, and such a reward comes as null.
+    #[error("the reward is {value}")]
+    RewardNotFinite {
+        /// The reward.
+        value: f64,
+    },
+}
+
+/// A rollout that failed by its action, as far as one can know: alone, and again when tried again.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error(
+    "the rollout of action {action:?} in context {context:?} with seed {seed} failed (tries: {tries}): {failure}{}",
+    quoted(.last_words)
+)]
+pub struct FailedRollout {
+    /// The context.
+    pub context: Vec<f64>,
+    /// The action.
+    pub action: Vec<f64>,
+    /// The seed.
+    pub seed: u64,
+    /// How often it was tried alone.
+    pub tries: usize,
+    /// What went wrong last.
+    pub failure: Failure,
+    /// The end of what the worker wrote to standard error, and of its stray lines.
+    pub last_words: String,
+}
+
+fn quoted(last_words: &str) -> String {
+    match last_words {
+        "" => String::new(),
+        _ => format!("\nit last wrote:\n{last_words}"),
+    }
+}
+
+fn ending(status: &Option<ExitStatus>) -> String {
+    match status {
+        Some(status) => format!("ended with {status}"),
+        None => "closed its standard output".to_owned(),
+    }
 }

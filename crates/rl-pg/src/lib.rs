@@ -69,13 +69,17 @@
 mod categorical;
 mod error;
 mod policy;
+#[cfg(feature = "process")]
+pub mod process;
 mod score_function;
 mod simulator;
 mod streams;
 
 pub use categorical::Categorical;
-pub use error::{Error, Result};
+pub use error::{Error, FailedRollout, Failure, Result};
 pub use policy::Policy;
+#[cfg(feature = "process")]
+pub use process::PYTHON_SHIM;
 pub use score_function::{Baseline, GradientEstimate, score_function, score_function_batch};
 pub use simulator::{End, Environment, Outcome, Simulator, Step};
 pub use streams::Streams;

@@ -1,0 +1,16 @@
+//! Simulators in another process.
+
+mod keeper;
+mod rules;
+mod serve;
+mod simulator;
+mod wire;
+mod worker;
+
+pub use rules::{OnFailure, Options, Report};
+pub use serve::serve;
+pub use simulator::ExternalSimulator;
+pub use wire::Encoding;
+
+/// The Python side.
+pub const PYTHON_SHIM: &str = include_str!("../../python/plumbline_worker.py");

@@ -1,0 +1,282 @@
+//! What passes between the two processes, as bytes. The module's page has it in words.
+
+use std::io::{self, BufRead, Read, Write};
+
+use serde_json::{Map, Value, json};
+
+use crate::{End, Error, Result};
+
+/// The version of the protocol.
+const PROTOCOL: u64 = 1;
+
+/// Bytes of a line or a frame beyond which it is no message but a worker gone wild.
+const LONGEST: u64 = 1 << 24;
+
+/// How requests and answers are written, once the worker has said hello in a line of JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// An object or a list in a line: a little slower, and can be read by people.
+    Json,
+    /// Little-endian numbers behind the length of the whole.
+    Binary,
+}
+
+/// What a worker says of itself in its first line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hello {
+    pub(super) name: String,
+    /// Numbers of a context; `None` for an environment.
+    pub(super) context: Option<usize>,
+    /// Numbers of an observation; `None` for a simulator.
+    pub(super) observation: Option<usize>,
+    /// Numbers of an action; `None` where it is one of `actions`.
+    pub(super) action: Option<usize>,
+    pub(super) actions: Option<usize>,
+    pub(super) metrics: Vec<String>,
+    pub(super) deterministic: bool,
+    /// The longest list of requests that it takes.
+    pub(super) batch: usize,
+    pub(super) encoding: Encoding,
+}
+
+impl Hello {
+    /// Reads the first line; `None` if it is no hello at all.
+    fn read(line: &[u8]) -> Option<Result<Self>> {
+        let hello: Map<String, Value> = serde_json::from_slice(line).ok()?;
+        let name = match hello.get("hello")? {
+            Value::String(name) => name.clone(),
+            other => other.to_string(),
+        };
+        Some(Self::from_fields(name, &hello))
+    }
+
+    fn from_fields(name: String, hello: &Map<String, Value>) -> Result<Self> {
+        let wrong = |field, expected| {
+            let got = hello.get(field).map_or_else(|| "missing".to_owned(), Value::to_string);
+            Error::WorkerHello { field, got, expected }
+        };
+        let length = |field: &'static str, least: usize| match hello.get(field) {
+            None => Ok(None),
+            Some(value) => match value.as_u64().and_then(|n| usize::try_from(n).ok()) {
+                Some(n) if n >= least => Ok(Some(n)),
+                _ if least == 0 => Err(wrong(field, "a length, 0 or more")),
+                _ => Err(wrong(field, "a length of at least 1")),
+            },
+        };
+        if hello.get("proto") != Some(&json!(PROTOCOL)) {
+            return Err(wrong("proto", "1"));
+        }
+        let names = match hello.get("metrics") {
+            None => Some(Vec::new()),
+            Some(names) => names.as_array().and_then(|names| {
+                names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
+            }),
+        };
+        let deterministic = match hello.get("deterministic") {
+            None => Some(true),
+            Some(value) => value.as_bool(),
+        };
+        let encoding = match hello.get("encoding").map(Value::as_str) {
+            None | Some(Some("json")) => Encoding::Json,
+            Some(Some("binary")) => Encoding::Binary,
+            _ => return Err(wrong("encoding", "\"json\" or \"binary\"")),
+        };
+        Ok(Self {
+            name,
+            context: length("context", 0)?,
+            observation: length("observation", 1)?,
+            action: length("action", 1)?,
+            actions: length("actions", 1)?,
+            metrics: names.ok_or_else(|| wrong("metrics", "a list of names"))?,
+            deterministic: deterministic.ok_or_else(|| wrong("deterministic", "true or false"))?,
+            batch: length("batch", 1)?.unwrap_or(1),
+            encoding,
+        })
+    }
+}
+
+/// One rollout asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) id: u64,
+    pub(super) seed: u64,
+    pub(super) context: &'a [f64],
+    pub(super) action: &'a [f64],
+}
+
+/// The bytes that ask for these rollouts: one is an object, several are a list.
+pub(super) fn requests(encoding: Encoding, asked: &[Request<'_>]) -> Vec<u8> {
+    let numbers = asked.first().map_or(0, |request| request.context.len() + request.action.len());
+    // 17 digits with their comma take 20 bytes or a few more.
+    let mut out = Vec::with_capacity(asked.len() * (64 + 24 * numbers) + 8);
+    match encoding {
+        Encoding::Json => {
+            let (before, after) = if asked.len() == 1 { ("", "\n") } else { ("[", "]\n") };
+            out.extend_from_slice(before.as_bytes());
+            for (place, request) in asked.iter().enumerate() {
+                let comma = if place == 0 { "" } else { "," };
+                let Request { id, seed, context, action } = request;
+                // Memory can be written to, so these results tell nothing.
+                let _ = write!(out, r#"{comma}{{"id":{id},"seed":{seed},"context":"#);
+                let _ = serde_json::to_writer(&mut out, context);
+                let _ = write!(out, r#","action":"#);
+                let _ = serde_json::to_writer(&mut out, action);
+                out.push(b'}');
+            }
+            out.extend_from_slice(after.as_bytes());
+        }
+        Encoding::Binary => {
+            // A list of 4 GiB is not written in the life of a worker.
+            let bytes = u32::try_from(asked.len() * (16 + 8 * numbers)).unwrap_or(u32::MAX);
+            out.extend(bytes.to_le_bytes());
+            for Request { id, seed, context, action } in asked {
+                out.extend(id.to_le_bytes());
+                out.extend(seed.to_le_bytes());
+                out.extend(context.iter().chain(*action).flat_map(|x| x.to_le_bytes()));
+            }
+        }
+    }
+    out
+}
+
+/// What a worker wrote at once.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Message {
+    Hello(Result<Hello>),
+    Answers(Vec<Answer>),
+    /// A line that is not of this protocol, such as a print by the simulator.
+    Stray(String),
+    /// What may have been an answer and cannot be read.
+    Garbage(String),
+}
+
+/// The answer to one request.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Answer {
+    pub(super) id: u64,
+    pub(super) said: Said,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Said {
+    /// Metrics or an observation; NaN for what JSON calls null.
+    Done { reward: f64, numbers: Vec<f64>, end: Option<End> },
+    Failed { text: String, retry: bool },
+}
+
+/// The next message; `None` at the end. `encoding` is that of the hello, and none before it.
+pub(super) fn read(from: &mut impl BufRead, encoding: Option<Encoding>) -> io::Result<Option<Message>> {
+    if encoding == Some(Encoding::Binary) {
+        return read_frame(from);
+    }
+    let mut line = Vec::new();
+    from.take(LONGEST).read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(match encoding {
+        None => Hello::read(&line).map_or_else(|| Message::Stray(text(&line)), Message::Hello),
+        Some(_) => read_line(&line),
+    }))
+}
+
+fn read_line(line: &[u8]) -> Message {
+    // Python writes NaN and Infinity, which are not JSON, and no other writer of JSON has them at all.
+    let value = serde_json::from_slice(line).or_else(|_| serde_json::from_slice(&without_nan(line)));
+    let answers = match value {
+        Ok(Value::Object(answer)) => read_answer(&answer).map(|answer| vec![answer]),
+        Ok(Value::Array(list)) if list.iter().any(Value::is_object) => {
+            list.iter().map(|answer| answer.as_object().and_then(read_answer)).collect()
+        }
+        Ok(_) => return Message::Stray(text(line)),
+        Err(_) if line.starts_with(b"{") || line.starts_with(b"[{") => None,
+        Err(_) => return Message::Stray(text(line)),
+    };
+    answers.map_or_else(|| Message::Garbage(text(line)), Message::Answers)
+}
+
+fn read_answer(answer: &Map<String, Value>) -> Option<Answer> {
+    let number = |value: &Value| if value.is_null() { Some(f64::NAN) } else { value.as_f64() };
+    let id = answer.get("id")?.as_u64()?;
+    if let Some(error) = answer.get("error") {
+        let text = error.as_str().map_or_else(|| error.to_string(), str::to_owned);
+        let retry = answer.get("retry").is_none_or(|retry| retry != &Value::Bool(false));
+        return Some(Answer { id, said: Said::Failed { text, retry } });
+    }
+    let observation = answer.get("observation");
+    let reward = match answer.get("reward") {
+        // An environment's first observation comes without.
+        None if observation.is_some() => 0.0,
+        reward => number(reward?)?,
+    };
+    let numbers = match observation.or_else(|| answer.get("metrics")) {
+        None => Vec::new(),
+        Some(numbers) => numbers.as_array()?.iter().map(number).collect::<Option<_>>()?,
+    };
+    let end = match answer.get("end") {
+        None | Some(Value::Null) => None,
+        Some(end) if end == "terminated" => Some(End::Terminated),
+        Some(end) if end == "truncated" => Some(End::Truncated),
+        Some(_) => return None,
+    };
+    Some(Answer { id, said: Said::Done { reward, numbers, end } })
+}
+
+/// The line with null for NaN, Infinity and -Infinity where they stand outside of a text.
+fn without_nan(line: &[u8]) -> Vec<u8> {
+    let (mut out, mut rest, mut quoted) = (Vec::with_capacity(line.len()), line, false);
+    while let [first, after @ ..] = rest {
+        let name = [&b"NaN"[..], b"Infinity", b"-Infinity"];
+        if let Some(name) = name.iter().find(|name| !quoted && rest.starts_with(name)) {
+            out.extend_from_slice(b"null");
+            rest = &rest[name.len()..];
+        } else if quoted && *first == b'\\' {
+            let pair = rest.len().min(2);
+            out.extend_from_slice(&rest[..pair]);
+            rest = &rest[pair..];
+        } else {
+            quoted ^= *first == b'"';
+            out.push(*first);
+            rest = after;
+        }
+    }
+    out
+}
+
+fn read_frame(from: &mut impl BufRead) -> io::Result<Option<Message>> {
+    let mut length = [0; 4];
+    if from.read_exact(&mut length).is_err() {
+        return Ok(None);
+    }
+    let length = u32::from_le_bytes(length);
+    if u64::from(length) > LONGEST {
+        return Ok(Some(Message::Garbage(format!("a frame of {length} bytes"))));
+    }
+    let mut frame = Vec::new();
+    from.take(u64::from(length)).read_to_end(&mut frame)?;
+    let (words, rest) = frame.as_chunks::<8>();
+    let words: Vec<u64> = words.iter().map(|&bytes| u64::from_le_bytes(bytes)).collect();
+    Ok(Some(match words[..] {
+        [id, status @ (1 | 2), ..] => {
+            let said = Said::Failed { text: text(&frame[16..]), retry: status == 1 };
+            Message::Answers(vec![Answer { id, said }])
+        }
+        [id, 0, reward, ref numbers @ ..] if rest.is_empty() => {
+            let numbers = numbers.iter().map(|&bits| f64::from_bits(bits)).collect();
+            let said = Said::Done { reward: f64::from_bits(reward), numbers, end: None };
+            Message::Answers(vec![Answer { id, said }])
+        }
+        _ => Message::Garbage(format!("a frame of {length} bytes: {words:x?}")),
+    }))
+}
+
+/// What can be shown of a line: not all of it where it is long.
+fn text(line: &[u8]) -> String {
+    const SHOWN: usize = 200;
+    let mut text = String::from_utf8_lossy(line.trim_ascii()).into_owned();
+    if let Some((cut, _)) = text.char_indices().nth(SHOWN) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
+}

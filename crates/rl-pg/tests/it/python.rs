@@ -1,0 +1,1 @@
+//! The Python shim, where there is a Python.
