@@ -24,10 +24,12 @@ fn refused(told: &str, options: Options) -> String {
     text(&ExternalSimulator::start(worker(told), options).unwrap_err())
 }
 
-/// An error's text, without what the test harness writes before the worker does.
+/// An error's text, without the lines that the test harness writes before the worker does.
 fn text(error: &Error) -> String {
-    let text = error.to_string().replace("running 1 test\n\n", "").replace("running 1 test", "");
-    text.trim_end_matches("\nit last wrote:\n").to_owned()
+    let text = error.to_string();
+    let lines = text.lines().filter(|&line| !line.is_empty() && line != "running 1 test");
+    let text = lines.collect::<Vec<_>>().join("\n");
+    text.trim_end_matches("\nit last wrote:").to_owned()
 }
 
 /// Contexts, actions and seeds of so many rollouts.
