@@ -1,26 +1,33 @@
-"""Serves a Python simulator to the Rust crate rl-pg, over standard input and output.
+"""Serves a Python simulator to the Rust crate rl-pg over standard input and output.
 
-    from plumbline_worker import serve            # first of all imports: it takes standard output away
+    from plumbline_worker import serve  # before other imports: from here on prints go to standard error
 
     def rollout(context, action, seed):
-        return -sum((a - c) ** 2 for a, c in zip(action, context)), {"effort": sum(a * a for a in action)}
+        miss = sum((a - c) ** 2 for a, c in zip(action, context))
+        return -miss, {"effort": sum(a * a for a in action)}  # or the reward alone
 
     serve(rollout, context=2, action=2, metrics=["effort"])
 
-Whatever the simulator prints goes to standard error. An exception is that rollout's failure, and the worker
-lives on. `serve_environment(gymnasium.make("CartPole-v1"))` serves one that is asked step by step.
-The protocol is in the documentation of rl_pg::process. Python 3.8 or newer, standard library only.
+An exception fails that rollout, and the worker lives on. `serve_environment` takes a Gymnasium environment.
+The protocol is in the documentation of rl_pg::process. Python 3.8 or newer and its standard library.
 """
-import json, os, struct, sys, time, traceback
+import json
+import os
+import struct
+import sys
+import time
+import traceback
 
 _requests, _answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # input() must not eat requests,
-os.dup2(2, 1)  # nor a print, be it C's or a child's, get among the answers
+os.dup2(2, 1)  # nor a print, even C's, get among the answers
 sys.stdout = sys.stderr
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_decode = json.JSONDecoder().raw_decode
 
 
 def _say(message):
-    _answers.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+    _answers.write(_encode(message).encode() + b"\n")
     _answers.flush()
 
 
@@ -30,17 +37,28 @@ def _failure(error):
 
 
 def serve(rollout, context, action, metrics=(), name="simulator", deterministic=True, batch=64, binary=False):
-    """Answers until its input ends; `rollout(context, action, seed)` gives a reward, or (reward, dict of metrics)."""
-    _say({"hello": name, "proto": 1, "context": context, "action": action, "metrics": list(metrics), "batch": batch,
-          "deterministic": deterministic, "encoding": "binary" if binary else "json"})
-
+    """Answers with `rollout(context, action, seed)`, a reward or (reward, dict of metrics), until the input ends."""
     def run(context, action, seed):
         result = rollout(context, action, seed)
         reward, values = result if isinstance(result, tuple) else (result, {})
         return float(reward), [float(values[metric]) for metric in metrics]
 
-    def answer_json(line):
-        requests, answers, due = json.loads(line), [], time.monotonic() + 0.1
+    _say({"hello": name, "proto": 1, "context": context, "action": action, "metrics": list(metrics),
+          "deterministic": deterministic, "batch": batch, "encoding": "binary" if binary else "json"})
+    while binary and len(length := _requests.read(4)) == 4:
+        frame = _requests.read(int.from_bytes(length, "little"))
+        for number, seed, *numbers in struct.iter_unpack(f"<QQ{context + action}d", frame):
+            try:
+                reward, values = run(numbers[:context], numbers[context:], seed)
+                answer = struct.pack(f"<QQd{len(values)}d", number, 0, reward, *values)
+            except Exception as error:
+                said = _failure(error)
+                answer = struct.pack("<QQ", number, 1 if said["retry"] else 2) + said["error"].encode()
+            _answers.write(len(answer).to_bytes(4, "little") + answer)
+        _answers.flush()
+    for line in () if binary else _requests:
+        requests, _ = _decode(line.decode())
+        answers, due = [], time.monotonic() + 0.1
         for request in requests if isinstance(requests, list) else [requests]:
             try:
                 reward, values = run(request["context"], request["action"], request["seed"])
@@ -53,47 +71,28 @@ def serve(rollout, context, action, metrics=(), name="simulator", deterministic=
         if answers:
             _say(answers)
 
-    def answer_binary(frame):
-        for number, seed, *numbers in struct.iter_unpack(f"<QQ{context + action}d", frame):
-            try:
-                reward, values = run(numbers[:context], numbers[context:], seed)
-                answer = struct.pack(f"<QQd{len(values)}d", number, 0, reward, *values)
-            except Exception as error:
-                said = _failure(error)
-                answer = struct.pack("<QQ", number, 1 if said["retry"] else 2) + said["error"].encode()
-            _answers.write(struct.pack("<I", len(answer)) + answer)
-        _answers.flush()
-
-    if binary:
-        while len(length := _requests.read(4)) == 4:
-            answer_binary(_requests.read(*struct.unpack("<I", length)))
-    else:
-        for line in _requests:
-            answer_json(line)
-
 
 def serve_environment(environment, name="environment"):
-    """Answers until its input ends, for a Gymnasium environment of flat observations."""
+    """Answers for a Gymnasium environment with flat observations and Discrete or flat Box actions."""
     space = environment.action_space
-    discrete = hasattr(space, "n")
-    _say({"hello": name, "proto": 1, "observation": environment.observation_space.shape[0],
-          **({"actions": int(space.n)} if discrete else {"action": space.shape[0]})})
+    shape = {"actions": int(space.n)} if hasattr(space, "n") else {"action": space.shape[0]}
+    _say({"hello": name, "proto": 1, "observation": environment.observation_space.shape[0], **shape})
     for line in _requests:
-        request = json.loads(line)
+        request, _ = _decode(line.decode())
         answer = {"id": request["id"]}
         try:
             if "reset" in request:
-                observation, _ = environment.reset(seed=request["reset"] % 2**32)
+                observation, _ = environment.reset(seed=request["reset"])
             else:
-                if discrete:
+                action = space.sample()
+                if "actions" in shape:
                     action = int(space.start) + request["action"]
                 else:
-                    action = space.sample()
                     action[:] = request["action"]
                 observation, reward, terminated, truncated, _ = environment.step(action)
                 end = "terminated" if terminated else "truncated" if truncated else None
                 answer.update(reward=float(reward), end=end)
             answer["observation"] = [float(number) for number in observation]
         except Exception as error:
-            answer = {"id": request["id"], **_failure(error)}
+            answer.update(_failure(error))
         _say(answer)

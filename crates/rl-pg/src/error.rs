@@ -104,6 +104,19 @@ pub enum Error {
     /// A rollout that failed, and failed again where it was tried again.
     #[error("{0}")]
     RolloutFailed(Box<FailedRollout>),
+    /// A request to an environment in another process that failed, and ended the episode.
+    #[error("{request} failed: {failure}{}", quoted(.last_words))]
+    StepFailed {
+        /// The request, with seed or action.
+        request: String,
+        /// What went wrong.
+        failure: Failure,
+        /// The end of what the worker wrote to standard error, and of its stray lines.
+        last_words: String,
+    },
+    /// A step without an episode: before the first, or after an end or a failure.
+    #[error("there is no episode to step in; reset begins one")]
+    NoEpisode,
     /// A worker that had to be started again too often.
     #[error(
         "the worker was started again {restarts} times within 1000 rollouts, and then: {failure}{}",
@@ -153,10 +166,11 @@ pub enum Failure {
         /// Its words.
         text: String,
     },
-    /// A reward of NaN or infinity. JSON has neither, and such a reward comes as null.
-    #[error("the reward is {value}")]
-    RewardNotFinite {
-        /// The reward.
+    /// A reward of NaN or infinity, or such an entry of an observation. JSON has neither; they come
+    /// as null, which is NaN here.
+    #[error("the worker answered with {value}, which is no number")]
+    NotFinite {
+        /// What came.
         value: f64,
     },
 }

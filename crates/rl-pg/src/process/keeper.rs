@@ -174,6 +174,9 @@ mod tests {
     #[test]
     fn the_pause_doubles_from_the_second_restart_in_a_row() {
         let pause = |in_a_row| pause(Duration::from_millis(100), in_a_row).as_millis();
-        assert_eq!([0, 1, 2, 3, 4, 10, 11, 1000].map(pause), [0, 0, 100, 200, 400, 25_600, 30_000, 30_000]);
+        assert_eq!(
+            [0, 1, 2, 3, 4, 10, 11, 1000].map(pause),
+            [0, 0, 100, 200, 400, 25_600, 30_000, 30_000]
+        );
     }
 }

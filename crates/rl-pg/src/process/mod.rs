@@ -1,5 +1,6 @@
 //! Simulators in another process.
 
+mod environment;
 mod keeper;
 mod rules;
 mod serve;
@@ -7,6 +8,7 @@ mod simulator;
 mod wire;
 mod worker;
 
+pub use environment::{EnvironmentAction, ExternalEnvironment};
 pub use rules::{OnFailure, Options, Report};
 pub use serve::serve;
 pub use simulator::ExternalSimulator;

@@ -97,11 +97,7 @@ impl ExternalSimulator {
         self.failed.iter()
     }
 
-    fn run(
-        &mut self,
-        batch: &Batch<'_>,
-        on_failure: OnFailure,
-    ) -> Result<Vec<Option<Outcome>>> {
+    fn run(&mut self, batch: &Batch<'_>, on_failure: OnFailure) -> Result<Vec<Option<Outcome>>> {
         let result = Run::new(batch, on_failure).finish(self);
         if result.is_err() {
             // It may be at rollouts that nobody waits for, whose answers would meet the next batch.
@@ -164,7 +160,8 @@ impl Simulator for ExternalSimulator {
     }
 }
 
-fn check(argument: &'static str, values: &[f64], expected: usize) -> Result<()> {
+/// Refuses numbers of another length, and such as are no numbers.
+pub(super) fn check(argument: &'static str, values: &[f64], expected: usize) -> Result<()> {
     if values.len() != expected {
         return Err(Error::Length { argument, got: values.len(), expected });
     }
@@ -292,7 +289,7 @@ impl<'a> Run<'a> {
                 }
                 if !reward.is_finite() {
                     simulator.keeper.report.not_finite += 1;
-                    let failure = Failure::RewardNotFinite { value: reward };
+                    let failure = Failure::NotFinite { value: reward };
                     return self.fail(place, failure, Again::May, simulator);
                 }
                 self.close(place, Some(Outcome { reward, metrics }), simulator);

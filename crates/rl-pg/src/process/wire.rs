@@ -160,12 +160,22 @@ pub(super) struct Answer {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Said {
     /// Metrics or an observation; NaN for what JSON calls null.
-    Done { reward: f64, numbers: Vec<f64>, end: Option<End> },
-    Failed { text: String, retry: bool },
+    Done {
+        reward: f64,
+        numbers: Vec<f64>,
+        end: Option<End>,
+    },
+    Failed {
+        text: String,
+        retry: bool,
+    },
 }
 
 /// The next message; `None` at the end. `encoding` is that of the hello, and none before it.
-pub(super) fn read(from: &mut impl BufRead, encoding: Option<Encoding>) -> io::Result<Option<Message>> {
+pub(super) fn read(
+    from: &mut impl BufRead,
+    encoding: Option<Encoding>,
+) -> io::Result<Option<Message>> {
     if encoding == Some(Encoding::Binary) {
         return read_frame(from);
     }
@@ -182,7 +192,8 @@ pub(super) fn read(from: &mut impl BufRead, encoding: Option<Encoding>) -> io::R
 
 fn read_line(line: &[u8]) -> Message {
     // Python writes NaN and Infinity, which are not JSON, and no other writer of JSON has them at all.
-    let value = serde_json::from_slice(line).or_else(|_| serde_json::from_slice(&without_nan(line)));
+    let value =
+        serde_json::from_slice(line).or_else(|_| serde_json::from_slice(&without_nan(line)));
     let answers = match value {
         Ok(Value::Object(answer)) => read_answer(&answer).map(|answer| vec![answer]),
         Ok(Value::Array(list)) if list.iter().any(Value::is_object) => {
@@ -279,4 +290,204 @@ fn text(line: &[u8]) -> String {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::serve;
+    use super::*;
+    use crate::{Outcome, Simulator};
+    use proptest::prelude::*;
+
+    /// Answers with what it is given.
+    struct Echo;
+
+    impl Simulator for Echo {
+        fn context_length(&self) -> usize {
+            2
+        }
+
+        fn action_length(&self) -> usize {
+            3
+        }
+
+        fn metrics(&self) -> Vec<&str> {
+            vec!["c", "a", "b", "seed's high half", "its low half"]
+        }
+
+        fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
+            let [high, low] = [(seed >> 32) as u32, seed as u32].map(f64::from);
+            let metrics = vec![context[1], action[0], action[1], high, low];
+            assert_eq!(action[2].to_bits(), 2f64.to_bits());
+            Ok(Outcome { reward: context[0], metrics })
+        }
+    }
+
+    /// All that a worker writes.
+    fn messages(mut written: &[u8]) -> Vec<Message> {
+        let (mut messages, mut encoding) = (Vec::new(), None);
+        while let Some(message) = read(&mut written, encoding).expect("memory can be read") {
+            if let Message::Hello(Ok(hello)) = &message {
+                encoding = Some(hello.encoding);
+            }
+            messages.push(message);
+        }
+        messages
+    }
+
+    proptest! {
+        /// There and back, through both sides: the sign of zero, subnormals and all.
+        #[test]
+        fn every_finite_number_keeps_every_bit(
+            bits in proptest::collection::vec(any::<u64>(), 4..40),
+            seed in any::<u64>(),
+        ) {
+            // Exponents of all ones, which are infinite or NaN, become those of numbers in [1, 2).
+            let finite = |bits: u64| Some(f64::from_bits(bits)).filter(|x| x.is_finite());
+            let all: Vec<f64> = bits
+                .iter()
+                .map(|&bits| finite(bits).unwrap_or(f64::from_bits(bits & !(1 << 62))))
+                .collect();
+            let samples: Vec<[f64; 5]> =
+                all.as_chunks().0.iter().map(|&[a, b, c, d]| [a, b, c, d, 2.0]).collect();
+            for encoding in [Encoding::Json, Encoding::Binary] {
+                let asked: Vec<Request<'_>> = samples
+                    .iter()
+                    .zip(10..)
+                    .map(|(x, id)| Request { id, seed, context: &x[..2], action: &x[2..] })
+                    .collect();
+                let mut written = Vec::new();
+                serve(&mut Echo, "echo", encoding, &requests(encoding, &asked)[..], &mut written)?;
+                let answers: Vec<Answer> = messages(&written)
+                    .into_iter()
+                    .skip(1)
+                    .flat_map(|message| match message {
+                        Message::Answers(answers) => answers,
+                        other => panic!("{other:?}"),
+                    })
+                    .collect();
+                prop_assert_eq!(answers.len(), samples.len());
+                for ((answer, sample), id) in answers.iter().zip(&samples).zip(10..) {
+                    let Said::Done { reward, numbers, end: None } = &answer.said else {
+                        panic!("{answer:?}");
+                    };
+                    prop_assert_eq!(answer.id, id);
+                    prop_assert_eq!(reward.to_bits(), sample[0].to_bits());
+                    for (got, sent) in numbers.iter().zip(&sample[1..4]) {
+                        prop_assert_eq!(got.to_bits(), sent.to_bits());
+                    }
+                    prop_assert_eq!(((numbers[3] as u64) << 32) + numbers[4] as u64, seed);
+                }
+            }
+        }
+
+        #[test]
+        fn no_bytes_are_more_than_garbage(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let hello = br#"{"hello":"x","proto":1,"encoding":"binary"}"#;
+            for start in [&b""[..], b"{", b"[{", hello] {
+                for message in messages(&[start, b"\n", &bytes].concat()) {
+                    prop_assert!(!matches!(message, Message::Hello(Err(_))));
+                }
+            }
+        }
+    }
+
+    fn answer(id: u64, reward: f64, numbers: &[f64]) -> Answer {
+        Answer { id, said: Said::Done { reward, numbers: numbers.to_vec(), end: None } }
+    }
+
+    #[test]
+    fn a_line_is_answers_a_stray_print_or_garbage() {
+        let stray = |line: &str| Message::Stray(line.to_owned());
+        let garbage = |line: &str| Message::Garbage(line.to_owned());
+        for (line, message) in [
+            (r#"{"id":3,"reward":1}"#, Message::Answers(vec![answer(3, 1.0, &[])])),
+            (
+                r#" [{"reward":-2.5,"metrics":[1,2e3],"id":4},{"id":3,"reward":0,"more":[]}] "#,
+                Message::Answers(vec![answer(4, -2.5, &[1.0, 2000.0]), answer(3, 0.0, &[])]),
+            ),
+            (r#"{"id":3,"observation":[1]}"#, Message::Answers(vec![answer(3, 0.0, &[1.0])])),
+            ("", stray("")),
+            ("step 3 of 9", stray("step 3 of 9")),
+            ("[INFO] ready", stray("[INFO] ready")),
+            ("[1, 2]", stray("[1, 2]")),
+            ("3.5", stray("3.5")),
+            (r#"{"id":3}"#, garbage(r#"{"id":3}"#)),
+            (r#"{"id":-3,"reward":1}"#, garbage(r#"{"id":-3,"reward":1}"#)),
+            (r#"{"id":3,"reward":"1"}"#, garbage(r#"{"id":3,"reward":"1"}"#)),
+            (r#"{"id":3,"rew"#, garbage(r#"{"id":3,"rew"#)),
+            (r#"[{"id":3,"reward":1},4]"#, garbage(r#"[{"id":3,"reward":1},4]"#)),
+            (r#"{"id":3,"reward":1,"end":"over"}"#, garbage(r#"{"id":3,"reward":1,"end":"over"}"#)),
+        ] {
+            assert_eq!(read_line(line.as_bytes()), message, "{line}");
+        }
+        let failed = |text: &str, retry| {
+            let said = Said::Failed { text: text.to_owned(), retry };
+            Message::Answers(vec![Answer { id: 3, said }])
+        };
+        assert_eq!(read_line(br#"{"id":3,"error":"NaN","retry":false}"#), failed("NaN", false));
+        assert_eq!(read_line(br#"{"id":3,"error":7}"#), failed("7", true));
+        assert_eq!(text("ü".repeat(300).as_bytes()), "ü".repeat(200) + "…");
+    }
+
+    #[test]
+    fn what_python_writes_for_nan_is_null_outside_of_texts() {
+        let line = br#"{"a":NaN,"NaN":-Infinity,"b\"NaN\\":[Infinity,"-Infinity"]}"#;
+        let expected = r#"{"a":null,"NaN":null,"b\"NaN\\":[null,"-Infinity"]}"#;
+        assert_eq!(String::from_utf8_lossy(&without_nan(line)), expected);
+        assert_eq!(without_nan(br#""\"#), br#""\"#);
+        let Message::Answers(answers) = read_line(br#"{"id":3,"reward":NaN,"metrics":[null,1]}"#)
+        else {
+            panic!("no answers");
+        };
+        let Said::Done { reward, numbers, .. } = &answers[0].said else { panic!("{answers:?}") };
+        assert!(reward.is_nan() && numbers[0].is_nan() && numbers[1].to_bits() == 1f64.to_bits());
+    }
+
+    #[test]
+    fn requests_are_written_as_the_documentation_says() {
+        let one = Request { id: 7, seed: u64::MAX, context: &[], action: &[0.1, -0.0] };
+        let two = Request { id: 8, seed: 0, context: &[], action: &[2.5, 5e-324] };
+        let json = |asked: &[Request<'_>]| {
+            String::from_utf8_lossy(&requests(Encoding::Json, asked)).into_owned()
+        };
+        assert_eq!(
+            json(&[one]),
+            "{\"id\":7,\"seed\":18446744073709551615,\"context\":[],\"action\":[0.1,-0.0]}\n"
+        );
+        assert!(json(&[one, two]).starts_with("[{\"id\":7,"));
+        assert!(json(&[one, two]).ends_with("[2.5,5e-324]}]\n"), "{}", json(&[one, two]));
+        let binary = requests(Encoding::Binary, &[one, two]);
+        assert_eq!(binary[..4], 64u32.to_le_bytes());
+        assert_eq!(binary[36..44], 8u64.to_le_bytes());
+        assert_eq!(binary.len(), 68);
+    }
+
+    #[test]
+    fn a_frame_is_an_answer_or_garbage() {
+        let frame = |words: &[u64], more: &[u8]| {
+            let body = [words.iter().flat_map(|word| word.to_le_bytes()).collect(), more.to_vec()];
+            let body = body.concat();
+            [&u32::try_from(body.len()).expect("short").to_le_bytes()[..], &body].concat()
+        };
+        let read = |frame: &[u8]| {
+            read(&mut &frame[..], Some(Encoding::Binary)).expect("memory can be read")
+        };
+        let one = 1f64.to_bits();
+        let answers = Message::Answers(vec![answer(3, 1.0, &[1.0])]);
+        assert_eq!(read(&frame(&[3, 0, one, one], b"")), Some(answers));
+        for (status, retry) in [(1, true), (2, false)] {
+            let said = Said::Failed { text: "it broke".to_owned(), retry };
+            let answers = Message::Answers(vec![Answer { id: 3, said }]);
+            assert_eq!(read(&frame(&[3, status], b"it broke")), Some(answers));
+        }
+        for bad in [frame(&[3, 0], b""), frame(&[3, 0, one], b"x"), frame(&[3, 3, one], b"")] {
+            assert!(matches!(read(&bad), Some(Message::Garbage(_))), "{bad:?}");
+        }
+        assert_eq!(
+            read(b"hello\n"),
+            Some(Message::Garbage("a frame of 1819043176 bytes".to_owned()))
+        );
+        assert_eq!(read(b"\x10"), None);
+    }
 }

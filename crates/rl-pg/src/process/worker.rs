@@ -105,7 +105,11 @@ impl Worker {
     }
 
     /// Waits for answers, passing over stray lines, which do not stop the clock.
-    pub(super) fn hear(&mut self, timeout: Duration, strays: &mut u64) -> Result<Vec<Answer>, Failure> {
+    pub(super) fn hear(
+        &mut self,
+        timeout: Duration,
+        strays: &mut u64,
+    ) -> Result<Vec<Answer>, Failure> {
         let deadline = Instant::now() + timeout;
         loop {
             match self.heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use linalg::DMatrix;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use rl_pg::process::{ExternalSimulator, OnFailure, Options, Report};
-use rl_pg::{Error, Failure, Outcome, Result, Simulator};
+use rl_pg::process::{ExternalEnvironment, ExternalSimulator, OnFailure, Options, Report};
+use rl_pg::{Environment, Error, Failure, Outcome, Result, Simulator};
 
 use crate::worker::{reward, worker};
 
@@ -17,11 +17,11 @@ fn options() -> Options {
 }
 
 fn start(told: &str) -> ExternalSimulator {
-    ExternalSimulator::start(worker(told), options()).unwrap()
+    ExternalSimulator::start(worker(told), options()).expect("a hello")
 }
 
 fn refused(told: &str, options: Options) -> String {
-    text(&ExternalSimulator::start(worker(told), options).unwrap_err())
+    text(&ExternalSimulator::start(worker(told), options).expect_err("no hello"))
 }
 
 /// An error's text, without the lines that the test harness writes before the worker does.
@@ -47,7 +47,7 @@ fn bits(outcomes: &[Option<Outcome>]) -> Vec<u64> {
         let numbers = [&[outcome.reward], &outcome.metrics[..]].concat();
         numbers.into_iter().map(f64::to_bits).collect::<Vec<_>>()
     };
-    outcomes.iter().flat_map(|outcome| numbers(outcome.as_ref().unwrap())).collect()
+    outcomes.iter().flat_map(|outcome| numbers(outcome.as_ref().expect("an outcome"))).collect()
 }
 
 #[test]
@@ -87,10 +87,8 @@ fn a_thousand_failures_change_no_bit() -> Result<()> {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("faulty-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let options = options()
-        .reply_timeout(Duration::from_millis(100))
-        .restarts(usize::MAX)
-        .retries(5);
+    let options =
+        options().reply_timeout(Duration::from_millis(100)).restarts(usize::MAX).retries(5);
     let command = worker(&format!("faulty {}", folder.display()));
     let mut simulator = ExternalSimulator::start(command, options)?;
     let disturbed = simulator.rollouts(&contexts, &actions, &seeds)?;
@@ -158,15 +156,33 @@ fn a_worker_that_does_not_start_is_named() {
     for (fields, text) in [
         (r#""proto":2,"context":1,"action":1"#, "proto 2, expected 1"),
         (r#""context":1,"action":1"#, "proto missing, expected 1"),
-        (r#""proto":1,"context":1"#, "action missing, expected a length, as this is to be a simulator"),
-        (r#""proto":1,"action":1"#, "context missing, expected a length, as this is to be a simulator"),
+        (
+            r#""proto":1,"context":1"#,
+            "action missing, expected a length, as this is to be a simulator",
+        ),
+        (
+            r#""proto":1,"action":1"#,
+            "context missing, expected a length, as this is to be a simulator",
+        ),
         (r#""proto":1,"context":1,"action":0"#, "action 0, expected a length of at least 1"),
         (r#""proto":1,"context":-1,"action":1"#, "context -1, expected a length, 0 or more"),
         (r#""proto":1,"context":1,"action":[1]"#, "action [1], expected a length of at least 1"),
-        (r#""proto":1,"context":1,"action":1,"metrics":[1]"#, "metrics [1], expected a list of names"),
-        (r#""proto":1,"context":1,"action":1,"batch":0"#, "batch 0, expected a length of at least 1"),
-        (r#""proto":1,"context":1,"action":1,"deterministic":1"#, "deterministic 1, expected true or false"),
-        (r#""proto":1,"context":1,"action":1,"encoding":"xml""#, "encoding \"xml\", expected \"json\" or \"binary\""),
+        (
+            r#""proto":1,"context":1,"action":1,"metrics":[1]"#,
+            "metrics [1], expected a list of names",
+        ),
+        (
+            r#""proto":1,"context":1,"action":1,"batch":0"#,
+            "batch 0, expected a length of at least 1",
+        ),
+        (
+            r#""proto":1,"context":1,"action":1,"deterministic":1"#,
+            "deterministic 1, expected true or false",
+        ),
+        (
+            r#""proto":1,"context":1,"action":1,"encoding":"xml""#,
+            "encoding \"xml\", expected \"json\" or \"binary\"",
+        ),
     ] {
         assert_eq!(hello(fields), format!("the worker's hello has {text}"));
     }
@@ -176,7 +192,8 @@ fn a_worker_that_does_not_start_is_named() {
 
 #[test]
 fn a_worker_that_never_answers_is_given_up_in_time() {
-    let options = options().reply_timeout(Duration::from_millis(100)).start_timeout(Duration::from_secs(30));
+    let options =
+        options().reply_timeout(Duration::from_millis(100)).start_timeout(Duration::from_secs(30));
     for told in ["mute", "floods"] {
         let mut simulator = ExternalSimulator::start(worker(told), options).unwrap();
         let start = Instant::now();
@@ -214,7 +231,7 @@ fn a_reward_that_is_no_number_fails_with_its_action_kept() {
             text(&error),
             format!(
                 "the rollout of action [0.1, 0.3333333333333333] in context [1.5, 2.0] with seed 7 \
-                 failed (tries: 2): the reward is {value}"
+                 failed (tries: 2): the worker answered with {value}, which is no number"
             )
         );
         let report = *simulator.report();
@@ -299,4 +316,51 @@ fn bad_input_is_named_before_it_is_sent() {
     let nan = simulator.rollouts(&contexts, &actions, &seeds).unwrap_err().to_string();
     assert_eq!(nan, "actions[5] is NaN, and every entry must be finite");
     assert_eq!(simulator.report().rollouts, 0);
+}
+
+/// An environment that answers like this.
+fn environment(answer: &str) -> ExternalEnvironment<usize> {
+    let hello = r#"{"hello":"e","proto":1,"observation":1,"actions":2}"#;
+    let command = worker(&format!("says {hello} {answer}"));
+    let short = options().reply_timeout(Duration::from_millis(100));
+    ExternalEnvironment::start(command, short).unwrap()
+}
+
+#[test]
+fn a_failure_ends_an_episode_and_the_next_begins_in_a_new_process() {
+    let mut place = [0.0];
+    for (answer, why) in [
+        (r#"{"id":ID,"error":"it fell"}"#, "the worker says: it fell"),
+        (r#"{"id":ID,"observation":[NaN]}"#, "the worker answered with NaN, which is no number"),
+        ("nothing", "no answer came within 100ms\nit last wrote:\nnothing"),
+        ("{", "the worker wrote what is no answer: {"),
+    ] {
+        let mut environment = environment(answer);
+        for starts in 1..3 {
+            let error = environment.reset(7, &mut place).unwrap_err();
+            let id = environment.report().starts;
+            assert_eq!(text(&error), format!("{{\"id\":{id},\"reset\":7}} failed: {why}"));
+            assert_eq!(environment.report().starts, starts);
+            let step = environment.step(&1, &mut place).unwrap_err();
+            assert_eq!(step, Error::NoEpisode);
+        }
+    }
+    let mut wrong = environment(r#"{"id":ID,"observation":[1,2]}"#);
+    assert_eq!(
+        wrong.reset(7, &mut place).unwrap_err().to_string(),
+        "the worker's observation has 2 entries, expected 1"
+    );
+    let mut other = environment(r#"{"id":9,"observation":[1]}"#);
+    let error = other.reset(7, &mut place).unwrap_err();
+    assert_eq!(error, Error::WorkerAnswer { got: 9, open: vec![1] });
+}
+
+#[test]
+fn a_simulator_is_no_environment() {
+    let start = |told| ExternalEnvironment::<usize>::start(worker(told), options()).unwrap_err();
+    assert_eq!(
+        start("honest").to_string(),
+        "the worker's hello has observation missing, expected a number, as this is to be an \
+         environment with such actions"
+    );
 }

@@ -1,5 +1,7 @@
 //! A worker that fails as it is told: this test binary once more, so that nothing else is needed.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a worker answers by printing")]
+
 use std::io::{BufRead, Write, stdin, stdout};
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,7 +15,7 @@ const TOLD: &str = "RL_PG_TEST_WORKER";
 
 /// This binary as a worker.
 pub(crate) fn worker(told: &str) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = Command::new(std::env::current_exe().expect("this binary"));
     command.args(["--exact", "worker::serves", "--nocapture"]).env(TOLD, told);
     command
 }
@@ -63,7 +65,9 @@ impl Simulator for Faulty {
 
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
         let honest = Honest.rollout(context, action, seed);
-        if seed % 2 == 0 || std::fs::File::create_new(self.0.join(seed.to_string())).is_err() {
+        if seed.is_multiple_of(2)
+            || std::fs::File::create_new(self.0.join(seed.to_string())).is_err()
+        {
             return honest;
         }
         match seed / 2 % 40 {
@@ -123,17 +127,21 @@ fn serves() {
             hello(r#""batch":3"#);
             for line in input.lines() {
                 let line = line.unwrap();
-                let ids: Vec<&str> =
-                    line.split("\"id\":").skip(1).map(|rest| rest.split(',').next().unwrap()).collect();
+                let ids: Vec<&str> = line
+                    .split("\"id\":")
+                    .skip(1)
+                    .map(|rest| rest.split(',').next().unwrap())
+                    .collect();
                 for place in how.split(' ') {
                     let id = place.parse::<usize>().map_or(place, |place| ids[place % ids.len()]);
                     println!(r#"{{"id":{id},"reward":{id}}}"#);
                 }
             }
         }
-        // Answers each request with this text, in which ID stands for its id.
-        "answers" => {
-            hello("");
+        // Answers each request with this text, in which ID stands for its id; `says` has its hello first.
+        "answers" | "says" => {
+            let (said, how) = if what == "says" { how.split_once(' ').unwrap() } else { ("", how) };
+            hello(said);
             for line in input.lines() {
                 let line = line.unwrap();
                 let id = line.split("\"id\":").nth(1).unwrap().split(',').next().unwrap();
