@@ -32,10 +32,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 for _ in 0..rounds {
                     sum = 0.0;
                     if batch == 1 {
-                        sum += simulator.rollout(contexts.as_slice(), actions.as_slice(), 0)?.reward;
+                        sum +=
+                            simulator.rollout(contexts.as_slice(), actions.as_slice(), 0)?.reward;
                     } else {
                         let outcomes = simulator.rollouts(&contexts, &actions, &seeds)?;
-                        sum += outcomes.iter().flatten().map(|outcome| outcome.reward).sum::<f64>();
+                        sum += outcomes.iter().map(|outcome| outcome.reward).sum::<f64>();
                     }
                 }
                 times.push(start.elapsed().as_secs_f64() / (rounds * batch) as f64);

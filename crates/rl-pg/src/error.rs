@@ -114,9 +114,9 @@ pub enum Error {
         /// The end of what the worker wrote to standard error, and of its stray lines.
         last_words: String,
     },
-    /// A step without an episode: before the first, or after an end or a failure.
-    #[error("there is no episode to step in; reset begins one")]
-    NoEpisode,
+    /// A step of an environment that is not in an episode.
+    #[error("the episode is over, or none was begun; reset comes before the next step")]
+    EpisodeOver,
     /// A worker that had to be started again too often.
     #[error(
         "the worker was started again {restarts} times within 1000 rollouts, and then: {failure}{}",

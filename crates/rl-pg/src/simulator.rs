@@ -30,8 +30,8 @@ pub trait Simulator: Send {
     fn action_length(&self) -> usize;
 
     /// The names of an outcome's metrics.
-    fn metrics(&self) -> Vec<&str> {
-        Vec::new()
+    fn metrics(&self) -> &[&str] {
+        &[]
     }
 
     /// Runs one episode.
@@ -41,9 +41,7 @@ pub trait Simulator: Send {
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome>;
 
     /// Runs an episode for each column of `contexts` and of `actions`, one after another unless the
-    /// simulator knows better. A place is empty only where the simulator was told to leave out what
-    /// failed, as one in another process may be; whoever makes an estimate then leaves the column out
-    /// too.
+    /// simulator knows better.
     ///
     /// # Errors
     /// As [`Self::rollout`], and where the numbers of contexts, actions and seeds differ.
@@ -52,7 +50,7 @@ pub trait Simulator: Send {
         contexts: &DMatrix<f64>,
         actions: &DMatrix<f64>,
         seeds: &[u64],
-    ) -> Result<Vec<Option<Outcome>>> {
+    ) -> Result<Vec<Outcome>> {
         for (argument, got) in [("actions", actions.ncols()), ("seeds", seeds.len())] {
             if got != contexts.ncols() {
                 return Err(Error::Length { argument, got, expected: contexts.ncols() });
@@ -61,7 +59,7 @@ pub trait Simulator: Send {
         let columns = contexts.column_iter().zip(actions.column_iter()).zip(seeds);
         columns
             .map(|((context, action), &seed)| {
-                self.rollout(context.as_slice(), action.as_slice(), seed).map(Some)
+                self.rollout(context.as_slice(), action.as_slice(), seed)
             })
             .collect()
     }

@@ -214,7 +214,7 @@ impl<A: EnvironmentAction> Environment for ExternalEnvironment<A> {
         self.fits(observation)?;
         let action = action.json(self.action_size)?;
         if self.episode == Episode::None {
-            return Err(Error::NoEpisode);
+            return Err(Error::EpisodeOver);
         }
         let (reward, end) = self.ask("action", &action, observation)?;
         Ok(Step { reward, end })

@@ -5,8 +5,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use super::hello::Hello;
 use super::rules::{Options, Report};
-use super::wire::{Answer, Hello};
+use super::wire::Answer;
 use super::worker::{NotStarted, Worker};
 use crate::{Error, Failure, Result};
 

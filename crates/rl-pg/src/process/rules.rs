@@ -83,18 +83,19 @@ impl Options {
 }
 
 /// What becomes of a rollout that failed by its action: alone, and again when it was tried again.
+///
+/// To leave it out is a third way, and a worse one; [`ExternalSimulator::attempts`] says why.
+///
+/// [`ExternalSimulator::attempts`]: super::ExternalSimulator::attempts
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum OnFailure {
-    /// [`Error::RolloutFailed`](crate::Error::RolloutFailed), with context, action and seed. The rest of the batch is lost.
+    /// [`Error::RolloutFailed`](crate::Error::RolloutFailed), with context, action and seed. The rest
+    /// of the batch is lost.
     #[default]
     Error,
-    /// This reward, with NaN for every metric. Whoever maximizes learns to avoid such actions if it is
-    /// low, and to seek them if it is above what they would have earned.
+    /// This reward, with NaN for every metric. Who maximizes learns to avoid such actions if it is low,
+    /// and to seek them if it is above what they would have earned.
     Reward(f64),
-    /// None: [`Simulator::rollouts`](crate::Simulator::rollouts) leaves the place empty. What remains
-    /// is the expectation *given that the simulator survived*: biased as soon as failing depends on
-    /// the action, and blind to a policy that walks into failures.
-    Drop,
 }
 
 /// What happened so far. All of it is zero but `starts` and `rollouts` where nothing went wrong.

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 
 use serde_json::{Value, json};
 
-use super::wire::Encoding;
+use super::hello::{Encoding, PROTOCOL};
 use crate::{Outcome, Simulator};
 
 /// The longest list that a served simulator is given.
@@ -51,7 +51,7 @@ pub fn serve(
 ) -> io::Result<()> {
     let hello = json!({
         "hello": name,
-        "proto": 1,
+        "proto": PROTOCOL,
         "context": simulator.context_length(),
         "action": simulator.action_length(),
         "metrics": simulator.metrics(),

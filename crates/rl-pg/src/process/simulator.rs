@@ -5,9 +5,10 @@ use std::process::Command;
 
 use linalg::DMatrix;
 
+use super::hello::Hello;
 use super::keeper::Keeper;
 use super::rules::{OnFailure, Options, Report};
-use super::wire::{self, Answer, Hello, Request, Said};
+use super::wire::{self, Answer, Request, Said};
 use crate::{Error, FailedRollout, Failure, Outcome, Result, Simulator};
 
 /// Failed rollouts that are kept for whoever asks.
@@ -38,6 +39,7 @@ pub struct ExternalSimulator {
     keeper: Keeper,
     context_length: usize,
     action_length: usize,
+    metrics: Vec<&'static str>,
     last_id: u64,
     failed: VecDeque<FailedRollout>,
 }
@@ -64,8 +66,12 @@ impl ExternalSimulator {
             };
             length.ok_or_else(missing)
         };
-        let Hello { context, action, .. } = *keeper.hello();
+        let Hello { context, action, ref metrics, .. } = *keeper.hello();
+        // `Simulator::metrics` lends a list of names that somebody else owns. These live as long as the
+        // program: some bytes for each simulator that is started, and none for a restart.
+        let metrics = metrics.iter().map(|name| &*name.clone().leak()).collect();
         Ok(Self {
+            metrics,
             context_length: needed("context", context)?,
             action_length: needed("action", action)?,
             keeper,
@@ -97,13 +103,57 @@ impl ExternalSimulator {
         self.failed.iter()
     }
 
-    fn run(&mut self, batch: &Batch<'_>, on_failure: OnFailure) -> Result<Vec<Option<Outcome>>> {
-        let result = Run::new(batch, on_failure).finish(self);
+    /// Runs an episode for each column, as [`Simulator::rollouts`] does, and hands back in its place
+    /// each that failed by its action. [`Options::on_failure`] means nothing here.
+    ///
+    /// To leave those out, by `attempts.iter().flatten()`, is biased: what remains estimates the
+    /// expectation *given that the simulator survived*. Where failing depends on the action, the
+    /// gradient of that is another, and a policy that walks into failures sees nothing of it.
+    /// [`OnFailure::Reward`] says what failing is worth, and the gradient of that is right.
+    ///
+    /// # Errors
+    /// [`Error::Length`] and [`Error::NotFinite`] for the arguments; [`Error::TooManyRestarts`] and
+    /// [`Error::WorkerHello`] where there is no worker any more; [`Error::WorkerAnswer`] and
+    /// [`Error::Length`] for a worker that breaks the protocol.
+    pub fn attempts(
+        &mut self,
+        contexts: &DMatrix<f64>,
+        actions: &DMatrix<f64>,
+        seeds: &[u64],
+    ) -> Result<Vec<Result<Outcome, FailedRollout>>> {
+        let samples = contexts.ncols();
+        for (argument, got, expected) in [
+            ("the batch of actions", actions.ncols(), samples),
+            ("the batch of seeds", seeds.len(), samples),
+            ("a column of contexts", contexts.nrows(), self.context_length),
+            ("a column of actions", actions.nrows(), self.action_length),
+        ] {
+            if got != expected {
+                return Err(Error::Length { argument, got, expected });
+            }
+        }
+        check("contexts", contexts.as_slice(), contexts.len())?;
+        check("actions", actions.as_slice(), actions.len())?;
+        self.run(&Batch { contexts: contexts.as_slice(), actions: actions.as_slice(), seeds })
+    }
+
+    fn run(&mut self, batch: &Batch<'_>) -> Result<Vec<Result<Outcome, FailedRollout>>> {
+        let result = Run::new(batch).finish(self);
         if result.is_err() {
             // It may be at rollouts that nobody waits for, whose answers would meet the next batch.
             self.keeper.dismiss();
         }
         result
+    }
+
+    /// What becomes of an attempt by the rules.
+    fn ruled(&self, attempt: Result<Outcome, FailedRollout>) -> Result<Outcome> {
+        attempt.or_else(|failed| match self.keeper.options().on_failure {
+            OnFailure::Error => Err(Error::RolloutFailed(Box::new(failed))),
+            OnFailure::Reward(reward) => {
+                Ok(Outcome { reward, metrics: vec![f64::NAN; self.metrics.len()] })
+            }
+        })
     }
 }
 
@@ -116,21 +166,16 @@ impl Simulator for ExternalSimulator {
         self.action_length
     }
 
-    fn metrics(&self) -> Vec<&str> {
-        self.keeper.hello().metrics.iter().map(String::as_str).collect()
+    fn metrics(&self) -> &[&str] {
+        &self.metrics
     }
 
-    /// [`OnFailure::Drop`] has no place to leave empty here, and is [`Error::RolloutFailed`].
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
         check("context", context, self.context_length)?;
         check("action", action, self.action_length)?;
         let batch = Batch { contexts: context, actions: action, seeds: &[seed] };
-        let on_failure = match self.keeper.options().on_failure {
-            OnFailure::Drop => OnFailure::Error,
-            other => other,
-        };
-        let outcome = self.run(&batch, on_failure)?.pop().flatten();
-        outcome.ok_or(Error::Empty { argument: "outcomes" })
+        let attempt = self.run(&batch)?.pop();
+        self.ruled(attempt.ok_or(Error::Empty { argument: "attempts" })?)
     }
 
     fn rollouts(
@@ -138,25 +183,9 @@ impl Simulator for ExternalSimulator {
         contexts: &DMatrix<f64>,
         actions: &DMatrix<f64>,
         seeds: &[u64],
-    ) -> Result<Vec<Option<Outcome>>> {
-        let samples = contexts.ncols();
-        for (argument, got) in [("actions", actions.ncols()), ("seeds", seeds.len())] {
-            if got != samples {
-                return Err(Error::Length { argument, got, expected: samples });
-            }
-        }
-        for (argument, got, expected) in [
-            ("a context", contexts.nrows(), self.context_length),
-            ("an action", actions.nrows(), self.action_length),
-        ] {
-            if got != expected {
-                return Err(Error::Length { argument, got, expected });
-            }
-        }
-        check("contexts", contexts.as_slice(), contexts.len())?;
-        check("actions", actions.as_slice(), actions.len())?;
-        let batch = Batch { contexts: contexts.as_slice(), actions: actions.as_slice(), seeds };
-        self.run(&batch, self.keeper.options().on_failure)
+    ) -> Result<Vec<Outcome>> {
+        let attempts = self.attempts(contexts, actions, seeds)?;
+        attempts.into_iter().map(|attempt| self.ruled(attempt)).collect()
     }
 }
 
@@ -194,8 +223,7 @@ impl<'a> Batch<'a> {
 /// otherwise all that was asked is asked again, each alone.
 struct Run<'a> {
     batch: &'a Batch<'a>,
-    on_failure: OnFailure,
-    outcomes: Vec<Option<Outcome>>,
+    attempts: Vec<Option<Result<Outcome, FailedRollout>>>,
     open: usize,
     /// The first place that was never asked.
     next: usize,
@@ -207,12 +235,11 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(batch: &'a Batch<'a>, on_failure: OnFailure) -> Self {
+    fn new(batch: &'a Batch<'a>) -> Self {
         let samples = batch.seeds.len();
         Self {
             batch,
-            on_failure,
-            outcomes: vec![None; samples],
+            attempts: vec![None; samples],
             open: samples,
             next: 0,
             alone: VecDeque::new(),
@@ -221,7 +248,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn finish(mut self, simulator: &mut ExternalSimulator) -> Result<Vec<Option<Outcome>>> {
+    fn finish(
+        mut self,
+        simulator: &mut ExternalSimulator,
+    ) -> Result<Vec<Result<Outcome, FailedRollout>>> {
         while self.open > 0 {
             self.ask(simulator)?;
             match simulator.keeper.hear() {
@@ -233,7 +263,7 @@ impl<'a> Run<'a> {
                 Err(failure) => match *self.asked.make_contiguous() {
                     [(_, place)] => {
                         self.asked.clear();
-                        self.fail(place, failure, Again::May, simulator)?;
+                        self.fail(place, failure, Again::May, simulator);
                     }
                     _ => {
                         simulator.keeper.report.repeats += self.asked.len() as u64;
@@ -242,7 +272,8 @@ impl<'a> Run<'a> {
                 },
             }
         }
-        Ok(self.outcomes)
+        // None is open, so each is something.
+        Ok(self.attempts.into_iter().flatten().collect())
     }
 
     /// Keeps two lists on their way, so that the worker has one while the other is written or read,
@@ -289,18 +320,18 @@ impl<'a> Run<'a> {
                 }
                 if !reward.is_finite() {
                     simulator.keeper.report.not_finite += 1;
-                    let failure = Failure::NotFinite { value: reward };
-                    return self.fail(place, failure, Again::May, simulator);
+                    self.fail(place, Failure::NotFinite { value: reward }, Again::May, simulator);
+                } else {
+                    self.close(place, Ok(Outcome { reward, metrics }), simulator);
                 }
-                self.close(place, Some(Outcome { reward, metrics }), simulator);
-                Ok(())
             }
             Said::Failed { text, retry } => {
                 simulator.keeper.report.refusals += 1;
                 let again = if retry { Again::May } else { Again::WillNot };
-                self.fail(place, Failure::Said { text }, again, simulator)
+                self.fail(place, Failure::Said { text }, again, simulator);
             }
         }
+        Ok(())
     }
 
     /// Tries again a rollout that failed alone, or gives it up.
@@ -310,13 +341,13 @@ impl<'a> Run<'a> {
         failure: Failure,
         again: Again,
         simulator: &mut ExternalSimulator,
-    ) -> Result<()> {
+    ) {
         self.tries[place] += 1;
         let tries = self.tries[place];
         if again == Again::May && tries <= simulator.keeper.options().retries {
             simulator.keeper.report.retries += 1;
             self.alone.push_back(place);
-            return Ok(());
+            return;
         }
         let failed = FailedRollout {
             context: self.batch.context(place).to_vec(),
@@ -331,20 +362,16 @@ impl<'a> Run<'a> {
         if simulator.failed.len() > KEPT {
             simulator.failed.pop_front();
         }
-        let outcome = match self.on_failure {
-            OnFailure::Error => return Err(Error::RolloutFailed(Box::new(failed))),
-            OnFailure::Reward(reward) => {
-                let metrics = vec![f64::NAN; simulator.keeper.hello().metrics.len()];
-                Some(Outcome { reward, metrics })
-            }
-            OnFailure::Drop => None,
-        };
-        self.close(place, outcome, simulator);
-        Ok(())
+        self.close(place, Err(failed), simulator);
     }
 
-    fn close(&mut self, place: usize, outcome: Option<Outcome>, simulator: &mut ExternalSimulator) {
-        self.outcomes[place] = outcome;
+    fn close(
+        &mut self,
+        place: usize,
+        attempt: Result<Outcome, FailedRollout>,
+        simulator: &mut ExternalSimulator,
+    ) {
+        self.attempts[place] = Some(attempt);
         self.open -= 1;
         simulator.keeper.report.rollouts += 1;
     }

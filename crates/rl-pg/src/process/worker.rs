@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::wire::{self, Answer, Hello, Message};
+use super::hello::Hello;
+use super::wire::{self, Answer, Message};
 use crate::{Error, Failure};
 
 /// How long a worker may take to end by itself once its input is closed.

@@ -42,12 +42,12 @@ fn batch(samples: usize) -> (DMatrix<f64>, DMatrix<f64>, Vec<u64>) {
 }
 
 /// The rewards and metrics of a batch, bit by bit.
-fn bits(outcomes: &[Option<Outcome>]) -> Vec<u64> {
+fn bits(outcomes: &[Outcome]) -> Vec<u64> {
     let numbers = |outcome: &Outcome| {
         let numbers = [&[outcome.reward], &outcome.metrics[..]].concat();
         numbers.into_iter().map(f64::to_bits).collect::<Vec<_>>()
     };
-    outcomes.iter().flat_map(|outcome| numbers(outcome.as_ref().expect("an outcome"))).collect()
+    outcomes.iter().flat_map(numbers).collect()
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn rewards_come_back_to_the_bit_in_both_encodings() -> Result<()> {
                 reward: reward(context.as_slice(), action.as_slice(), seeds[k]),
                 metrics: vec![(k % 1000) as f64, action[0]],
             };
-            assert_eq!(outcome.as_ref(), Some(&expected), "{told} {k}");
+            assert_eq!(*outcome, expected, "{told} {k}");
             if k < 10 {
                 let one = simulator.rollout(context.as_slice(), action.as_slice(), seeds[k])?;
                 assert_eq!(one, expected, "{told} {k}");
@@ -111,7 +111,7 @@ fn a_thousand_failures_change_no_bit() -> Result<()> {
 fn answers_out_of_order_find_their_rollouts() -> Result<()> {
     let (contexts, actions, seeds) = batch(9);
     let outcomes = start("ids 2 0 1").rollouts(&contexts, &actions, &seeds)?;
-    let rewards: Vec<f64> = outcomes.iter().flatten().map(|outcome| outcome.reward).collect();
+    let rewards: Vec<f64> = outcomes.iter().map(|outcome| outcome.reward).collect();
     assert_eq!(rewards, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
     Ok(())
 }
@@ -280,23 +280,35 @@ fn a_worker_that_always_ends_is_started_three_times_and_no_more() {
 }
 
 #[test]
-fn what_fails_by_its_action_gets_the_reward_it_was_given_or_is_left_out() -> Result<()> {
+fn what_fails_by_its_action_gets_the_reward_it_was_given() -> Result<()> {
     let (contexts, actions, seeds) = batch(5);
     let told = r#"answers {"id":ID,"error":"no","retry":false}"#;
-    let with = |on_failure| {
-        ExternalSimulator::start(worker(told), options().on_failure(on_failure)).unwrap()
-    };
-    let mut rewarded = with(OnFailure::Reward(-2.0));
+    let options = options().on_failure(OnFailure::Reward(-2.0));
+    let mut simulator = ExternalSimulator::start(worker(told), options)?;
     let outcome = Outcome { reward: -2.0, metrics: Vec::new() };
-    assert_eq!(rewarded.rollouts(&contexts, &actions, &seeds)?, vec![Some(outcome); 5]);
-    let failed: Vec<u64> = rewarded.failed().map(|failed| failed.seed).collect();
-    assert_eq!((failed, rewarded.report().failed), (vec![0, 1, 2, 3, 4], 5));
+    assert_eq!(simulator.rollouts(&contexts, &actions, &seeds)?, vec![outcome; 5]);
+    let failed: Vec<u64> = simulator.failed().map(|failed| failed.seed).collect();
+    assert_eq!((failed, simulator.report().failed), (vec![0, 1, 2, 3, 4], 5));
+    Ok(())
+}
 
-    let mut dropped = with(OnFailure::Drop);
-    assert_eq!(dropped.rollouts(&contexts, &actions, &seeds)?, vec![None; 5]);
-    // One rollout alone has no place to leave empty.
-    let error = dropped.rollout(&[0.0; 2], &[0.0; 2], 0).unwrap_err();
-    assert!(matches!(error, Error::RolloutFailed(_)), "{error}");
+#[test]
+fn attempts_tell_what_failed_in_its_place() -> Result<()> {
+    let (mut contexts, actions, seeds) = batch(5);
+    contexts[(0, 3)] = 0.0;
+    let mut simulator = start("no-zeros");
+    let attempts = simulator.attempts(&contexts, &actions, &seeds)?;
+    let failed: Vec<Option<u64>> =
+        attempts.iter().map(|attempt| attempt.as_ref().err().map(|failed| failed.seed)).collect();
+    assert_eq!(failed, [None, None, None, Some(3), None]);
+    let kept: Vec<f64> = attempts.iter().flatten().map(|outcome| outcome.reward).collect();
+    for (kept, k) in kept.into_iter().zip([0, 1, 2, 4]) {
+        let (context, action) = (contexts.column(k), actions.column(k));
+        assert_eq!(
+            kept.to_bits(),
+            reward(context.as_slice(), action.as_slice(), k as u64).to_bits()
+        );
+    }
     Ok(())
 }
 
@@ -309,9 +321,9 @@ fn bad_input_is_named_before_it_is_sent() {
     assert_eq!(infinite, "context[1] is inf, and every entry must be finite");
     let (contexts, mut actions, seeds) = batch(3);
     let few = simulator.rollouts(&contexts, &actions, &seeds[..2]).unwrap_err().to_string();
-    assert_eq!(few, "seeds has 2 entries, expected 3");
+    assert_eq!(few, "the batch of seeds has 2 entries, expected 3");
     let flat = simulator.rollouts(&DMatrix::zeros(1, 3), &actions, &seeds).unwrap_err().to_string();
-    assert_eq!(flat, "a context has 1 entries, expected 2");
+    assert_eq!(flat, "a column of contexts has 1 entries, expected 2");
     actions[(1, 2)] = f64::NAN;
     let nan = simulator.rollouts(&contexts, &actions, &seeds).unwrap_err().to_string();
     assert_eq!(nan, "actions[5] is NaN, and every entry must be finite");
@@ -323,7 +335,7 @@ fn environment(answer: &str) -> ExternalEnvironment<usize> {
     let hello = r#"{"hello":"e","proto":1,"observation":1,"actions":2}"#;
     let command = worker(&format!("says {hello} {answer}"));
     let short = options().reply_timeout(Duration::from_millis(100));
-    ExternalEnvironment::start(command, short).unwrap()
+    ExternalEnvironment::start(command, short).expect("a hello")
 }
 
 #[test]
@@ -342,7 +354,7 @@ fn a_failure_ends_an_episode_and_the_next_begins_in_a_new_process() {
             assert_eq!(text(&error), format!("{{\"id\":{id},\"reset\":7}} failed: {why}"));
             assert_eq!(environment.report().starts, starts);
             let step = environment.step(&1, &mut place).unwrap_err();
-            assert_eq!(step, Error::NoEpisode);
+            assert_eq!(step, Error::EpisodeOver);
         }
     }
     let mut wrong = environment(r#"{"id":ID,"observation":[1,2]}"#);

@@ -7,6 +7,7 @@ use rl_pg::process::{ExternalEnvironment, ExternalSimulator, Options};
 use rl_pg::{End, Environment, Error, PYTHON_SHIM, Result, Simulator};
 
 /// A Python that runs this after the shim, which users import; `None` where there is no Python.
+#[expect(clippy::print_stderr, reason = "a test that did not run says so")]
 fn python(program: &str) -> Option<Command> {
     let quiet =
         |command: &mut Command| command.stdout(Stdio::null()).status().is_ok_and(|s| s.success());
@@ -40,12 +41,12 @@ fn a_function_is_served_in_both_encodings_and_prints_stay_off_the_wire() -> Resu
         let Some(mut command) = python(SUM) else { return Ok(()) };
         command.arg(encoding);
         let mut simulator = ExternalSimulator::start(command, Options::default())?;
-        assert_eq!((simulator.name(), simulator.metrics()), ("sum", vec!["seed", "third"]));
+        assert_eq!((simulator.name(), simulator.metrics()), ("sum", &["seed", "third"][..]));
         let contexts = DMatrix::from_fn(1, 70, |_, j| 1.0 / (j as f64 + 1.0));
         let actions = DMatrix::from_fn(2, 70, |i, j| ((i + 2 * j) as f64).sin());
         let seeds: Vec<u64> = (10..80).collect();
         let outcomes = simulator.rollouts(&contexts, &actions, &seeds)?;
-        for (j, outcome) in outcomes.iter().flatten().enumerate() {
+        for (j, outcome) in outcomes.iter().enumerate() {
             let reward = contexts[j] * actions[(0, j)] + actions[(1, j)];
             assert_eq!(outcome.reward.to_bits(), reward.to_bits(), "{encoding} {j}");
             assert_eq!(outcome.metrics, [seeds[j] as f64, actions[(0, j)] / 3.0]);
@@ -106,7 +107,7 @@ fn an_environment_is_served_with_its_two_ends_apart() -> Result<()> {
     let mut walk = ExternalEnvironment::<usize>::start(command, Options::default())?;
     assert_eq!((walk.observation_length(), walk.action_size()), (1, 2));
     let mut place = [0.0];
-    assert_eq!(walk.step(&1, &mut place), Err(Error::NoEpisode));
+    assert_eq!(walk.step(&1, &mut place), Err(Error::EpisodeOver));
     walk.reset(2, &mut place)?;
     let mut ends = Vec::new();
     for action in [1, 0, 1] {
@@ -114,7 +115,7 @@ fn an_environment_is_served_with_its_two_ends_apart() -> Result<()> {
     }
     assert_eq!(ends, [(None, 3.0), (None, 2.0), (Some(End::Truncated), 3.0)]);
     let over = walk.step(&1, &mut place).unwrap_err().to_string();
-    assert_eq!(over, "there is no episode to step in; reset begins one");
+    assert_eq!(over, "the episode is over, or none was begun; reset comes before the next step");
     walk.reset(8, &mut place)?;
     let step = walk.step(&1, &mut place)?;
     assert_eq!((step.end, step.reward, place[0]), (Some(End::Terminated), 0.5, 4.0));
@@ -132,7 +133,7 @@ fn an_environment_takes_numbers_too() -> Result<()> {
     let mut place = [0.0];
     walk.reset(1, &mut place)?;
     assert_eq!(walk.step(&vec![0.1], &mut place)?.end, None);
-    assert_eq!(place, [1.1]);
+    assert_eq!(place[0].to_bits(), 1.1f64.to_bits());
     let two = walk.step(&vec![0.1, 0.2], &mut place).unwrap_err().to_string();
     assert_eq!(two, "action has 2 entries, expected 1");
     Ok(())

@@ -37,8 +37,8 @@ impl Simulator for Honest {
         2
     }
 
-    fn metrics(&self) -> Vec<&str> {
-        vec!["seed", "first"]
+    fn metrics(&self) -> &[&str] {
+        &["seed", "first"]
     }
 
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
@@ -59,8 +59,8 @@ impl Simulator for Faulty {
         2
     }
 
-    fn metrics(&self) -> Vec<&str> {
-        vec!["seed", "first"]
+    fn metrics(&self) -> &[&str] {
+        &["seed", "first"]
     }
 
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
@@ -88,6 +88,26 @@ impl Simulator for Faulty {
     }
 }
 
+/// Refuses a zero.
+struct NoZeros;
+
+impl Simulator for NoZeros {
+    fn context_length(&self) -> usize {
+        2
+    }
+
+    fn action_length(&self) -> usize {
+        2
+    }
+
+    fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
+        if context[0].abs() < f64::MIN_POSITIVE {
+            return Err(Error::Empty { argument: "context" });
+        }
+        Ok(Outcome { reward: reward(context, action, seed), metrics: Vec::new() })
+    }
+}
+
 #[test]
 fn serves() {
     let Ok(told) = std::env::var(TOLD) else { return };
@@ -99,6 +119,7 @@ fn serves() {
     match what {
         "honest" => serve(&mut Honest, "honest", Encoding::Json, input, output).unwrap(),
         "binary" => serve(&mut Honest, "binary", Encoding::Binary, input, output).unwrap(),
+        "no-zeros" => serve(&mut NoZeros, "no zeros", Encoding::Json, input, output).unwrap(),
         "faulty" => {
             serve(&mut Faulty(how.into()), "faulty", Encoding::Json, input, output).unwrap();
         }
