@@ -63,8 +63,8 @@
 //! [`Categorical`] is the policy that is shipped; [`Policy`] makes any distribution of yours one.
 //! To come: Gaussian and other continuous policies, networks from `nn-core` as policies with an
 //! estimated gradient handed to their backpropagation, antithetic, SPSA and finite-difference
-//! estimators behind the same [`GradientEstimate`], episodes of many steps, the robot that hits a
-//! ball, and simulators in other processes.
+//! estimators behind the same [`GradientEstimate`], episodes of many steps, and the robot that hits a
+//! ball. Where the simulator is a Python program, or another process, see [`process`].
 
 mod categorical;
 mod error;

@@ -40,9 +40,10 @@
 //! | `batch` | the longest list of requests that it takes | 1 if left out: no lists |
 //! | `encoding` | `"json"` or `"binary"`, from here on | `"json"` if left out |
 //!
-//! A request is an object; several, up to `batch`, are a list of objects in one line. `id` and `seed`
-//! are whole numbers below 2⁶⁴; all others are 64-bit floats, written with as many digits as keep
-//! every bit. A worker must read and write them so (Python does; of JSON readers not all do):
+//! A request is an object; several, up to `batch`, are a list of objects in one line, and the next list
+//! may come before the last is answered. `id` and `seed` are whole numbers below 2⁶⁴; all others are
+//! 64-bit floats, written with as many digits as keep every bit. A worker must read and write them so
+//! (Python does; of JSON readers not all do):
 //!
 //! ```json
 //! {"id":7,"seed":3,"context":[2.5,0.0,-3.75,2.5],"action":[0.1,0.2]}
@@ -63,10 +64,11 @@
 //! of its input is the end of its work: a worker that then goes on is killed.
 //!
 //! **Binary**, for simulators of a few microseconds. After the hello, which is JSON always, each
-//! message is its length in bytes (32 bits), then that many bytes, all little-endian. A request is one
-//! record for each rollout: id and seed (64 bits each), context and action (64-bit floats). An answer is a message of its own: id,
-//! status (64 bits each), and if the status is 0, reward and metrics (64-bit floats); if it is 1 (may be
-//! tried again) or 2 (need not), a text in UTF-8. A stray print is fatal here.
+//! message is its length in bytes (32 bits), then that many bytes, all little-endian. A request has one
+//! record after another, each of an id and a seed (64 bits each), a context and an action (64-bit
+//! floats). An answer is a message of its own: id and status (64 bits each), and if the status is 0,
+//! reward and metrics (64-bit floats); if it is 1 (may be tried again) or 2 (need not), a text in
+//! UTF-8. A stray print is a broken answer here.
 //!
 //! **Step by step**, in JSON only. The hello has `observation`, how many numbers one has, instead of
 //! `context`, and instead of `action` it may have `actions`, how many there are, which are then whole

@@ -76,7 +76,7 @@ impl Worker {
         spawn("to the worker", Box::new(move || write(stdin, &to_write)))?;
         spawn("from the worker", Box::new(move || read(stdout, &to_hear)))?;
 
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline(timeout);
         let hello = loop {
             match heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Message::Hello(hello)) => break hello.map_err(NotStarted::Refused)?,
@@ -111,7 +111,7 @@ impl Worker {
         timeout: Duration,
         strays: &mut u64,
     ) -> Result<Vec<Answer>, Failure> {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline(timeout);
         loop {
             match self.heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Message::Answers(answers)) => return Ok(answers),
@@ -179,6 +179,12 @@ impl Drop for Owned {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// When this time is out; never, where it is longer than clocks count.
+fn deadline(timeout: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    Instant::now() + timeout.min(YEAR)
 }
 
 fn write(mut stdin: ChildStdin, requests: &Receiver<Vec<u8>>) {

@@ -296,18 +296,21 @@ fn what_fails_by_its_action_gets_the_reward_it_was_given() -> Result<()> {
 fn attempts_tell_what_failed_in_its_place() -> Result<()> {
     let (mut contexts, actions, seeds) = batch(5);
     contexts[(0, 3)] = 0.0;
-    let mut simulator = start("no-zeros");
-    let attempts = simulator.attempts(&contexts, &actions, &seeds)?;
-    let failed: Vec<Option<u64>> =
-        attempts.iter().map(|attempt| attempt.as_ref().err().map(|failed| failed.seed)).collect();
-    assert_eq!(failed, [None, None, None, Some(3), None]);
-    let kept: Vec<f64> = attempts.iter().flatten().map(|outcome| outcome.reward).collect();
-    for (kept, k) in kept.into_iter().zip([0, 1, 2, 4]) {
-        let (context, action) = (contexts.column(k), actions.column(k));
-        assert_eq!(
-            kept.to_bits(),
-            reward(context.as_slice(), action.as_slice(), k as u64).to_bits()
-        );
+    // Where the worker ends, others of its list are not to blame, though they must be asked again.
+    for told in ["no-zeros", "no-zeros exit"] {
+        let mut simulator = start(told);
+        let attempts = simulator.attempts(&contexts, &actions, &seeds)?;
+        let failed =
+            attempts.iter().map(|attempt| attempt.as_ref().err().map(|failed| failed.seed));
+        assert_eq!(failed.collect::<Vec<_>>(), [None, None, None, Some(3), None], "{told}");
+        for (k, outcome) in [0, 1, 2, 4].into_iter().zip(attempts.iter().flatten()) {
+            let (context, action) = (contexts.column(k), actions.column(k));
+            let reward = reward(context.as_slice(), action.as_slice(), k as u64);
+            assert_eq!(outcome.reward.to_bits(), reward.to_bits(), "{told} {k}");
+        }
+        let report = *simulator.report();
+        let again = if told.ends_with("exit") { (5, 3) } else { (0, 0) };
+        assert_eq!((report.repeats, report.ends), again, "{report:?}");
     }
     Ok(())
 }
@@ -375,4 +378,17 @@ fn a_simulator_is_no_environment() {
         "the worker's hello has observation missing, expected a number, as this is to be an \
          environment with such actions"
     );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_dropped_simulator_leaves_no_process_behind() {
+    let simulator = start("deaf");
+    let pid = simulator.name().to_owned();
+    // Signal 0 is not sent; it asks whether the process is there, if only to be waited for.
+    let there = || Command::new("kill").args(["-0", &pid]).output().map(|out| out.status.success());
+    let Ok(before) = there() else { return };
+    assert!(before);
+    drop(simulator);
+    assert!(!there().unwrap());
 }

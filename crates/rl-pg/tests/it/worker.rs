@@ -88,8 +88,8 @@ impl Simulator for Faulty {
     }
 }
 
-/// Refuses a zero.
-struct NoZeros;
+/// Refuses a zero, or ends at it.
+struct NoZeros(&'static str);
 
 impl Simulator for NoZeros {
     fn context_length(&self) -> usize {
@@ -102,7 +102,10 @@ impl Simulator for NoZeros {
 
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
         if context[0].abs() < f64::MIN_POSITIVE {
-            return Err(Error::Empty { argument: "context" });
+            match self.0 {
+                "exit" => std::process::exit(1),
+                _ => return Err(Error::Empty { argument: "context" }),
+            }
         }
         Ok(Outcome { reward: reward(context, action, seed), metrics: Vec::new() })
     }
@@ -119,7 +122,15 @@ fn serves() {
     match what {
         "honest" => serve(&mut Honest, "honest", Encoding::Json, input, output).unwrap(),
         "binary" => serve(&mut Honest, "binary", Encoding::Binary, input, output).unwrap(),
-        "no-zeros" => serve(&mut NoZeros, "no zeros", Encoding::Json, input, output).unwrap(),
+        "no-zeros" => {
+            let mut simulator = NoZeros(if how == "exit" { "exit" } else { "error" });
+            serve(&mut simulator, "no zeros", Encoding::Json, input, output).unwrap();
+        }
+        // Says which process it is, and does not heed the end of its input.
+        "deaf" => {
+            println!("{}", self::hello("").replace("test", &std::process::id().to_string()));
+            std::thread::sleep(Duration::from_secs(60));
+        }
         "faulty" => {
             serve(&mut Faulty(how.into()), "faulty", Encoding::Json, input, output).unwrap();
         }
