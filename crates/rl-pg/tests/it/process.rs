@@ -209,6 +209,16 @@ fn a_worker_that_never_answers_is_given_up_in_time() {
 }
 
 #[test]
+fn a_flood_on_standard_error_does_not_stop_the_worker() -> Result<()> {
+    let mut simulator = start("chatty");
+    for seed in 0..3 {
+        assert_eq!(simulator.rollout(&[0.0; 2], &[0.0; 2], seed)?.reward.to_bits(), 1f64.to_bits());
+    }
+    assert_eq!((simulator.report().timeouts, simulator.report().starts), (0, 1));
+    Ok(())
+}
+
+#[test]
 fn a_request_larger_than_a_pipe_does_not_block() {
     let hello = r#"mute {"hello":"deaf","proto":1,"context":0,"action":100000}"#;
     let options = options().reply_timeout(Duration::from_millis(100)).retries(0);

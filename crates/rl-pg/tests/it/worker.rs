@@ -146,6 +146,15 @@ fn serves() {
             hello(how);
             std::thread::sleep(Duration::from_secs(60));
         }
+        // Answers after much more than a pipe holds on standard error.
+        "chatty" => {
+            println!("{}", self::hello(""));
+            for (line, id) in input.lines().zip(1..) {
+                line.unwrap();
+                (0..1000).for_each(|_| eprintln!("{}", "e".repeat(200)));
+                println!(r#"{{"id":{id},"reward":1}}"#);
+            }
+        }
         // Says hello, floods both outputs, and answers nothing.
         "floods" => {
             hello("");
