@@ -45,16 +45,18 @@ def serve(rollout, context, action, metrics=(), name="simulator", deterministic=
 
     _say({"hello": name, "proto": 1, "context": context, "action": action, "metrics": list(metrics),
           "deterministic": deterministic, "batch": batch, "encoding": "binary" if binary else "json"})
+    request, done = struct.Struct(f"<QQ{context + action}d"), struct.Struct(f"<IQQd{len(metrics)}d")
     while binary and len(length := _requests.read(4)) == 4:
-        frame = _requests.read(int.from_bytes(length, "little"))
-        for number, seed, *numbers in struct.iter_unpack(f"<QQ{context + action}d", frame):
+        answers = []
+        for number, seed, *numbers in request.iter_unpack(_requests.read(int.from_bytes(length, "little"))):
             try:
                 reward, values = run(numbers[:context], numbers[context:], seed)
-                answer = struct.pack(f"<QQd{len(values)}d", number, 0, reward, *values)
+                answers.append(done.pack(done.size - 4, number, 0, reward, *values))
             except Exception as error:
                 said = _failure(error)
-                answer = struct.pack("<QQ", number, 1 if said["retry"] else 2) + said["error"].encode()
-            _answers.write(len(answer).to_bytes(4, "little") + answer)
+                text = said["error"].encode()
+                answers.append(struct.pack("<IQQ", 16 + len(text), number, 1 if said["retry"] else 2) + text)
+        _answers.write(b"".join(answers))
         _answers.flush()
     for line in () if binary else _requests:
         requests, _ = _decode(line.decode())

@@ -45,6 +45,32 @@ impl Hello {
         Some(Self::from_fields(name, &hello))
     }
 
+    /// Refuses a worker that is another than before.
+    pub(super) fn same_as(&self, before: &Self) -> Result<()> {
+        let length = |n: Option<usize>| n.map_or_else(|| "missing".to_owned(), |n| n.to_string());
+        let fields = |hello: &Self| {
+            [
+                ("hello", format!("{:?}", hello.name)),
+                ("context", length(hello.context)),
+                ("observation", length(hello.observation)),
+                ("action", length(hello.action)),
+                ("actions", length(hello.actions)),
+                ("metrics", format!("{:?}", hello.metrics)),
+                ("deterministic", hello.deterministic.to_string()),
+                ("batch", hello.batch.to_string()),
+                ("encoding", format!("{:?}", hello.encoding)),
+            ]
+        };
+        let mut pairs = fields(self).into_iter().zip(fields(before));
+        match pairs.find(|(now, before)| now != before) {
+            None => Ok(()),
+            Some(((field, got), _)) => {
+                let expected = "what it said at its first start";
+                Err(Error::WorkerHello { field, got, expected })
+            }
+        }
+    }
+
     fn from_fields(name: String, hello: &Map<String, Value>) -> Result<Self> {
         let wrong = |field, expected| {
             let got = hello.get(field).map_or_else(|| "missing".to_owned(), Value::to_string);

@@ -137,16 +137,10 @@ impl Keeper {
             self.report.starts += 1;
             let timeout = self.options.start_timeout;
             match Worker::start(&mut self.command, timeout, &mut self.report.strays) {
-                Ok(worker) if worker.hello == self.hello => {
+                Ok(worker) => {
+                    worker.hello.same_as(&self.hello)?;
                     self.failed = None;
                     return Ok(worker);
-                }
-                Ok(worker) => {
-                    return Err(Error::WorkerHello {
-                        field: "contents",
-                        got: format!("{:?}", worker.hello),
-                        expected: "what it said at its first start",
-                    });
                 }
                 Err(NotStarted::Refused(error)) => return Err(error),
                 Err(NotStarted::Failed { failure, last_words }) => {

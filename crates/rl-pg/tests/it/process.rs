@@ -391,6 +391,33 @@ fn a_simulator_is_no_environment() {
 }
 
 #[test]
+fn a_worker_that_is_another_after_its_restart_is_refused() {
+    let file = format!("{}/changes-{}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    let mut simulator = start(&format!("changes {file}"));
+    let error = simulator.rollout(&[0.0; 2], &[0.0; 2], 0).unwrap_err();
+    std::fs::remove_file(file).unwrap();
+    assert_eq!(
+        error.to_string(),
+        "the worker's hello has action 3, expected what it said at its first start"
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_worker_that_closes_its_output_has_ended() {
+    let hello = r#"{"hello":"sh","proto":1,"context":0,"action":1}"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("echo '{hello}'; exec >&-; exec sleep 60")]);
+    let mut simulator = ExternalSimulator::start(command, options().retries(0)).unwrap();
+    let error = simulator.rollout(&[], &[0.5], 7).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the rollout of action [0.5] in context [] with seed 7 failed (tries: 1): the worker closed \
+         its standard output"
+    );
+}
+
+#[test]
 #[cfg(unix)]
 fn a_dropped_simulator_leaves_no_process_behind() {
     let simulator = start("deaf");

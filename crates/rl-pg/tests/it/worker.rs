@@ -189,6 +189,16 @@ fn serves() {
                 println!("{}", how.replace("ID", id));
             }
         }
+        // Ends at the first request; at the next start its actions are longer.
+        "changes" => {
+            let again = std::fs::File::create_new(how).is_err();
+            let hello = self::hello("");
+            println!(
+                "{}",
+                if again { hello.replace("\"action\":2", "\"action\":3") } else { hello }
+            );
+            input.lines().next();
+        }
         // Ends after its hello, at every start.
         "ends" => {
             writeln!(output, "{}", self::hello("")).unwrap();
