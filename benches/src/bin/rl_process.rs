@@ -4,6 +4,7 @@
 //! asking: its name, the least and the median of 8 times in seconds for a rollout, and the sum of the rewards.
 
 use std::error::Error;
+use std::io::Write;
 use std::process::Command;
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use rl_pg::Simulator;
 use rl_pg::process::{ExternalSimulator, Options};
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let mut out = std::io::stdout();
     let mut arguments = std::env::args().skip(1);
     let python = arguments.next().ok_or("which Python?")?;
     let arguments: Vec<String> = arguments.collect();
@@ -42,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 times.push(start.elapsed().as_secs_f64() / (rounds * batch) as f64);
             }
             times.sort_by(f64::total_cmp);
-            println!("{encoding}/{batch} {:e} {:e} {sum:e}", times[0], times[4]);
+            writeln!(out, "{encoding}/{batch} {:e} {:e} {sum:e}", times[0], times[4])?;
         }
     }
     Ok(())
