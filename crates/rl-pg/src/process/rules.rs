@@ -18,7 +18,8 @@ use std::time::Duration;
 pub struct Options {
     /// The longest wait for the hello. 30 s: a Python that imports a simulator takes seconds.
     pub start_timeout: Duration,
-    /// The longest silence of a worker that has something to do. 10 s; more for a slower rollout.
+    /// The longest silence of a worker that has something to do. 10 s; more for a slower rollout. The
+    /// Python shim holds answers back for up to 0.1 s, so that fast ones are written at once.
     pub reply_timeout: Duration,
     /// How often a rollout that failed is tried again with the same seed. 1.
     pub retries: usize,

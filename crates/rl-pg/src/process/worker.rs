@@ -76,23 +76,15 @@ impl Worker {
         spawn("to the worker", Box::new(move || write(stdin, &to_write)))?;
         spawn("from the worker", Box::new(move || read(stdout, &to_hear)))?;
 
-        let deadline = deadline(timeout);
-        let hello = loop {
-            match heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Message::Hello(hello)) => break hello.map_err(NotStarted::Refused)?,
-                Ok(Message::Stray(line)) => {
-                    *strays += 1;
-                    remember(&words, format!("{line}\n").as_bytes());
-                }
-                Ok(_) => {}
-                Err(ended) => {
-                    let failure = match ended {
-                        RecvTimeoutError::Timeout => Failure::TimedOut { after: timeout },
-                        RecvTimeoutError::Disconnected => child.ended(),
-                    };
-                    let last_words = last_words(&words, &standard_error, &failure);
-                    return Err(NotStarted::Failed { failure, last_words });
-                }
+        let hello = match next(&heard, timeout, &words, strays) {
+            Ok(Message::Hello(hello)) => hello.map_err(NotStarted::Refused)?,
+            other => {
+                let failure = match other {
+                    Err(RecvTimeoutError::Timeout) => Failure::TimedOut { after: timeout },
+                    _ => child.ended(),
+                };
+                let last_words = last_words(&words, &standard_error, &failure);
+                return Err(NotStarted::Failed { failure, last_words });
             }
         };
         Ok(Self { hello, requests: Some(requests), heard, words, standard_error, child })
@@ -105,25 +97,17 @@ impl Worker {
         }
     }
 
-    /// Waits for answers, passing over stray lines, which do not stop the clock.
+    /// Waits for answers.
     pub(super) fn hear(
         &mut self,
         timeout: Duration,
         strays: &mut u64,
     ) -> Result<Vec<Answer>, Failure> {
-        let deadline = deadline(timeout);
-        loop {
-            match self.heard.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Message::Answers(answers)) => return Ok(answers),
-                Ok(Message::Garbage(line)) => return Err(Failure::Garbage { line }),
-                Ok(Message::Stray(line)) => {
-                    *strays += 1;
-                    remember(&self.words, format!("{line}\n").as_bytes());
-                }
-                Ok(Message::Hello(_)) => {}
-                Err(RecvTimeoutError::Timeout) => return Err(Failure::TimedOut { after: timeout }),
-                Err(RecvTimeoutError::Disconnected) => return Err(self.child.ended()),
-            }
+        match next(&self.heard, timeout, &self.words, strays) {
+            Ok(Message::Answers(answers)) => Ok(answers),
+            Ok(Message::Garbage(line) | Message::Stray(line)) => Err(Failure::Garbage { line }),
+            Err(RecvTimeoutError::Timeout) => Err(Failure::TimedOut { after: timeout }),
+            Ok(Message::Hello(_)) | Err(RecvTimeoutError::Disconnected) => Err(self.child.ended()),
         }
     }
 
@@ -181,10 +165,29 @@ impl Drop for Owned {
     }
 }
 
-/// When this time is out; never, where it is longer than clocks count.
-fn deadline(timeout: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
-    Instant::now() + timeout.min(YEAR)
+/// The next message that is no stray line. Those are counted and kept, and do not stop the clock: a
+/// worker may print for ever.
+fn next(
+    heard: &Receiver<Message>,
+    timeout: Duration,
+    words: &Mutex<VecDeque<u8>>,
+    strays: &mut u64,
+) -> Result<Message, RecvTimeoutError> {
+    // Longer than clocks count is as good as a year.
+    const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+    let deadline = Instant::now() + timeout.min(LONGEST);
+    let mut left = timeout.min(LONGEST);
+    while !left.is_zero() {
+        match heard.recv_timeout(left)? {
+            Message::Stray(line) => {
+                *strays += 1;
+                remember(words, format!("{line}\n").as_bytes());
+            }
+            message => return Ok(message),
+        }
+        left = deadline.saturating_duration_since(Instant::now());
+    }
+    Err(RecvTimeoutError::Timeout)
 }
 
 fn write(mut stdin: ChildStdin, requests: &Receiver<Vec<u8>>) {
