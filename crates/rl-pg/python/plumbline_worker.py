@@ -36,42 +36,56 @@ def _failure(error):
     return {"error": f"{type(error).__name__}: {error}", "retry": isinstance(error, (OSError, MemoryError))}
 
 
+def _frames():
+    while len(length := _requests.read(4)) == 4:
+        yield _requests.read(int.from_bytes(length, "little"))
+
+
 def serve(rollout, context, action, metrics=(), name="simulator", deterministic=True, batch=64, binary=False):
     """Answers with `rollout(context, action, seed)`, a reward or (reward, dict of metrics), until the input ends."""
-    def run(context, action, seed):
-        result = rollout(context, action, seed)
-        reward, values = result if isinstance(result, tuple) else (result, {})
-        return float(reward), [float(values[metric]) for metric in metrics]
-
     _say({"hello": name, "proto": 1, "context": context, "action": action, "metrics": list(metrics),
           "deterministic": deterministic, "batch": batch, "encoding": "binary" if binary else "json"})
-    request, done = struct.Struct(f"<QQ{context + action}d"), struct.Struct(f"<IQQd{len(metrics)}d")
-    while binary and len(length := _requests.read(4)) == 4:
-        answers = []
-        for number, seed, *numbers in request.iter_unpack(_requests.read(int.from_bytes(length, "little"))):
-            try:
-                reward, values = run(numbers[:context], numbers[context:], seed)
-                answers.append(done.pack(done.size - 4, number, 0, reward, *values))
-            except Exception as error:
-                said = _failure(error)
-                text = said["error"].encode()
-                answers.append(struct.pack("<IQQ", 16 + len(text), number, 1 if said["retry"] else 2) + text)
-        _answers.write(b"".join(answers))
-        _answers.flush()
-    for line in () if binary else _requests:
-        requests, _ = _decode(line.decode())
+    record, done = struct.Struct(f"<QQ{context + action}d"), struct.Struct(f"<IQQd{len(metrics)}d")
+
+    def read(message):
+        if binary:
+            for number, seed, *numbers in record.iter_unpack(message):
+                yield number, numbers[:context], numbers[context:], seed
+        else:
+            requests, _ = _decode(message.decode())
+            for request in requests if isinstance(requests, list) else [requests]:
+                yield request["id"], request["context"], request["action"], request["seed"]
+
+    def answer(number, *asked):
+        try:
+            result = rollout(*asked)
+            reward, values = result if isinstance(result, tuple) else (result, {})
+            reward, values = float(reward), [float(values[metric]) for metric in metrics]
+        except Exception as error:
+            failure = _failure(error)
+            text = failure["error"].encode()
+            status = 1 if failure["retry"] else 2
+            return struct.pack("<IQQ", 16 + len(text), number, status) + text if binary else {"id": number, **failure}
+        if binary:
+            return done.pack(done.size - 4, number, 0, reward, *values)
+        return {"id": number, "reward": reward, "metrics": values}
+
+    def send(answers):
+        if binary:
+            _answers.write(b"".join(answers))
+            _answers.flush()
+        else:
+            _say(answers)
+
+    for message in _frames() if binary else _requests:
         answers, due = [], time.monotonic() + 0.1
-        for request in requests if isinstance(requests, list) else [requests]:
-            try:
-                reward, values = run(request["context"], request["action"], request["seed"])
-                answers.append({"id": request["id"], "reward": reward, "metrics": values})
-            except Exception as error:
-                answers.append({"id": request["id"], **_failure(error)})
+        for request in read(message):
+            answers.append(answer(*request))
             if time.monotonic() > due:  # a slow simulator is heard after each rollout, a fast one once
-                _say(answers)
+                send(answers)
                 answers, due = [], time.monotonic() + 0.1
         if answers:
-            _say(answers)
+            send(answers)
 
 
 def serve_environment(environment, name="environment"):

@@ -1,6 +1,7 @@
 //! The other side: a simulator written in Rust as a worker.
 
 use std::io::{self, BufRead, Write};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -10,12 +11,15 @@ use crate::{Outcome, Simulator};
 /// The longest list that a served simulator is given.
 const BATCH: usize = 64;
 
+/// How long an answer may wait for those that follow.
+const HELD: Duration = Duration::from_millis(100);
+
 /// Serves a simulator as a worker, until the input ends.
 ///
 /// What a process does that its own thread does not: it may crash, and it may run elsewhere, by
 /// `Command::new("ssh").args(["there", "worker"])`. Rewards are the same to the bit. An error of the
 /// simulator is answered as the failure of that rollout, to be tried again. What it prints to standard
-/// output would be a stray line; standard error is free.
+/// output is a stray line there; standard error is free.
 ///
 /// # Errors
 /// Where input or output fail, or a request cannot be read.
@@ -61,42 +65,61 @@ pub fn serve(
     });
     writeln!(output, "{hello}")?;
     output.flush()?;
-    // Written at once, flushed once.
-    let mut answers = Vec::new();
+    let mut answers = Answers { output, held: Vec::new(), since: Instant::now() };
     match encoding {
         Encoding::Json => {
             let mut line = String::new();
             while input.read_line(&mut line)? > 0 {
-                let answer = match serde_json::from_str(&line)? {
-                    Value::Array(list) => {
-                        list.iter().map(|request| json_answer(simulator, request)).collect()
-                    }
-                    request => json_answer(simulator, &request),
+                let requests = match serde_json::from_str(&line)? {
+                    Value::Array(list) => list,
+                    request => vec![request],
                 };
-                serde_json::to_writer(&mut answers, &answer)?;
-                answers.push(b'\n');
-                output.write_all(&answers)?;
-                output.flush()?;
-                answers.clear();
+                answers.since = Instant::now();
+                for request in &requests {
+                    serde_json::to_writer(&mut answers.held, &json_answer(simulator, request))?;
+                    answers.held.push(b'\n');
+                    answers.send_after(HELD)?;
+                }
+                answers.send_after(Duration::ZERO)?;
                 line.clear();
             }
         }
         Encoding::Binary => {
             let (mut length, mut frame) = ([0; 4], Vec::new());
-            let (context, action) = (simulator.context_length(), simulator.action_length());
+            let record = 16 + 8 * (simulator.context_length() + simulator.action_length());
             while input.read_exact(&mut length).is_ok() {
                 frame.resize(u32::from_le_bytes(length) as usize, 0);
                 input.read_exact(&mut frame)?;
-                for request in frame.chunks(16 + 8 * (context + action)) {
-                    binary_answer(simulator, request, &mut answers);
+                answers.since = Instant::now();
+                for request in frame.chunks(record) {
+                    binary_answer(simulator, request, &mut answers.held);
+                    answers.send_after(HELD)?;
                 }
-                output.write_all(&answers)?;
-                output.flush()?;
-                answers.clear();
+                answers.send_after(Duration::ZERO)?;
             }
         }
     }
     Ok(())
+}
+
+/// Answers to a list: of a fast simulator they are written at once, a slow one is heard after each.
+struct Answers<W> {
+    output: W,
+    held: Vec<u8>,
+    since: Instant,
+}
+
+impl<W: Write> Answers<W> {
+    /// Writes what is held, if it is held for so long.
+    fn send_after(&mut self, held: Duration) -> io::Result<()> {
+        if self.since.elapsed() >= held {
+            self.output.write_all(&self.held)?;
+            self.output.flush()?;
+            self.held.clear();
+            self.since = Instant::now();
+        }
+        Ok(())
+    }
 }
 
 fn json_answer(simulator: &mut impl Simulator, request: &Value) -> Value {

@@ -209,6 +209,21 @@ fn a_worker_that_never_answers_is_given_up_in_time() {
 }
 
 #[test]
+fn a_list_may_take_longer_than_a_reply() -> Result<()> {
+    let (contexts, actions, seeds) = batch(20);
+    for told in ["slow", "slow-binary"] {
+        let options = options().reply_timeout(Duration::from_millis(1500));
+        let mut simulator = ExternalSimulator::start(worker(told), options)?;
+        let outcomes = simulator.rollouts(&contexts, &actions, &seeds)?;
+        for (outcome, action) in outcomes.iter().zip(actions.column_iter()) {
+            assert_eq!(outcome.reward.to_bits(), action[0].to_bits());
+        }
+        assert_eq!(simulator.report().timeouts, 0);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_flood_on_standard_error_does_not_stop_the_worker() -> Result<()> {
     let mut simulator = start("chatty");
     for seed in 0..3 {

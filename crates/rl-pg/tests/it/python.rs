@@ -1,6 +1,7 @@
 //! The Python shim, where there is a `python3`.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use linalg::DMatrix;
 use rl_pg::process::{ExternalEnvironment, ExternalSimulator, Options};
@@ -76,6 +77,24 @@ fn a_reward_of_nan_fails_with_its_action() -> Result<()> {
         let Error::RolloutFailed(failed) = error else { panic!("{error}") };
         assert_eq!((failed.tries, failed.action), (2, vec![0.1]));
         assert_eq!((simulator.report().not_finite, simulator.report().starts), (2, 1));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_list_may_take_longer_than_a_reply() -> Result<()> {
+    for encoding in ["", ", binary=True"] {
+        let program =
+            format!("serve(lambda c, a, s: time.sleep(0.1) or s, context=0, action=1{encoding})");
+        let Some(command) = python(&program) else { return Ok(()) };
+        let options = Options::default().reply_timeout(Duration::from_millis(1500));
+        let mut simulator = ExternalSimulator::start(command, options)?;
+        let seeds: Vec<u64> = (0..20).collect();
+        let outcomes =
+            simulator.rollouts(&DMatrix::zeros(0, 20), &DMatrix::zeros(1, 20), &seeds)?;
+        let rewards: Vec<f64> = outcomes.iter().map(|outcome| outcome.reward).collect();
+        assert_eq!(rewards, (0..20).map(f64::from).collect::<Vec<_>>());
+        assert_eq!(simulator.report().timeouts, 0);
     }
     Ok(())
 }

@@ -91,6 +91,24 @@ impl Simulator for Faulty {
 /// Refuses a zero, or ends at it.
 struct NoZeros(&'static str);
 
+/// Takes a tenth of a second.
+struct Slow;
+
+impl Simulator for Slow {
+    fn context_length(&self) -> usize {
+        2
+    }
+
+    fn action_length(&self) -> usize {
+        2
+    }
+
+    fn rollout(&mut self, _: &[f64], action: &[f64], _: u64) -> Result<Outcome> {
+        std::thread::sleep(Duration::from_millis(100));
+        Ok(Outcome { reward: action[0], metrics: Vec::new() })
+    }
+}
+
 impl Simulator for NoZeros {
     fn context_length(&self) -> usize {
         2
@@ -122,6 +140,8 @@ fn serves() {
     match what {
         "honest" => serve(&mut Honest, "honest", Encoding::Json, input, output).unwrap(),
         "binary" => serve(&mut Honest, "binary", Encoding::Binary, input, output).unwrap(),
+        "slow" => serve(&mut Slow, "slow", Encoding::Json, input, output).unwrap(),
+        "slow-binary" => serve(&mut Slow, "slow", Encoding::Binary, input, output).unwrap(),
         "no-zeros" => {
             let mut simulator = NoZeros(if how == "exit" { "exit" } else { "error" });
             serve(&mut simulator, "no zeros", Encoding::Json, input, output).unwrap();
