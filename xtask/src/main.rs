@@ -21,7 +21,7 @@ fn main() -> ExitCode {
 /// Runs the named task: 0 when all of it holds, 1 when something does not. An error is what could
 /// not be asked.
 fn dispatch(mut arguments: lexopt::Parser) -> Result<u8, BoxError> {
-    use lexopt::prelude::{Long, Short, Value};
+    use lexopt::prelude::{Long, Short, Value, ValueExt};
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let task = match arguments.next()? {
         None | Some(Short('h') | Long("help")) => "help".into(),
@@ -43,6 +43,16 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<u8, BoxError> {
         Some("tidy") => no_more(arguments).and_then(|()| tidy::run(&mut out)),
         Some("bench") => Ok(bench::run(&mut err)),
         Some("help") => Ok(help(&mut out)),
+        // Not for people: the checks of simulators in other processes run this program as one.
+        Some(verify::checks::WORKER) => {
+            let encoding = arguments.value()?.string()?;
+            let folder = arguments.next()?.map(|folder| match folder {
+                Value(folder) => Ok(folder.into()),
+                other => Err(other.unexpected()),
+            });
+            verify::checks::worker(&encoding, folder.transpose()?)?;
+            Ok(0)
+        }
         _ => Err(format!("there is no task {}", task.display()).into()),
     }
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with a request, or with what a simulator returned.
 
+use crate::failure::{FailedRollout, Failure, quoted};
+
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -129,6 +131,60 @@ pub enum Error {
         index: usize,
         /// What it failed of.
         source: Box<Self>,
+    },
+    /// A worker that did not come to its hello.
+    #[error("{command} did not start: {failure}{}", quoted(.last_words))]
+    WorkerNotStarted {
+        /// The command, as `Debug` prints it.
+        command: String,
+        /// What went wrong.
+        failure: Failure,
+        /// The end of what it wrote to standard error, and of its stray lines.
+        last_words: String,
+    },
+    /// A worker that speaks another protocol, or offers something else than is needed.
+    #[error("the worker's hello has {field} {got}, expected {expected}")]
+    WorkerHello {
+        /// The field of the hello.
+        field: &'static str,
+        /// What it says there.
+        got: String,
+        /// What it should say.
+        expected: &'static str,
+    },
+    /// An answer to something that was not asked, or that was answered before.
+    #[error("the worker answered request {got}, and open are {open:?}")]
+    WorkerAnswer {
+        /// The answer's id.
+        got: u64,
+        /// The ids of the requests without an answer.
+        open: Vec<u64>,
+    },
+    /// A rollout that failed, and failed again where it was tried again.
+    #[error("{0}")]
+    RolloutFailed(Box<FailedRollout>),
+    /// A request to an environment in another process that failed, and ended the episode.
+    #[error("{request} failed: {failure}{}", quoted(.last_words))]
+    StepFailed {
+        /// The request, with seed or action.
+        request: String,
+        /// What went wrong.
+        failure: Failure,
+        /// The end of what the worker wrote to standard error, and of its stray lines.
+        last_words: String,
+    },
+    /// A worker that had to be started again too often.
+    #[error(
+        "the worker was started again {restarts} times within 1000 rollouts, and then: {failure}{}",
+        quoted(.last_words)
+    )]
+    TooManyRestarts {
+        /// How often it was started again.
+        restarts: usize,
+        /// What went wrong last.
+        failure: Failure,
+        /// The end of what it wrote to standard error, and of its stray lines.
+        last_words: String,
     },
     /// What linear algebra refused.
     #[error(transparent)]

@@ -174,7 +174,7 @@
 //! *Evidence*: standard errors everywhere, [`Slopes`] at two displacements, [`GradientReport`] on what a rollout is
 //! worth, where the noise comes from and how large a batch should be.
 //!
-//! To come: simulators in other processes.
+//! *Simulators elsewhere*: a Python function, a Gymnasium environment or any other process, see [`process`].
 
 mod arm_hit;
 mod bandit;
@@ -186,12 +186,15 @@ mod episodes;
 mod error;
 mod estimate;
 mod estimator;
+mod failure;
 mod movement_primitive;
 mod natural;
 mod pgpe;
 mod policies;
 mod policy;
 mod probe;
+#[cfg(feature = "process")]
+pub mod process;
 mod radial_bases;
 mod report;
 mod rollouts;
@@ -211,6 +214,7 @@ pub use episodes::{Episode, episodes};
 pub use error::{Error, Result};
 pub use estimate::{GradientEstimate, Slopes};
 pub use estimator::{Estimator, Method, RandomNumbers};
+pub use failure::{FailedRollout, Failure};
 pub use movement_primitive::MovementPrimitive;
 pub use natural::natural_gradient;
 pub use pgpe::pgpe;
@@ -218,6 +222,8 @@ pub use policies::{
     Bernoulli, Beta, Categorical, DiagonalGaussian, FullGaussian, Squashed, SquashedGaussian,
 };
 pub use policy::Policy;
+#[cfg(feature = "process")]
+pub use process::PYTHON_SHIM;
 pub use radial_bases::RadialBases;
 pub use report::{GradientReport, ReportPlan, Shares};
 pub use rollouts::rollouts;

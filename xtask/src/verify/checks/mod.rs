@@ -22,7 +22,10 @@ mod rl_pg;
 mod rl_pg_chain;
 mod rl_pg_estimators;
 mod rl_pg_policies;
+mod rl_pg_process;
 mod rl_pg_sim;
+
+pub use rl_pg_process::{WORKER, worker};
 
 use super::check::Check;
 
@@ -45,6 +48,7 @@ pub fn all() -> Vec<Check> {
         rl_pg_estimators::CHECKS,
         rl_pg_chain::CHECKS,
         rl_pg_sim::CHECKS,
+        rl_pg_process::CHECKS,
         dsp::CHECKS,
         dsp_subspace::CHECKS,
         dsp_peaks::CHECKS,

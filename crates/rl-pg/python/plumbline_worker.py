@@ -1,0 +1,114 @@
+"""Serves a Python simulator to the Rust crate rl-pg over standard input and output.
+
+    from plumbline_worker import serve  # before other imports: from here on prints go to standard error
+
+    def rollout(context, action, seed):
+        miss = sum((a - c) ** 2 for a, c in zip(action, context))
+        return -miss, {"effort": sum(a * a for a in action)}  # or the reward alone
+
+    serve(rollout, context=2, action=2, metrics=["effort"])
+
+An exception fails that rollout, and the worker lives on. `serve_environment` takes a Gymnasium environment.
+The protocol is in the documentation of rl_pg::process. Python 3.8 or newer and its standard library.
+"""
+import json
+import os
+import struct
+import sys
+import time
+import traceback
+
+_requests, _answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # input() must not eat requests,
+os.dup2(2, 1)  # nor a print, even C's, get among the answers
+sys.stdout = sys.stderr
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_decode = json.JSONDecoder().raw_decode
+
+
+def _say(message):
+    _answers.write(_encode(message).encode() + b"\n")
+    _answers.flush()
+
+
+def _failure(error):
+    traceback.print_exc()
+    return {"error": f"{type(error).__name__}: {error}", "retry": isinstance(error, (OSError, MemoryError))}
+
+
+def _frames():
+    while len(length := _requests.read(4)) == 4:
+        yield _requests.read(int.from_bytes(length, "little"))
+
+
+def serve(rollout, context, action, metrics=(), name="simulator", deterministic=True, batch=64, binary=False):
+    """Answers with `rollout(context, action, seed)`, a reward or (reward, dict of metrics), until the input ends."""
+    _say({"hello": name, "proto": 1, "context": context, "action": action, "metrics": list(metrics),
+          "deterministic": deterministic, "batch": batch, "encoding": "binary" if binary else "json"})
+    record, done = struct.Struct(f"<QQ{context + action}d"), struct.Struct(f"<IQQd{len(metrics)}d")
+
+    def read(message):
+        if binary:
+            for number, seed, *numbers in record.iter_unpack(message):
+                yield number, numbers[:context], numbers[context:], seed
+        else:
+            requests, _ = _decode(message.decode())
+            for request in requests if isinstance(requests, list) else [requests]:
+                yield request["id"], request["context"], request["action"], request["seed"]
+
+    def answer(number, *asked):
+        try:
+            result = rollout(*asked)
+            reward, values = result if isinstance(result, tuple) else (result, {})
+            reward, values = float(reward), [float(values[metric]) for metric in metrics]
+        except Exception as error:
+            failure = _failure(error)
+            text = failure["error"].encode()
+            status = 1 if failure["retry"] else 2
+            return struct.pack("<IQQ", 16 + len(text), number, status) + text if binary else {"id": number, **failure}
+        if binary:
+            return done.pack(done.size - 4, number, 0, reward, *values)
+        return {"id": number, "reward": reward, "metrics": values}
+
+    def send(answers):
+        if binary:
+            _answers.write(b"".join(answers))
+            _answers.flush()
+        else:
+            _say(answers)
+
+    for message in _frames() if binary else _requests:
+        answers, due = [], time.monotonic() + 0.1
+        for request in read(message):
+            answers.append(answer(*request))
+            if time.monotonic() > due:  # a slow simulator is heard after each rollout, a fast one once
+                send(answers)
+                answers, due = [], time.monotonic() + 0.1
+        if answers:
+            send(answers)
+
+
+def serve_environment(environment, name="environment"):
+    """Answers for a Gymnasium environment with flat observations and Discrete or flat Box actions."""
+    space = environment.action_space
+    shape = {"actions": int(space.n)} if hasattr(space, "n") else {"action": space.shape[0]}
+    _say({"hello": name, "proto": 1, "observation": environment.observation_space.shape[0], **shape})
+    for line in _requests:
+        request, _ = _decode(line.decode())
+        answer = {"id": request["id"]}
+        try:
+            if "reset" in request:
+                observation, _ = environment.reset(seed=request["reset"])
+            else:
+                action = space.sample()
+                if "actions" in shape:
+                    action = int(space.start) + request["action"]
+                else:
+                    action[:] = request["action"]
+                observation, reward, terminated, truncated, _ = environment.step(action)
+                end = "terminated" if terminated else "truncated" if truncated else None
+                answer.update(reward=float(reward), end=end)
+            answer["observation"] = [float(number) for number in observation]
+        except Exception as error:
+            answer.update(_failure(error))
+        _say(answer)
