@@ -53,8 +53,8 @@ pub trait Simulator: Send {
     fn action_length(&self) -> usize;
 
     /// The names of an outcome's metrics.
-    fn metrics(&self) -> &[&str] {
-        &[]
+    fn metrics(&self) -> Vec<&str> {
+        Vec::new()
     }
 
     /// How many numbers a policy sees of a context.

@@ -157,8 +157,8 @@ impl Simulator for ArmHit {
 
     /// Contact and success are 0 or 1, the place of landing is in meters and the time of contact in
     /// seconds, both NaN after a miss; the miss is the distance D, 0 at a contact.
-    fn metrics(&self) -> &[&str] {
-        &["contact", "success", "landing", "contact_time", "miss"]
+    fn metrics(&self) -> Vec<&str> {
+        vec!["contact", "success", "landing", "contact_time", "miss"]
     }
 
     /// Writes the context, blurred if there is noise, less its mean over contexts and over its standard

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::keeper::Keeper;
 use super::rules::{Options, Report};
-use super::simulator::check;
 use super::wire::Said;
+use crate::simulator::check;
 use crate::{End, Environment, Error, Failure, Result, Step};
 
 /// An [`Environment`] in another process, such as one of Gymnasium.

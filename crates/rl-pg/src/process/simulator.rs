@@ -9,6 +9,7 @@ use super::hello::Hello;
 use super::keeper::Keeper;
 use super::rules::{OnFailure, Options, Report};
 use super::wire::{self, Answer, Request, Said};
+use crate::simulator::check;
 use crate::{Error, FailedRollout, Failure, Outcome, Result, Simulator};
 
 /// Failed rollouts that are kept for whoever asks.
@@ -39,7 +40,6 @@ pub struct ExternalSimulator {
     keeper: Keeper,
     context_length: usize,
     action_length: usize,
-    metrics: Vec<&'static str>,
     last_id: u64,
     failed: VecDeque<FailedRollout>,
 }
@@ -66,12 +66,8 @@ impl ExternalSimulator {
             };
             length.ok_or_else(missing)
         };
-        let Hello { context, action, ref metrics, .. } = *keeper.hello();
-        // `Simulator::metrics` lends a list of names that somebody else owns. These live as long as the
-        // program: some bytes for each simulator that is started, and none for a restart.
-        let metrics = metrics.iter().map(|name| &*name.clone().leak()).collect();
+        let Hello { context, action, .. } = *keeper.hello();
         Ok(Self {
-            metrics,
             context_length: needed("context", context)?,
             action_length: needed("action", action)?,
             keeper,
@@ -151,7 +147,7 @@ impl ExternalSimulator {
         attempt.or_else(|failed| match self.keeper.options().on_failure {
             OnFailure::Error => Err(Error::RolloutFailed(Box::new(failed))),
             OnFailure::Reward(reward) => {
-                Ok(Outcome { reward, metrics: vec![f64::NAN; self.metrics.len()] })
+                Ok(Outcome { reward, metrics: vec![f64::NAN; self.keeper.hello().metrics.len()] })
             }
         })
     }
@@ -166,8 +162,8 @@ impl Simulator for ExternalSimulator {
         self.action_length
     }
 
-    fn metrics(&self) -> &[&str] {
-        &self.metrics
+    fn metrics(&self) -> Vec<&str> {
+        self.keeper.hello().metrics.iter().map(String::as_str).collect()
     }
 
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
@@ -186,17 +182,6 @@ impl Simulator for ExternalSimulator {
     ) -> Result<Vec<Outcome>> {
         let attempts = self.attempts(contexts, actions, seeds)?;
         attempts.into_iter().map(|attempt| self.ruled(attempt)).collect()
-    }
-}
-
-/// Refuses numbers of another length, and such as are no numbers.
-pub(super) fn check(argument: &'static str, values: &[f64], expected: usize) -> Result<()> {
-    if values.len() != expected {
-        return Err(Error::Length { argument, got: values.len(), expected });
-    }
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(index) => Err(Error::NotFinite { argument, index, value: values[index] }),
-        None => Ok(()),
     }
 }
 

@@ -226,8 +226,8 @@ mod tests {
             3
         }
 
-        fn metrics(&self) -> &[&str] {
-            &["c", "a", "b", "seed's high half", "its low half"]
+        fn metrics(&self) -> Vec<&str> {
+            vec!["c", "a", "b", "seed's high half", "its low half"]
         }
 
         fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {

@@ -42,7 +42,7 @@ fn a_function_is_served_in_both_encodings_and_prints_stay_off_the_wire() -> Resu
         let Some(mut command) = python(SUM) else { return Ok(()) };
         command.arg(encoding);
         let mut simulator = ExternalSimulator::start(command, Options::default())?;
-        assert_eq!((simulator.name(), simulator.metrics()), ("sum", &["seed", "third"][..]));
+        assert_eq!((simulator.name(), simulator.metrics()), ("sum", vec!["seed", "third"]));
         let contexts = DMatrix::from_fn(1, 70, |_, j| 1.0 / (j as f64 + 1.0));
         let actions = DMatrix::from_fn(2, 70, |i, j| ((i + 2 * j) as f64).sin());
         let seeds: Vec<u64> = (10..80).collect();

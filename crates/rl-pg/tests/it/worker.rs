@@ -37,8 +37,8 @@ impl Simulator for Honest {
         2
     }
 
-    fn metrics(&self) -> &[&str] {
-        &["seed", "first"]
+    fn metrics(&self) -> Vec<&str> {
+        vec!["seed", "first"]
     }
 
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
@@ -59,8 +59,8 @@ impl Simulator for Faulty {
         2
     }
 
-    fn metrics(&self) -> &[&str] {
-        &["seed", "first"]
+    fn metrics(&self) -> Vec<&str> {
+        vec!["seed", "first"]
     }
 
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
