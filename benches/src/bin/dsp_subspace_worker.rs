@@ -54,9 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let (seconds, numbers) = match line?.as_str() {
-            "grid" => {
-                timed(|| Ok(NullSpectrum::new(&decomposed, 4, Method::Music)?.on(&grid)))?
-            }
+            "grid" => timed(|| Ok(NullSpectrum::new(&decomposed, 4, Method::Music)?.on(&grid)))?,
             "music" => timed(|| {
                 let null = NullSpectrum::new(&subspace(&x)?, 4, Method::Music)?;
                 Ok(null.minima(&grid))
