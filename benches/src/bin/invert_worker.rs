@@ -136,7 +136,11 @@ fn read(file: &str) -> Result<Vec<Vec<f64>>, Box<dyn Error>> {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
 fn integer(x: f64) -> Result<usize, Box<dyn Error>> {
-    if x >= 0.0 && x < 1e15 && x.fract() == 0.0 { Ok(x as usize) } else { Err("no index".into()) }
+    if (0.0..1e15).contains(&x) && x.fract() == 0.0 {
+        Ok(x as usize)
+    } else {
+        Err("no index".into())
+    }
 }
 
 /// Processor time of the calling thread, as Linux counts it; 0 elsewhere.
