@@ -310,7 +310,7 @@ fn pointwise_bound<T: Real>(
 
 /// For each target the same columns, so many that ∑‖J⁻¹·g‖² over them is ‖J⁻¹‖_F²: the unit vectors
 /// where these are few, else [`PROBES`] columns of random signs, for which it holds in the mean.
-fn probes<T: Real>(rows: usize, targets: usize) -> DMatrix<T> {
+pub(crate) fn probes<T: Real>(rows: usize, targets: usize) -> DMatrix<T> {
     if rows <= PROBES {
         return DMatrix::from_fn(rows, targets * rows, |row, column| {
             if row == column % rows { T::one() } else { T::zero() }

@@ -79,10 +79,20 @@
 //! for N up to a few thousand.
 
 mod affine;
+mod arguments;
 mod error;
+mod fixed_point;
+mod invertible;
 mod layerwise;
 mod map;
+mod recurrent;
 
 pub use error::{Error, Result};
+pub use fixed_point::FixedPoint;
+pub use invertible::{Coupling, Flow, FlowInversions, Half, Mixing, Residual, Undone};
 pub use layerwise::{Inversion, Inversions, LayerwiseInverse};
 pub use map::{Linearization, Map};
+pub use recurrent::{
+    Equilibrium, EquilibriumInput, History, HistoryStop, SequenceInverse, SequenceInversion,
+    recover_states,
+};
