@@ -84,13 +84,19 @@ mod error;
 mod fixed_point;
 mod invertible;
 mod layerwise;
+mod learned;
 mod map;
+mod perceptron;
 mod recurrent;
 
 pub use error::{Error, Result};
 pub use fixed_point::FixedPoint;
 pub use invertible::{Coupling, Flow, FlowInversions, Half, Mixing, Residual, Undone};
 pub use layerwise::{Inversion, Inversions, LayerwiseInverse};
+pub use learned::{
+    BeliefNetwork, Chains, Divergence, Epoch, LearnedInverse, Lesson, RestrictedBoltzmann,
+    Statistics, TiedAutoencoder,
+};
 pub use map::{Linearization, Map};
 pub use recurrent::{
     Equilibrium, EquilibriumInput, History, HistoryStop, SequenceInverse, SequenceInversion,

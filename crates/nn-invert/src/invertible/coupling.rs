@@ -5,9 +5,9 @@ use nn_core::{Backward, Block, Forward, Layer, Memory, Shape};
 use rand::Rng;
 
 use super::Undone;
-use super::perceptron::Perceptron;
 use crate::Result;
 use crate::arguments::{finite, positive, size, some};
+use crate::perceptron::Perceptron;
 
 /// Which half of the values a coupling changes; the other passes through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

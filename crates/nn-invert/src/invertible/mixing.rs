@@ -5,9 +5,9 @@ use nn_core::{Backward, Block, Forward, Layer, Memory, Shape};
 use rand::{Rng, RngExt};
 
 use super::Undone;
-use super::perceptron::{Fill, multiply};
 use crate::arguments::{finite, size};
 use crate::fixed_point::spectral_norm;
+use crate::perceptron::{Fill, multiply};
 use crate::{Error, Result};
 
 /// An invertible 1 x 1 convolution: the channels of every place are mixed by one square matrix, which

@@ -3,7 +3,6 @@
 mod coupling;
 mod flow;
 mod mixing;
-mod perceptron;
 mod residual;
 
 use linalg::{DMatrix, Real};

@@ -5,10 +5,10 @@ use nn_core::{Backward, Block, Forward, Layer, Memory, Shape};
 use rand::Rng;
 
 use super::Undone;
-use super::perceptron::Perceptron;
 use crate::Result;
 use crate::arguments::{finite, positive, size, some};
 use crate::fixed_point::{iterate, spectral_norm};
+use crate::perceptron::Perceptron;
 
 /// A residual block y = x + g(x), g(x) = V·tanh(U·x + b) + c, which can be undone where g contracts.
 ///

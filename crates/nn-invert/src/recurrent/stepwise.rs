@@ -105,7 +105,9 @@ pub(super) struct StepInput<T: Real> {
 }
 
 /// Most iterations from one start.
-const ITERATIONS: usize = 60;
+const ITERATIONS: usize = 200;
+/// The longest step: of several inputs, one near the start is looked for.
+const REACH: f64 = 0.5;
 /// Most attempts of an iteration, each ten times as careful as the last.
 const ATTEMPTS: usize = 14;
 
@@ -145,7 +147,11 @@ pub(super) fn step_input<T: Real>(
             damping *= 10.0;
             damped(damping / 10.0)
         });
-        for move_by in std::iter::once(newton).chain(careful).take(ATTEMPTS).flatten() {
+        for mut move_by in std::iter::once(newton).chain(careful).take(ATTEMPTS).flatten() {
+            let length = move_by.norm().to_double();
+            if length > REACH {
+                move_by *= T::from_double(REACH / length);
+            }
             let there = &x + move_by;
             if !there.iter().all(|entry| entry.is_finite()) {
                 continue;

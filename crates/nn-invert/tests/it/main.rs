@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod invertible;
+mod learned;
 mod recurrent;
 
 use linalg::{DMatrix, DVector, Real};

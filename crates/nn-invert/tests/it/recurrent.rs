@@ -1,7 +1,7 @@
 //! Sequences, histories and points of rest.
 
 use linalg::{DMatrix, DVector};
-use nn_core::{Conv1d, Initializer, Network, Shape, Sigmoid, Steps, Tanh, View};
+use nn_core::{Conv1d, Initializer, Network, NetworkBuilder, Shape, Sigmoid, Steps, Tanh, View};
 use nn_invert::{Equilibrium, Error, HistoryStop, Map, SequenceInverse, recover_states};
 
 use super::{BoxError, normal, orthogonal, seeded};
@@ -91,24 +91,42 @@ fn layers_of_recurrences_are_undone_one_after_the_other() -> Result<(), BoxError
     Ok(())
 }
 
+/// A network of one gated layer: the new values by an orthogonal matrix, the gates by small weights.
+fn gated(
+    layer: fn(NetworkBuilder<f64>, usize, Steps) -> NetworkBuilder<f64>,
+    (n, times): (usize, usize),
+    seed: u64,
+) -> Network<f64> {
+    let mut rng = seeded(seed);
+    let mut network =
+        layer(Network::builder(Shape::sequence(n, times)), n, Steps::All).build(&mut rng).unwrap();
+    // n of a GRU and g of an LSTM are both third.
+    let candidate = orthogonal(n, &mut rng);
+    let gates = network.parameters().len() / (2 * n * (n + 1));
+    let noise = normal(network.parameters().len(), 1, &mut rng) * (0.3 / (n as f64).sqrt());
+    network.parameters_mut().copy_from_slice(noise.as_slice());
+    for (column, entries) in candidate.column_iter().enumerate() {
+        let start = column * gates * n + 2 * n;
+        network.parameters_mut()[start..start + n].copy_from_slice(entries.as_slice());
+    }
+    network
+}
+
 #[test]
 fn gates_are_searched_step_by_step() -> Result<(), BoxError> {
-    for seed in 0..3 {
-        let mut rng = seeded(seed);
-        let start =
-            || Network::<f64>::builder(Shape::sequence(6, 100)).initializer(Initializer::PyTorch);
+    for seed in 0..5 {
         for network in [
-            start().gru(6, Steps::All).build(&mut rng)?,
-            start().lstm(6, Steps::All).build(&mut rng)?,
+            gated(NetworkBuilder::gru, (6, 200), seed),
+            gated(NetworkBuilder::lstm, (6, 200), seed),
         ] {
-            let x = normal(600, 1, &mut rng) * 0.5;
+            let x = normal(1200, 1, &mut seeded(seed + 100));
             let y = network.predict(&x)?.column(0).into_owned();
             let answer = SequenceInverse::new(&network)?.invert(&y)?;
-            assert_eq!(answer.reached, 100, "seed {seed}");
+            assert_eq!(answer.reached, 200, "{:?} {seed}", layer(&network).cell);
             assert!(answer.residual <= 1e-10 * y.norm(), "{:e}", answer.residual);
             assert!(answer.predicted_error.is_none());
-            // A few of Newton's steps for each of the sequence.
-            assert!((200..1200).contains(&answer.iterations), "{}", answer.iterations);
+            // Steps of 0.5 towards inputs of length 2.4 or so, then a few of Newton's.
+            assert!((400..12_000).contains(&answer.iterations), "{}", answer.iterations);
         }
     }
     Ok(())
@@ -189,13 +207,10 @@ fn the_way_back_ends_where_its_digits_do() -> Result<(), BoxError> {
                     (all.states.column(k) - state).norm() <= tolerance * (n as f64).sqrt()
                 })
                 .count();
-            println!(
-                "gain {gain} seed {seed}: predicted {} true {true_horizon} {:?}",
-                history.states.ncols(),
-                history.stop
-            );
-            assert!(history.states.ncols().abs_diff(true_horizon) <= 2);
-            assert!(matches!(history.stop, HistoryStop::Horizon { .. }), "{:?}", history.stop);
+            let predicted = history.states.ncols();
+            assert!(predicted.abs_diff(true_horizon) <= 2, "{predicted} {true_horizon}");
+            // A step later the state may have lost so many digits that it is no state any more.
+            assert!(!matches!(history.stop, HistoryStop::Start), "{:?}", history.stop);
         }
     }
     // Orthogonal weights and small inputs lose little: all the way.

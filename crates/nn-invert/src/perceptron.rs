@@ -1,4 +1,5 @@
-//! The small network inside a coupling or a residual block: V·tanh(U·x + b) + c.
+//! The small network inside a coupling or a residual block, V·tanh(U·x + b) + c, and the products that
+//! layers are made of.
 
 use linalg::{DMatrixView, DMatrixViewMut, Operand, Real, Threads, gemm, transpose};
 use nn_core::{Activation, Block, Initializer, Tanh};
@@ -6,22 +7,22 @@ use rand::Rng;
 
 /// Sizes of g(x) = V·tanh(U·x + b) + c; its parameters U, b, V, c lie one after the other.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Perceptron {
-    pub(super) inputs: usize,
-    pub(super) hidden: usize,
-    pub(super) outputs: usize,
+pub(crate) struct Perceptron {
+    pub(crate) inputs: usize,
+    pub(crate) hidden: usize,
+    pub(crate) outputs: usize,
 }
 
 /// The parameters, apart.
-pub(super) struct Parts<'a, T: Real> {
-    pub(super) inner: DMatrixView<'a, T>,
+pub(crate) struct Parts<'a, T: Real> {
+    pub(crate) inner: DMatrixView<'a, T>,
     inner_bias: &'a [T],
-    pub(super) outer: DMatrixView<'a, T>,
+    pub(crate) outer: DMatrixView<'a, T>,
     outer_bias: &'a [T],
 }
 
 impl Perceptron {
-    pub(super) fn blocks(self) -> Vec<Block> {
+    pub(crate) fn blocks(self) -> Vec<Block> {
         let Self { inputs, hidden, outputs } = self;
         vec![
             Block { name: "inner_weight", rows: hidden, columns: inputs },
@@ -32,13 +33,13 @@ impl Perceptron {
     }
 
     /// U from Glorot's distribution; V, b and c zero, so that a block starts as the identity.
-    pub(super) fn initialize<T: Real>(self, parameters: &mut [T], rng: &mut dyn Rng) {
+    pub(crate) fn initialize<T: Real>(self, parameters: &mut [T], rng: &mut dyn Rng) {
         let inner = self.hidden * self.inputs;
         Initializer::GlorotUniform.fill(&mut parameters[..inner], self.inputs, self.hidden, rng);
         parameters[inner..].fill(T::zero());
     }
 
-    pub(super) fn parts<T: Real>(self, parameters: &[T]) -> Parts<'_, T> {
+    pub(crate) fn parts<T: Real>(self, parameters: &[T]) -> Parts<'_, T> {
         let Self { inputs, hidden, outputs } = self;
         let (inner, rest) = parameters.split_at(hidden * inputs);
         let (inner_bias, rest) = rest.split_at(hidden);
@@ -52,7 +53,7 @@ impl Perceptron {
     }
 
     /// g(x) of every column, in `y`; tanh(U·x + b) in `active`, with room for as much in `scratch`.
-    pub(super) fn forward<T: Real>(
+    pub(crate) fn forward<T: Real>(
         self,
         parameters: &[T],
         x: Operand<'_, T>,
@@ -70,7 +71,7 @@ impl Perceptron {
 
     /// From dL/dg: dL/dx of every column, added to `dx` where asked for, and dL/dθ in `gradient`
     /// where asked for. `scratch` has room for what `active` holds.
-    pub(super) fn backward<T: Real>(
+    pub(crate) fn backward<T: Real>(
         self,
         parameters: &[T],
         (x, active): (Operand<'_, T>, &[T]),
@@ -95,14 +96,8 @@ impl Perceptron {
             multiply(dz, transpose(x), Fill::Zero, inner)?;
             let active = DMatrixView::from_slice(active, hidden, samples);
             multiply(dy, transpose(active), Fill::Zero, outer)?;
-            for (bias, d) in [(inner_bias, dz), (outer_bias, dy)] {
-                bias.fill(T::zero());
-                for column in d.column_iter() {
-                    for (bias, &d) in bias.iter_mut().zip(column.iter()) {
-                        *bias += d;
-                    }
-                }
-            }
+            column_sums(dz, inner_bias);
+            column_sums(dy, outer_bias);
         }
         match dx {
             Some(dx) => multiply(transpose(parts.inner), dz, Fill::Keep, dx),
@@ -112,7 +107,7 @@ impl Perceptron {
 }
 
 /// What a product is added to.
-pub(super) enum Fill<'a, T> {
+pub(crate) enum Fill<'a, T> {
     /// Nothing.
     Zero,
     /// What is there.
@@ -122,7 +117,7 @@ pub(super) enum Fill<'a, T> {
 }
 
 /// y ← A·B + what is there or is put there first.
-pub(super) fn multiply<'a, 'b, T: Real>(
+pub(crate) fn multiply<'a, 'b, T: Real>(
     a: impl Into<Operand<'a, T>>,
     b: impl Into<Operand<'b, T>>,
     fill: Fill<'_, T>,
@@ -137,4 +132,14 @@ pub(super) fn multiply<'a, 'b, T: Real>(
     }
     let beta = if matches!(fill, Fill::Zero) { T::zero() } else { T::one() };
     gemm(T::one(), a, b, beta, DMatrixViewMut::from_slice(y, rows, columns), Threads::One)
+}
+
+/// The sum of all columns.
+pub(crate) fn column_sums<T: Real>(columns: DMatrixView<'_, T>, sums: &mut [T]) {
+    sums.fill(T::zero());
+    for column in columns.column_iter() {
+        for (sum, &entry) in sums.iter_mut().zip(column.iter()) {
+            *sum += entry;
+        }
+    }
 }
