@@ -96,6 +96,21 @@ pub trait Activation<T: Real>: Any + Debug + Send + Sync {
     fn inverse(&self, _a: T) -> Option<T> {
         None
     }
+
+    /// What keeps f from having an inverse, where that is one turn or one flat stretch; beyond it f
+    /// is one to one. `None` by default.
+    fn fold(&self) -> Option<Fold> {
+        None
+    }
+}
+
+/// Why a function that is one to one from some z on is not so everywhere.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fold {
+    /// f falls up to this z and rises from there on: each value above the least has two z at most.
+    Valley(f64),
+    /// f is constant up to this z and rises from there on: its least value has them all.
+    Flat(f64),
 }
 
 /// The numbers strictly between two bounds, which may be infinite.
@@ -268,6 +283,25 @@ mod tests {
         assert_eq!(Activation::<f64>::inverse(&Relu, 0.5), None);
         assert!(Activation::<f64>::inverse_domain(&Sin).is_none());
         assert_eq!(Identity.inverse(f64::INFINITY), None);
+    }
+
+    #[test]
+    fn a_fold_is_where_the_function_is_least() {
+        // The least values, by bisection at 50 digits.
+        let least: [(Box<dyn Activation<f64>>, f64); 3] = [
+            (Box::new(Silu), -0.27846454276107380),
+            (Box::new(Gelu), -0.16997120747990369),
+            (Box::new(GeluTanh), -0.17004075057125412),
+        ];
+        for (f, value) in least {
+            let Some(Fold::Valley(z)) = f.fold() else { panic!("{} has no valley", f.name()) };
+            assert!((f.value(z) - value).abs() <= f64::EPSILON / 2.0, "{}", f.name());
+            // f″ is below 1, z is rounded, f′ cancels terms of order 1.
+            assert!(f.slope(z).abs() <= 4.0 * f64::EPSILON, "{}: {:e}", f.name(), f.slope(z));
+        }
+        assert_eq!(Activation::<f64>::fold(&Relu), Some(Fold::Flat(0.0)));
+        assert_eq!(Activation::<f64>::fold(&Tanh), None);
+        assert_eq!(Activation::<f64>::fold(&Sin), None);
     }
 
     #[test]

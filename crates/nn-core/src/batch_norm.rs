@@ -1,13 +1,14 @@
 //! Batch normalization.
 
-use linalg::Real;
+use linalg::operator::Diagonal;
+use linalg::{DVector, Real};
 use rand::Rng;
 
 use crate::dual::Dual;
 use crate::normal::{Moving, inverse_deviation, pull_back};
 use crate::{
-    Backward, BackwardTangent, Block, Error, Forward, Layer, Memory, Mode, Point, Result, Shape,
-    Tangent,
+    Backward, BackwardTangent, Block, Error, Forward, Layer, Linear, Memory, Mode, Point, Result,
+    Shape, Tangent, View,
 };
 
 /// Every channel is brought to mean 0 and variance 1 over the batch, then scaled and shifted:
@@ -273,5 +274,22 @@ impl<T: Real> Layer<T> for BatchNorm {
             }
         }
         Ok(())
+    }
+
+    /// With the running values it is affine: y = d·x + (β − d·μ), d = γ/√(σ² + ε).
+    fn view<'a>(&'a self, parameters: &'a [T], state: &'a [T]) -> View<'a, T> {
+        let channels = self.shape.channels;
+        let ((weight, bias), (mean, variance)) =
+            (parameters.split_at(channels), state.split_at(channels));
+        let scale: Vec<T> =
+            weight.iter().zip(variance).map(|(&w, &v)| w * inverse_deviation(v)).collect();
+        let shift = |channel: usize| bias[channel] - scale[channel] * mean[channel];
+        let offsets: Vec<T> = (0..channels).map(shift).collect();
+        let places = self.shape.places();
+        let diagonal = Diagonal::new(DVector::from_vec(scale.repeat(places)));
+        View::Affine {
+            linear: Linear::Operator(Box::new(diagonal)),
+            bias: offsets.repeat(places).into(),
+        }
     }
 }

@@ -245,7 +245,7 @@ impl<T: Real> Layer<T> for Dense {
         Ok(())
     }
 
-    fn view<'a>(&'a self, parameters: &'a [T]) -> View<'a, T> {
+    fn view<'a>(&'a self, parameters: &'a [T], _state: &'a [T]) -> View<'a, T> {
         let linear = Linear::Matrix(self.weight(parameters));
         View::Affine { linear, bias: self.split(parameters).1.into() }
     }

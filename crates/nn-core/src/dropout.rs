@@ -4,7 +4,8 @@ use linalg::Real;
 
 use crate::chain::mix;
 use crate::{
-    Backward, BackwardTangent, Error, Forward, Layer, Memory, Mode, Result, Shape, Tangent,
+    Backward, BackwardTangent, Error, Forward, Identity, Layer, Memory, Mode, Result, Shape,
+    Tangent, View,
 };
 
 /// In training each value is set to 0 with probability `rate` and divided by 1 − rate otherwise, so
@@ -109,6 +110,10 @@ impl<T: Real> Layer<T> for Dropout {
             self.apply(pass.at.mode, pass.dy_tangent, pass.at.record, dx);
         }
         Ok(())
+    }
+
+    fn view<'a>(&'a self, _parameters: &'a [T], _state: &'a [T]) -> View<'a, T> {
+        View::Pointwise(&Identity)
     }
 }
 

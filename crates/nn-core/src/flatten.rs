@@ -2,7 +2,7 @@
 
 use linalg::Real;
 
-use crate::{Backward, BackwardTangent, Forward, Layer, Result, Shape, Tangent};
+use crate::{Backward, BackwardTangent, Forward, Identity, Layer, Result, Shape, Tangent, View};
 
 /// The identity: a column is the list of its values already, and keeps its arrangement.
 ///
@@ -58,5 +58,9 @@ impl<T: Real> Layer<T> for Flatten {
             dx.copy_from_slice(pass.dy_tangent);
         }
         Ok(())
+    }
+
+    fn view<'a>(&'a self, _parameters: &'a [T], _state: &'a [T]) -> View<'a, T> {
+        View::Pointwise(&Identity)
     }
 }

@@ -4,8 +4,8 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use linalg::{Real, elementary};
 
-use crate::Activation;
 use crate::sigmoid::sigmoid;
+use crate::{Activation, Fold};
 
 /// f(z) = z·Φ(z), Φ the distribution function of the normal distribution.
 ///
@@ -53,6 +53,10 @@ impl<T: Real> Activation<T> for Gelu {
         let z = z.to_double();
         let density = normal(z).0;
         T::from_double(if density == 0.0 { 0.0 } else { (2.0 - z * z) * density })
+    }
+
+    fn fold(&self) -> Option<Fold> {
+        Some(Fold::Valley(-0.7517915246935645))
     }
 }
 
@@ -125,6 +129,10 @@ impl<T: Real> Activation<T> for GeluTanh {
 
     fn pull_back(&self, z: &[T], _a: &[T], da: &[T], dz: &mut [T]) {
         Self::for_each(z, |k, z, s| dz[k] = da[k] * Self::slope_from(z, s));
+    }
+
+    fn fold(&self) -> Option<Fold> {
+        Some(Fold::Valley(-0.7524614220710163))
     }
 }
 

@@ -207,8 +207,9 @@ pub trait Layer<T: Real>: Any + Debug + Send + Sync {
         None
     }
 
-    /// How the layer looks from outside. [`View::Other`] by default.
-    fn view<'a>(&'a self, _parameters: &'a [T]) -> View<'a, T> {
+    /// How the layer looks from outside in [`Mode::Inference`], given its parameters and what
+    /// [`Layer::update_state`] has learned. [`View::Other`] by default.
+    fn view<'a>(&'a self, _parameters: &'a [T], _state: &'a [T]) -> View<'a, T> {
         View::Other
     }
 }
@@ -417,6 +418,11 @@ pub enum View<'a, T: Real> {
     Pointwise(&'a dyn Activation<T>),
     /// y is what a state becomes, step by step along the sequence x.
     Recurrent(Recurrence<'a, T>),
+    /// yᵢ = exp(xᵢ)/∑ⱼ exp(xⱼ), the sum over the group of `channels` neighbors that i belongs to.
+    Softmax {
+        /// Values in a group; the groups follow each other.
+        channels: usize,
+    },
     /// Neither of these.
     Other,
 }

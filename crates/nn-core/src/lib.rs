@@ -238,7 +238,7 @@ mod trace;
 mod trainer;
 mod window;
 
-pub use activation::{Activation, Identity, Interval, Sin};
+pub use activation::{Activation, Fold, Identity, Interval, Sin};
 pub use batch_norm::BatchNorm;
 pub use binary::BinaryCrossEntropy;
 pub use builder::NetworkBuilder;

@@ -96,11 +96,11 @@ impl<T: Real> Network<T> {
 
     /// How each layer looks from outside, first to last.
     pub fn views(&self) -> impl ExactSizeIterator<Item = View<'_, T>> {
-        self.chain
-            .layers
-            .iter()
-            .zip(&self.chain.parameters)
-            .map(|(layer, range)| layer.view(&self.parameters.as_slice()[range.clone()]))
+        self.chain.layers.iter().zip(self.chain.parameters.iter().zip(&self.chain.state)).map(
+            |(layer, (range, state))| {
+                layer.view(&self.parameters.as_slice()[range.clone()], &self.state[state.clone()])
+            },
+        )
     }
 
     /// θ: the parameters of all layers, one after the other, each matrix in column order.

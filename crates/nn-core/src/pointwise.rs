@@ -71,7 +71,7 @@ impl<T: Real, A: Activation<T>> Layer<T> for Pointwise<A> {
         Some(self.activation.clone())
     }
 
-    fn view<'a>(&'a self, _parameters: &'a [T]) -> View<'a, T> {
+    fn view<'a>(&'a self, _parameters: &'a [T], _state: &'a [T]) -> View<'a, T> {
         View::Pointwise(self.activation.as_ref())
     }
 }

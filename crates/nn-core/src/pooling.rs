@@ -320,7 +320,7 @@ impl<T: Real> Layer<T> for AveragePool {
         Ok(())
     }
 
-    fn view<'a>(&'a self, _parameters: &'a [T]) -> View<'a, T> {
+    fn view<'a>(&'a self, _parameters: &'a [T], _state: &'a [T]) -> View<'a, T> {
         let geometry = &self.geometry;
         let operator = FnOperator::new(
             geometry.output.len(),
@@ -472,7 +472,7 @@ mod tests {
         ) {
             let shape = Shape::image(2, width, height);
             let layer = AveragePool::new(shape, Pool::new(2).stride(1).padding(padding)).unwrap();
-            let View::Affine { linear: Linear::Operator(a), bias } = layer.view(&[]) else {
+            let View::Affine { linear: Linear::Operator(a), bias } = layer.view(&[], &[]) else {
                 return Err(TestCaseError::fail("a mean is affine"));
             };
             prop_assert!(bias.iter().all(|&b: &f64| b == 0.0) && bias.len() == a.nrows());

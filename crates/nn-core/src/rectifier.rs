@@ -3,7 +3,7 @@
 use linalg::{Real, elementary};
 
 use crate::check::positive;
-use crate::{Activation, Error, Interval, Result};
+use crate::{Activation, Error, Fold, Interval, Result};
 
 /// f(z) = max(z, 0).
 ///
@@ -36,6 +36,10 @@ impl<T: Real> Activation<T> for Relu {
 
     fn slope_from_value(&self, a: T) -> Option<T> {
         Some(self.slope(a))
+    }
+
+    fn fold(&self) -> Option<Fold> {
+        Some(Fold::Flat(0.0))
     }
 }
 

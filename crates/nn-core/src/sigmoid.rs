@@ -2,7 +2,7 @@
 
 use linalg::{Real, elementary};
 
-use crate::{Activation, Interval};
+use crate::{Activation, Fold, Interval};
 
 /// f(z) = tanh z.
 ///
@@ -234,5 +234,10 @@ impl<T: Real> Activation<T> for Silu {
             let s = *dz;
             *dz = da * (s * (T::one() + z * (T::one() - s)));
         }
+    }
+
+    fn fold(&self) -> Option<Fold> {
+        // The root of 1 + z·σ(−z), by mpmath.
+        Some(Fold::Valley(-1.2784645427610738))
     }
 }

@@ -3,7 +3,7 @@
 use linalg::{Real, elementary};
 
 use crate::dual::{Dual, Number};
-use crate::{Backward, BackwardTangent, Forward, Layer, Result, Shape, Tangent};
+use crate::{Backward, BackwardTangent, Forward, Layer, Result, Shape, Tangent, View};
 
 /// pᵢ = exp(xᵢ)/∑ⱼ exp(xⱼ) over the channels of each place: positive numbers that add up to 1.
 ///
@@ -99,5 +99,9 @@ impl<T: Real> Layer<T> for Softmax {
             product(p, dp, |k, value: Dual<T>| dx[k] = value.slope);
         }
         Ok(())
+    }
+
+    fn view<'a>(&'a self, _parameters: &'a [T], _state: &'a [T]) -> View<'a, T> {
+        View::Softmax { channels: self.shape.channels }
     }
 }

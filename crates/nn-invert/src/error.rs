@@ -48,7 +48,10 @@ pub enum Error {
         name: String,
     },
     /// A layer that is neither affine nor pointwise.
-    #[error("layer {layer} ({name}) is neither affine nor pointwise; it has no exact inverse here")]
+    #[error(
+        "layer {layer} ({name}) is neither affine nor pointwise, so that it cannot be undone by \
+         itself; a network with it is inverted by descent"
+    )]
     NoView {
         /// Index of the layer.
         layer: usize,
@@ -70,6 +73,50 @@ pub enum Error {
         row: usize,
         /// Its column.
         column: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// A link that does not fit the one before it in a chain.
+    #[error("layer {layer} ({name}) takes {expected} values, but is given {found}")]
+    LinkInputs {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// What it takes.
+        expected: usize,
+        /// What comes out of the one before it.
+        found: usize,
+    },
+    /// A bias that does not fit its matrix.
+    #[error("layer {layer} ({name}) has {expected} outputs and a bias of {found} entries")]
+    BiasLength {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Entries of the bias.
+        found: usize,
+        /// Rows of the matrix.
+        expected: usize,
+    },
+    /// An input of the wrong length, or no input.
+    #[error("x is {found_rows} x {found_columns}, expected {rows} rows and at least one column")]
+    Input {
+        /// Its rows.
+        found_rows: usize,
+        /// Its columns.
+        found_columns: usize,
+        /// The map's inputs.
+        rows: usize,
+    },
+    /// A NaN or an infinity in an input.
+    #[error("x[{index}, {sample}] is {value}, and every entry must be finite")]
+    InputNotFinite {
+        /// Row of the first such entry, in column order.
+        index: usize,
+        /// Its column.
+        sample: usize,
         /// The entry.
         value: f64,
     },

@@ -80,15 +80,18 @@
 
 mod affine;
 mod arguments;
+mod chain;
 mod error;
 mod fixed_point;
 mod invertible;
 mod layerwise;
 mod learned;
 mod map;
+mod network_map;
 mod perceptron;
 mod recurrent;
 
+pub use chain::Chain;
 pub use error::{Error, Result};
 pub use fixed_point::FixedPoint;
 pub use invertible::{Coupling, Flow, FlowInversions, Half, Mixing, Residual, Undone};

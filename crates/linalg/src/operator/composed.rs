@@ -1,7 +1,7 @@
 //! Products of operators, and operators times a number.
 
-use super::{LinearOperator, check, check_length};
-use crate::{DVector, Result, Scalar};
+use super::{Inverse, LinearOperator, check, check_length};
+use crate::{DVector, Error, Result, Scalar};
 
 /// The product A·B of two operators, applied one after the other.
 ///
@@ -114,6 +114,15 @@ impl<T: Scalar, A: LinearOperator<T>> LinearOperator<T> for Scaled<T, A> {
 
     fn diagonal(&self) -> Option<DVector<T>> {
         Some(self.operator.diagonal()? * self.factor)
+    }
+
+    fn inverse(&self) -> Result<Option<Inverse<T>>> {
+        let factor = self.factor.recip();
+        if !factor.is_finite() {
+            return Err(Error::Singular { argument: "self", pivot: 0, rcond: 0.0 });
+        }
+        let inverse = self.operator.inverse()?;
+        Ok(inverse.map(|operator| Box::new(Scaled::new(factor, operator)) as Inverse<T>))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The identity and diagonal matrices.
 
-use super::{LinearOperator, check};
-use crate::{DVector, Result, Scalar};
+use super::{Inverse, LinearOperator, check};
+use crate::{DVector, Error, Result, Scalar};
 
 /// The identity I of a given size.
 ///
@@ -47,6 +47,10 @@ impl<T: Scalar> LinearOperator<T> for Identity {
 
     fn diagonal(&self) -> Option<DVector<T>> {
         Some(DVector::from_element(self.size, T::one()))
+    }
+
+    fn inverse(&self) -> Result<Option<Inverse<T>>> {
+        Ok(Some(Box::new(*self)))
     }
 }
 
@@ -102,12 +106,20 @@ impl<T: Scalar> LinearOperator<T> for Diagonal<T> {
     fn diagonal(&self) -> Option<DVector<T>> {
         Some(self.entries.clone())
     }
+
+    fn inverse(&self) -> Result<Option<Inverse<T>>> {
+        let entries = self.entries.map(|entry| entry.recip());
+        match entries.iter().position(|entry| !entry.is_finite()) {
+            None => Ok(Some(Box::new(Self { entries }))),
+            Some(pivot) => Err(Error::Singular { argument: "self", pivot, rcond: 0.0 }),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::tests::{obeys, random_complex};
+    use crate::operator::tests::{inverts, obeys, random_complex};
     use crate::{Complex, DMatrix};
 
     #[test]
@@ -116,5 +128,13 @@ mod tests {
         obeys::<Complex<f32>>(&Identity::new(1), &DMatrix::identity(1, 1));
         let d = random_complex(5, 1, 3).column(0).into_owned();
         obeys(&Diagonal::new(d.clone()), &DMatrix::from_diagonal(&d));
+        inverts::<f64>(&Identity::new(4), 0.0);
+        inverts(&Diagonal::new(d), 4.0);
+    }
+
+    #[test]
+    fn a_zero_on_the_diagonal_has_no_inverse() {
+        let d = Diagonal::new(DVector::from_vec(vec![1.0, 0.0]));
+        assert!(matches!(d.inverse(), Err(Error::Singular { pivot: 1, .. })));
     }
 }

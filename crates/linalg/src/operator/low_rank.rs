@@ -1,7 +1,7 @@
 //! A diagonal plus a product of two thin matrices.
 
-use super::{LinearOperator, check, check_shape};
-use crate::{DMatrix, DVector, Result, Scalar};
+use super::{Inverse, LinearOperator, check, check_shape};
+use crate::{DMatrix, DVector, Error, Lu, Result, Scalar, adjoint, product};
 
 /// The square matrix diag(d) + U·Vᴴ, held as n + 2·n·k numbers for U and V with k columns.
 ///
@@ -72,19 +72,56 @@ impl<T: Scalar> LinearOperator<T> for LowRankPlusDiagonal<T> {
                 .fold(self.diagonal[i], |sum, k| sum + self.u[(i, k)] * self.v[(i, k)].conjugate())
         }))
     }
+
+    /// Woodbury's formula, again a diagonal and a product of thin matrices: with D the diagonal and
+    /// C = I + Vᴴ·D⁻¹·U, a k × k matrix, A⁻¹ = D⁻¹ − D⁻¹·U·C⁻¹·(D⁻ᴴ·V)ᴴ.
+    ///
+    /// Digits are lost where D or C is worse conditioned than A; a step of refinement,
+    /// x + A⁻¹·(b − A·x), brings them back.
+    fn inverse(&self) -> Result<Option<Inverse<T>>> {
+        let diagonal = self.diagonal.map(|d| d.recip());
+        if let Some(pivot) = diagonal.iter().position(|d| !d.is_finite()) {
+            return Err(Error::Singular { argument: "self", pivot, rcond: 0.0 });
+        }
+        let k = self.u.ncols();
+        if k == 0 {
+            return Ok(Some(Box::new(Self { diagonal, ..self.clone() })));
+        }
+        let (mut u, mut v) = (self.u.clone(), self.v.clone());
+        for column in 0..k {
+            for (row, &d) in diagonal.iter().enumerate() {
+                u[(row, column)] *= -d;
+                v[(row, column)] *= d.conjugate();
+            }
+        }
+        // Lu solves from the left: (C⁻ᵀ·Uᵀ)ᵀ = U·C⁻¹.
+        let core = DMatrix::identity(k, k) - product(adjoint(&self.v), &u)?;
+        let u = Lu::new(core.transpose())?.solve_many(&u.transpose())?.transpose();
+        Ok(Some(Box::new(Self { diagonal, u, v })))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::tests::{obeys, random, random_complex};
+    use crate::operator::tests::{inverts, obeys, random, random_complex};
 
     #[test]
     fn it_is_the_diagonal_plus_the_product() {
         let d = random_complex(5, 1, 1).column(0).into_owned();
         let (u, v) = (random_complex(5, 2, 2), random_complex(5, 2, 3));
         let dense = DMatrix::from_diagonal(&d) + &u * v.adjoint();
-        obeys(&LowRankPlusDiagonal::new(d, u, v).unwrap(), &dense);
+        let a = LowRankPlusDiagonal::new(d, u, v).unwrap();
+        obeys(&a, &dense);
+        inverts(&a, 500.0); // κ of D, C and A is 20 or so
+    }
+
+    #[test]
+    fn a_singular_core_is_refused() {
+        // I − v·vᵀ with |v| = 1 has v in its null space.
+        let v = DMatrix::from_element(4, 1, 0.5);
+        let a = LowRankPlusDiagonal::new(DVector::from_element(4, 1.0), -v.clone(), v).unwrap();
+        assert!(matches!(a.inverse(), Err(Error::Singular { .. })));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A [`LinearOperator`] has a shape, a product y = A·x and the product with its adjoint
 //! y = Aᴴ·x. The Krylov solvers ask for nothing more, so a convolution, a Jacobian or a simulator
 //! is as good a matrix as a dense one. Here are the operators that cost less than their entries:
-//! [`Identity`], [`Diagonal`], [`LowRankPlusDiagonal`], and the ways to put operators together:
+//! [`Identity`], [`Diagonal`], [`Banded`], [`LowRankPlusDiagonal`], and the ways to put operators together:
 //! [`Scaled`], [`Composed`], [`Stacked`]. [`FnOperator`] makes one of closures;
 //! [`Csr`](crate::Csr) and [`Csc`](crate::Csc) hold sparse entries; a [`DMatrix`] is an operator
 //! as it stands.
@@ -11,12 +11,14 @@
 //! An adjoint that is not the adjoint makes LSQR and LSMR converge to nonsense without a word.
 //! Test yours: ⟨A·x, y⟩ = ⟨x, Aᴴ·y⟩ for random x and y, to n·eps·‖x‖‖y‖‖A‖.
 
+mod banded;
 mod composed;
 mod diagonal;
 mod function;
 mod low_rank;
 mod stacked;
 
+pub use banded::Banded;
 pub use composed::{Composed, Scaled};
 pub use diagonal::{Diagonal, Identity};
 pub use function::FnOperator;
@@ -93,7 +95,19 @@ pub trait LinearOperator<T: Scalar> {
         let _ = (inverse_diagonal, b, x);
         Ok(None)
     }
+
+    /// A⁻¹, where its structure gives A one that costs about as much as A: a product with it is the
+    /// solution of a system. `None` by default.
+    ///
+    /// # Errors
+    /// [`Error::Singular`] where A has no inverse.
+    fn inverse(&self) -> Result<Option<Inverse<T>>> {
+        Ok(None)
+    }
 }
+
+/// See [`LinearOperator::inverse`].
+pub type Inverse<T> = Box<dyn LinearOperator<T> + Send + Sync>;
 
 impl<T: Scalar> LinearOperator<T> for DMatrix<T> {
     fn nrows(&self) -> usize {
@@ -117,6 +131,35 @@ impl<T: Scalar> LinearOperator<T> for DMatrix<T> {
     fn apply_block(&self, x: DMatrixView<'_, T>, y: DMatrixViewMut<'_, T>) -> Result<()> {
         check_block(self.nrows(), self.ncols(), &x, &y)?;
         gemm(T::one(), self, x, T::zero(), y, Threads::One)
+    }
+
+    fn diagonal(&self) -> Option<DVector<T>> {
+        Some(DVector::from_fn(self.nrows().min(self.ncols()), |i, _| self[(i, i)]))
+    }
+}
+
+impl<T: Scalar> LinearOperator<T> for DMatrixView<'_, T> {
+    fn nrows(&self) -> usize {
+        self.nrows()
+    }
+
+    fn ncols(&self) -> usize {
+        self.ncols()
+    }
+
+    fn apply(&self, x: &[T], y: &mut [T]) -> Result<()> {
+        check(self.nrows(), self.ncols(), x, y)?;
+        gemm(T::one(), *self, column(x), T::zero(), column_mut(y), Threads::One)
+    }
+
+    fn apply_adjoint(&self, x: &[T], y: &mut [T]) -> Result<()> {
+        check(self.ncols(), self.nrows(), x, y)?;
+        gemm(T::one(), adjoint(*self), column(x), T::zero(), column_mut(y), Threads::One)
+    }
+
+    fn apply_block(&self, x: DMatrixView<'_, T>, y: DMatrixViewMut<'_, T>) -> Result<()> {
+        check_block(self.nrows(), self.ncols(), &x, &y)?;
+        gemm(T::one(), *self, x, T::zero(), y, Threads::One)
     }
 
     fn diagonal(&self) -> Option<DVector<T>> {
@@ -156,6 +199,9 @@ macro_rules! forward {
             }
             fn relax(&self, inverse_diagonal: &[T], b: &[T], x: &mut [T]) -> Result<Option<f64>> {
                 (**self).relax(inverse_diagonal, b, x)
+            }
+            fn inverse(&self) -> Result<Option<Inverse<T>>> {
+                (**self).inverse()
             }
         }
     )*};
@@ -336,6 +382,18 @@ pub(crate) mod tests {
         obeys(&random_complex(3, 5, 2), &random_complex(3, 5, 2));
         obeys(&DMatrix::<f64>::zeros(0, 3), &DMatrix::zeros(0, 3));
         obeys(&DMatrix::<f64>::zeros(3, 0), &DMatrix::zeros(3, 0));
+        let large = random_complex(6, 5, 3);
+        obeys(&large.view((1, 2), (4, 2)), &large.view((1, 2), (4, 2)).into_owned());
+    }
+
+    /// Holds A⁻¹ to A: a product with both is within `slack`·eps of where it began.
+    pub(crate) fn inverts<T: Scalar>(a: &dyn LinearOperator<T>, slack: f64) {
+        let inverse = a.inverse().unwrap().unwrap();
+        let n = a.nrows();
+        let product = entries(&Composed::new(a, &inverse).unwrap()) - DMatrix::identity(n, n);
+        let off = T::real_to_f64(product.camax());
+        assert!(off <= slack * T::EPSILON, "A·A⁻¹ is off by {off:e}");
+        obeys(&inverse, &entries(&inverse));
     }
 
     #[test]

@@ -266,7 +266,7 @@ impl<T: Real> Layer<T> for Convolution {
         ]
     }
 
-    fn view<'a>(&'a self, parameters: &'a [T]) -> View<'a, T> {
+    fn view<'a>(&'a self, parameters: &'a [T], _state: &'a [T]) -> View<'a, T> {
         let (weight, bias) = self.split(parameters);
         let linear = Linear::Operator(Box::new(operator::Operator { layer: self, weight }));
         View::Affine { linear, bias: bias.repeat(self.geometry.output.places()).into() }

@@ -326,7 +326,7 @@ fn a_line_is_an_image_of_height_one() {
 fn an_operator_refuses_vectors_of_the_wrong_length() {
     let layer = crate::Convolution::new(Shape::image(1, 4, 4), Conv2d::new(2, 3)).unwrap();
     let parameters = vec![0.0; 20];
-    let View::Affine { linear: Linear::Operator(a), .. } = layer.view(&parameters) else {
+    let View::Affine { linear: Linear::Operator(a), .. } = layer.view(&parameters, &[]) else {
         panic!("a convolution is affine");
     };
     let text = a.apply(&[0.0; 15], &mut [0.0; 8]).unwrap_err().to_string();

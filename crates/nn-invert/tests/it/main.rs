@@ -12,13 +12,15 @@ use proptest::prelude::*;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-type BoxError = Box<dyn std::error::Error>;
+mod chain;
 
-fn seeded(seed: u64) -> Xoshiro256PlusPlus {
+pub(crate) type BoxError = Box<dyn std::error::Error>;
+
+pub(crate) fn seeded(seed: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)
 }
 
-fn normal(rows: usize, columns: usize, rng: &mut Xoshiro256PlusPlus) -> DMatrix<f64> {
+pub(crate) fn normal(rows: usize, columns: usize, rng: &mut Xoshiro256PlusPlus) -> DMatrix<f64> {
     // Twelve uniforms: variance 1 and near enough to normal for a matrix.
     DMatrix::from_fn(rows, columns, |_, _| {
         (0..12).map(|_| rng.random_range(-0.5..0.5)).sum::<f64>()
@@ -298,7 +300,8 @@ fn a_layer_of_no_known_kind_is_named() -> Result<(), BoxError> {
     let network = Network::builder(2).layer(Opaque).build_given()?;
     assert_eq!(
         LayerwiseInverse::new(&network).unwrap_err().to_string(),
-        "layer 0 (opaque 2) is neither affine nor pointwise; it has no exact inverse here"
+        "layer 0 (opaque 2) is neither affine nor pointwise, so that it cannot be undone by itself; \
+         a network with it is inverted by descent"
     );
     Ok(())
 }
