@@ -35,6 +35,7 @@
 //! | of any square matrix; roots of a polynomial | [`eigenvalues`], [`roots`] |
 //! | A known by its products only, or sparse | [`operator`], [`Csr`], [`Csc`], [`krylov`] |
 //! | how good a factorisation or a solution is | [`residual`] |
+//! | the parts of a quasi-Newton descent | [`descent`] |
 //! | a gradient or Jacobian of a function, by differences | [`differences`] |
 //! | exp, tanh, the logistic sigmoid of many numbers | [`elementary`] |
 //!
@@ -69,6 +70,7 @@ mod bidiagonal;
 mod cholesky;
 mod columns;
 mod condition;
+pub mod descent;
 pub mod differences;
 mod door;
 mod eigenvalues;

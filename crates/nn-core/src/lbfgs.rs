@@ -1,12 +1,11 @@
 //! Offline training that remembers how the gradient changed.
 
-use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use linalg::descent::{CurvatureMemory, Point, dot, strong_wolfe};
 use linalg::{DMatrix, DVector, Real};
 
 use crate::check::{is_finite, positive};
-use crate::line_search::{Point, strong_wolfe};
 use crate::shards::Batch;
 use crate::{Error, Loss, Mode, Network, Result, Stop, Workspace};
 
@@ -83,9 +82,6 @@ pub struct Iteration<'a, T: Real> {
     pub network: &'a Network<T>,
 }
 
-/// A step s, the change y of the gradient over it, and 1/(s·y).
-type Pair<T> = (DVector<T>, DVector<T>, f64);
-
 impl<T: Real> Default for Lbfgs<T> {
     fn default() -> Self {
         Self::new()
@@ -144,7 +140,7 @@ impl<T: Real> Lbfgs<T> {
             return Err(Error::Diverged { layer, name: network.describe(layer), loss: value });
         }
         let mut gradient = self.workspace.gradient().clone();
-        let mut pairs = VecDeque::<Pair<T>>::with_capacity(self.memory + 1);
+        let mut memory = CurvatureMemory::new(self.memory);
         let mut done = Minimization {
             losses: Vec::with_capacity(iterations.min(1 << 16)),
             first_loss: value,
@@ -157,14 +153,14 @@ impl<T: Real> Lbfgs<T> {
                 done.stop = Stop::Converged;
                 break;
             }
-            let mut direction = direction(&gradient, &pairs);
+            let mut direction = memory.direction(&gradient);
             let mut slope = dot(&direction, &gradient);
             if !(slope < 0.0 && is_finite(direction.as_slice())) {
-                pairs.clear();
+                memory.clear();
                 direction = -&gradient;
                 slope = dot(&direction, &gradient);
             }
-            let first = match pairs.is_empty() {
+            let first = match memory.is_empty() {
                 true => (1.0 / direction.lp_norm(1).to_double()).min(1.0),
                 false => 1.0,
             };
@@ -177,30 +173,24 @@ impl<T: Real> Lbfgs<T> {
                 let slope = dot(&direction, self.workspace.gradient());
                 let is_number = self.workspace.is_finite(value);
                 let value = if is_number { value } else { f64::INFINITY };
-                Ok(Point { step, value, slope })
+                Ok::<_, Error>(Point { step, value, slope })
             })?;
             done.evaluations = evaluations;
             let Some(found) = found else {
                 network.parameters_mut().copy_from_slice(from.as_slice());
-                if pairs.is_empty() {
+                if memory.is_empty() {
                     done.stop = Stop::NoDescent;
                     break;
                 }
                 // Perhaps the memory misleads.
-                pairs.clear();
+                memory.clear();
                 continue;
             };
             // The network stands where the search ended, and the workspace has the gradient there.
             network.update_state(&self.workspace);
             let change = self.workspace.gradient() - &gradient;
             let moved = network.parameters() - &from;
-            let curvature = dot(&moved, &change);
-            if self.memory > 0 && curvature > 1e-10 * dot(&change, &change) {
-                if pairs.len() == self.memory {
-                    pairs.pop_front();
-                }
-                pairs.push_back((moved, change, 1.0 / curvature));
-            }
+            memory.push(moved, change);
             gradient.copy_from(self.workspace.gradient());
             value = found.value;
             done.losses.push(value);
@@ -216,25 +206,6 @@ impl<T: Real> Lbfgs<T> {
     }
 }
 
-/// −H·g by the two-loop recursion (Nocedal & Wright, algorithm 7.4), H₀ = (s·y/y·y)·I.
-fn direction<T: Real>(gradient: &DVector<T>, pairs: &VecDeque<Pair<T>>) -> DVector<T> {
-    let mut q = -gradient;
-    let mut alphas = Vec::with_capacity(pairs.len());
-    for (s, y, rho) in pairs.iter().rev() {
-        let alpha = rho * dot(s, &q);
-        q.axpy(T::from_double(-alpha), y, T::one());
-        alphas.push(alpha);
-    }
-    if let Some((_, y, rho)) = pairs.back() {
-        q *= T::from_double(1.0 / (rho * dot(y, y)));
-    }
-    for ((s, y, rho), alpha) in pairs.iter().zip(alphas.iter().rev()) {
-        let beta = rho * dot(y, &q);
-        q.axpy(T::from_double(alpha - beta), s, T::one());
-    }
-    q
-}
-
 /// θ = `from` + `step`·`direction`.
 fn move_to<T: Real>(
     network: &mut Network<T>,
@@ -247,11 +218,6 @@ fn move_to<T: Real>(
     for (theta, (&from, &d)) in network.parameters_mut().iter_mut().zip(moved) {
         *theta = from + step * d;
     }
-}
-
-/// The inner product, added up in double precision.
-fn dot<T: Real>(a: &DVector<T>, b: &DVector<T>) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a.to_double() * b.to_double()).sum()
 }
 
 #[cfg(test)]

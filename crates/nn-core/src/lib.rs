@@ -214,7 +214,6 @@ mod init;
 mod layer;
 mod layer_norm;
 mod lbfgs;
-mod line_search;
 mod loss;
 mod narrow;
 mod network;

@@ -526,7 +526,7 @@ impl<T: Real> Layer<T> for Recurrent {
         multiply(transpose(self.input_weight(moving.input)), matrix(&da, rows), T::one(), dx)
     }
 
-    fn view<'a>(&'a self, parameters: &'a [T]) -> View<'a, T> {
+    fn view<'a>(&'a self, parameters: &'a [T], _state: &'a [T]) -> View<'a, T> {
         let parts = self.parts(parameters);
         View::Recurrent(Recurrence {
             cell: self.cell,

@@ -211,6 +211,97 @@ pub enum Error {
     /// What `linalg` refuses.
     #[error(transparent)]
     Linalg(#[from] linalg::Error),
+    /// A vector of the wrong length.
+    #[error("{argument} has {found} entries, expected {expected}")]
+    Length {
+        /// The argument's name.
+        argument: &'static str,
+        /// Its entries.
+        found: usize,
+        /// The entries it should have.
+        expected: usize,
+    },
+    /// A NaN or an infinity in a vector.
+    #[error("{argument}[{index}] is {value}, and every entry must be finite")]
+    NotFinite {
+        /// The argument's name.
+        argument: &'static str,
+        /// Index of the first such entry.
+        index: usize,
+        /// The entry.
+        value: f64,
+    },
+    /// A number outside its range.
+    #[error("{argument} is {value}, expected {expected}")]
+    Argument {
+        /// The argument's name.
+        argument: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it should be, in words.
+        expected: &'static str,
+    },
+    /// An index beyond the end.
+    #[error("{argument} has index {index}, and there are {size}")]
+    Index {
+        /// The argument's name.
+        argument: &'static str,
+        /// The index.
+        index: usize,
+        /// How many there are.
+        size: usize,
+    },
+    /// A network with more or fewer outputs than inputs, where as many are needed.
+    #[error("the network has {outputs} outputs and {inputs} inputs, expected as many of both")]
+    NotSquare {
+        /// Its outputs.
+        outputs: usize,
+        /// Its inputs.
+        inputs: usize,
+    },
+    /// Bounds between which there is nothing.
+    #[error(
+        "bounds[{index}] are {lower} and {upper}, expected lower <= upper and a finite number between"
+    )]
+    Bounds {
+        /// Index of the first such input.
+        index: usize,
+        /// Its lower bound.
+        lower: f64,
+        /// Its upper bound.
+        upper: f64,
+    },
+    /// A seed from which a search within bounds cannot start.
+    #[error("seed[{index}] is {value}, outside of its bounds {lower} to {upper}")]
+    SeedOutside {
+        /// Index of the first such input.
+        index: usize,
+        /// The seed's value.
+        value: f64,
+        /// Its lower bound.
+        lower: f64,
+        /// Its upper bound.
+        upper: f64,
+    },
+    /// A point that no short way leads from to an input with the wanted output.
+    #[error(
+        "member gives the target but for {residual:e}, and Gauss-Newton steps from it do not reach \
+         {tolerance:e}; search for one first"
+    )]
+    NotAMember {
+        /// ‖f(x) − y‖₂ there.
+        residual: f64,
+        /// What counts as being on the set.
+        tolerance: f64,
+    },
+    /// A map that gives a NaN or an infinity at the seed.
+    #[error("the map's output {index} is {value} at the seed, and must be finite there")]
+    MapNotFinite {
+        /// Index of the first such output.
+        index: usize,
+        /// The output.
+        value: f64,
+    },
 }
 
 #[cfg(test)]

@@ -80,17 +80,27 @@
 
 mod affine;
 mod arguments;
+mod bounded;
 mod chain;
+mod door;
 mod error;
 mod fixed_point;
 mod invertible;
 mod layerwise;
 mod learned;
+mod local;
 mod map;
+mod multistart;
 mod network_map;
 mod perceptron;
+mod preimages;
+mod reach;
 mod recurrent;
+mod search;
+#[cfg(test)]
+mod testing;
 
+pub use bounded::{Bounded, bounded_least_squares};
 pub use chain::Chain;
 pub use error::{Error, Result};
 pub use fixed_point::FixedPoint;
@@ -100,8 +110,13 @@ pub use learned::{
     BeliefNetwork, Chains, Divergence, Epoch, LearnedInverse, Lesson, RestrictedBoltzmann,
     Statistics, TiedAutoencoder,
 };
+pub use local::{Local, Smoothness, Unique, local, smoothness, unique};
 pub use map::{Linearization, Map};
+pub use multistart::{MultiStart, Solution, Solutions};
+pub use preimages::{Member, Nearest, Preimages};
+pub use reach::{Reach, Witness, reach};
 pub use recurrent::{
     Equilibrium, EquilibriumInput, History, HistoryStop, SequenceInverse, SequenceInversion,
     recover_states,
 };
+pub use search::{DENSE, Search, SearchMethod, SearchOptions, SearchProgress, SearchStop, search};

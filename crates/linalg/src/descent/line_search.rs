@@ -1,13 +1,14 @@
 //! The length of a step along a direction of descent.
 
-use crate::Result;
-
-/// A point on the line: step, value, slope.
+/// A point on the line φ(t) = f(x + t·d).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Point {
-    pub(crate) step: f64,
-    pub(crate) value: f64,
-    pub(crate) slope: f64,
+pub struct Point {
+    /// t.
+    pub step: f64,
+    /// φ(t).
+    pub value: f64,
+    /// φ′(t).
+    pub slope: f64,
 }
 
 /// Sufficient decrease: φ(t) ≤ φ(0) + c₁·t·φ′(0).
@@ -21,12 +22,26 @@ const MOST: usize = 25;
 /// 2nd edition, algorithms 3.5 and 3.6, with cubic interpolation), or the lowest found; `None` where
 /// no point was lower. The point returned was the last one evaluated.
 ///
-/// `evaluate` gives φ and φ′; a value that is not finite counts as too long a step.
-pub(crate) fn strong_wolfe(
+/// `start` is φ at 0, with a slope below 0; `first` the step to try first. `evaluate` gives φ and φ′ at
+/// a step; a value that is not finite counts as too long a step.
+///
+/// # Errors
+/// Those of `evaluate`.
+///
+/// # Examples
+/// φ(t) = (t − 3)²: any step may be taken that leaves at most 0.9 of the slope.
+/// ```
+/// use linalg::descent::{Point, strong_wolfe};
+/// let point = |step: f64| Point { step, value: (step - 3.0).powi(2), slope: 2.0 * (step - 3.0) };
+/// let found = strong_wolfe(point(0.0), 0.01, |step| Ok::<_, ()>(point(step)))?;
+/// assert!(found.is_some_and(|found| found.slope.abs() <= 0.9 * 6.0));
+/// # Ok::<(), ()>(())
+/// ```
+pub fn strong_wolfe<E>(
     start: Point,
     first: f64,
-    mut evaluate: impl FnMut(f64) -> Result<Point>,
-) -> Result<Option<Point>> {
+    mut evaluate: impl FnMut(f64) -> Result<Point, E>,
+) -> Result<Option<Point>, E> {
     let enough = |p: &Point| p.value <= start.value + DECREASE * p.step * start.slope;
     let flat = |p: &Point| p.slope.abs() <= -CURVATURE * start.slope;
     let is_finite = |p: &Point| p.value.is_finite() && p.slope.is_finite();
@@ -119,7 +134,7 @@ mod tests {
         let found = strong_wolfe(point(0.0), first, |step| {
             count += 1;
             last = step;
-            Ok(point(step))
+            Ok::<_, ()>(point(step))
         })
         .unwrap();
         if let Some(found) = found {
