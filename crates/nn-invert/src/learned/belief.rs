@@ -95,8 +95,8 @@ impl BeliefNetwork {
     /// # Errors
     /// As [`RestrictedBoltzmann::hidden_given`].
     pub fn decode(&self, code: &DMatrix<f64>) -> Result<DMatrix<f64>> {
-        let downward = self.machines.iter().rev();
-        downward.fold(Ok(code.clone()), |seen, machine| machine.visible_given(&seen?))
+        let mut downward = self.machines.iter().rev();
+        downward.try_fold(code.clone(), |seen, machine| machine.visible_given(&seen))
     }
 
     /// Up and down again.

@@ -25,8 +25,11 @@ use crate::{Error, Result};
 ///
 /// The gates of a GRU or an LSTM have no inverse in closed form. Their xₜ is searched step by step
 /// from the state before, by Newton's method with the step's Jacobian, and by Levenberg's and
-/// Marquardt's where that does not gain. An LSTM carries a c that its outputs do not show; it follows
-/// from the inputs found before.
+/// Marquardt's where that does not gain. Such a step may have several inputs, where some gate
+/// saturates, and one near the start is taken. With a GRU any will do. An LSTM carries a c that its
+/// outputs do not show and that follows from the inputs before: another input leaves another c, and may
+/// lead where the next output cannot be had. Then the steps before are taken anew, up to ten searches
+/// for every step of the sequence; [`SequenceInversion::reached`] says how far that led.
 ///
 /// **The wrong turn** is to forget the memory: U⁻¹·(atanh hₜ − b) is the input of a network that
 /// starts anew at each step.

@@ -11,6 +11,7 @@ mod nn_conv;
 mod nn_core;
 mod nn_filters;
 mod nn_invert;
+mod nn_invert_learned;
 mod nn_layers;
 mod nn_train;
 mod quad;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Check> {
         nn_conv::CHECKS,
         nn_filters::CHECKS,
         nn_invert::CHECKS,
+        nn_invert_learned::CHECKS,
         rl_pg::CHECKS,
         dsp::CHECKS,
         dsp_subspace::CHECKS,
