@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("hand at ({}, {}):", target[0], target[1]);
         for solution in &found.solutions {
             let angles = &solution.search.input;
-            let about = local(&network, angles, &target)?;
+            let about = local(&network, &target, angles)?;
             // Where the arm itself puts the hand: what the network has learned is not the arm.
             let (shoulder, both) = (angles[0], angles[0] + angles[1]);
             let hand = [shoulder.cos() + 0.8 * both.cos(), shoulder.sin() + 0.8 * both.sin()];

@@ -69,11 +69,46 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # "And recurrences? Which input sequence gave these outputs, which state came before?"
+//!
+//! [`SequenceInverse`] takes an output sequence back to its input sequence. Through an Elman layer,
+//! read out as y = V·h + c, that is exact, and errors do not add up along the sequence, since both states
+//! come from the outputs:
+//!
+//! ```text
+//! hₜ = V⁻¹·(yₜ − c)        xₜ = U⁻¹·(atanh hₜ − W·hₜ₋₁ − b)
+//! ```
+//!
+//! Through a GRU or an LSTM each step is searched from the state before. [`recover_states`] goes the
+//! other way, from a state to the ones before it, and stops where its digits end, which is after 5 to 15
+//! steps for random weights: a recurrence forgets. An [`Equilibrium`] rests where h = f(W·h + U·x + b),
+//! and its input is one solve. Where steps are mixed or outputs too few, the sequence is an input like any
+//! other, for [`search`].
+//!
+//! **The wrong turns**: to leave out W·hₜ₋₁, and to believe a state recovered forty steps back because,
+//! stepped forward again, it leads to the last one in every digit.
+//!
+//! # "Can I train a network so that it is invertible?"
+//!
+//! [`Coupling`], [`Mixing`] and [`Residual`] layers are invertible whatever their weights (a residual
+//! block while it contracts), are trained as any layer of `nn-core`, and are undone by [`Flow`] with
+//! log|det| and with what the inverse may magnify errors by. **The wrong turns**: affine couplings without
+//! a clamp, sixteen of which leave no digit; and a fixed number of iterations for a residual block, which
+//! is not an inverse once training has made it steep.
+//!
+//! # "There is no inverse. Can one be learned?"
+//!
+//! A [`LearnedInverse`] guesses an input, off by a tenth or so, and [`search`] makes an answer of the
+//! guess: on networks that widen and then narrow, one search from a random start finds an input for 3
+//! targets in 10, and from the guess for 9. A [`BeliefNetwork`] of [`RestrictedBoltzmann`] machines
+//! reconstructs what it has learned to expect, a [`TiedAutoencoder`] what its principal components say.
+//! **The wrong turn** is to take any of these for the inverse.
+//!
 //! # What is here, and what is not yet
 //!
 //! Square dense layers with tanh, leaky ReLU, identity, or an activation of one's own that has an
 //! inverse. Rectangular layers (pseudo-inverses, with the caution that a chain of them is no
-//! least-squares solution), ReLU, descent from a seed, networks of 100,000 inputs, recurrences and the
+//! least-squares solution), ReLU, descent from a seed, networks of 100,000 inputs and the
 //! set of all preimages are to come; until then they are refused by name.
 //! The bound needs the inverse of each matrix, about 4·N³ multiply-adds and 2·N² numbers per layer: made
 //! for N up to a few thousand.

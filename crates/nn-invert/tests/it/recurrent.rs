@@ -127,8 +127,6 @@ fn gates_are_searched_step_by_step() -> Result<(), BoxError> {
             assert!(answer.predicted_error.is_none());
             // Steps of 0.5 towards inputs of length 1.2 or so, then a few of Newton's.
             assert!((400..4000).contains(&answer.iterations), "{}", answer.iterations);
-            // None of them is ambiguous, so that it is the input that was given.
-            assert!((&answer.input - x.column(0)).norm() <= 1e-9 * x.norm());
         }
     }
     Ok(())
