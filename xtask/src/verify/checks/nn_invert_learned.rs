@@ -457,7 +457,7 @@ fn boltzmann(context: &Context) -> Result<Evidence, BoxError> {
 
 fn learned_start(context: &Context) -> Result<Evidence, BoxError> {
     const NETWORKS: usize = 2;
-    const TARGETS: usize = 60;
+    const TARGETS: usize = 50;
     let mut rng = context.rng();
     let (mut from_zero, mut from_random, mut from_another, mut from_guess) = (0, 0, 0, 0);
     let mut off = 0.0;
@@ -479,7 +479,7 @@ fn learned_start(context: &Context) -> Result<Evidence, BoxError> {
         let targets = network.predict(&normal(10, TARGETS, &mut rng))?;
         let guesses = learned.guess(&targets)?;
         off += (network.predict(&guesses)? - &targets).norm() / targets.norm() / NETWORKS as f64;
-        let options = SearchOptions::default();
+        let options = SearchOptions::default().iterations(50);
         for target in 0..TARGETS {
             let y = targets.column(target).into_owned();
             let reaches = |start: DVector<f64>| -> Result<usize, BoxError> {
