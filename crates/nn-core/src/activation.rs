@@ -63,6 +63,12 @@ pub trait Activation<T: Real>: Any + Debug + Send + Sync {
         None
     }
 
+    /// sup |f′|, the largest slope anywhere: |f(u) − f(v)| is at most that times |u − v|. `None` where
+    /// it is not known.
+    fn steepest(&self) -> Option<f64> {
+        None
+    }
+
     /// a = f(z) for every entry of `z`. The functions of this crate do it in vector lanes.
     fn values(&self, z: &[T], a: &mut [T]) {
         for (a, &z) in a.iter_mut().zip(z) {
@@ -150,6 +156,10 @@ impl<T: Real> Activation<T> for Identity {
         T::one()
     }
 
+    fn steepest(&self) -> Option<f64> {
+        Some(1.0)
+    }
+
     fn curvature(&self, _z: T) -> T {
         T::zero()
     }
@@ -185,6 +195,10 @@ impl<T: Real> Activation<T> for Sin {
 
     fn slope(&self, z: T) -> T {
         z.cos()
+    }
+
+    fn steepest(&self) -> Option<f64> {
+        Some(1.0)
     }
 
     fn curvature(&self, z: T) -> T {

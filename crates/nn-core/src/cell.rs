@@ -17,11 +17,15 @@ use linalg::{Real, elementary};
 
 use crate::dual::{Dual, Number};
 
-/// The kinds of recurrence.
+/// The kinds of recurrence; [`Recurrent`](crate::Recurrent) has their equations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cell {
+#[non_exhaustive]
+pub enum Cell {
+    /// One tanh of input and state.
     Elman,
+    /// Gated recurrent units.
     Gru,
+    /// Long short-term memory.
     Lstm,
 }
 

@@ -10,7 +10,7 @@ use linalg::{DMatrixView, LinearOperator, Real};
 use rand::Rng;
 
 use crate::tangent::{backward_tangent_by_differences, tangent_by_differences};
-use crate::{Activation, BackwardTangent, Result, Shape, Tangent};
+use crate::{Activation, BackwardTangent, Recurrence, Result, Shape, Tangent};
 
 /// One layer of a [`Network`](crate::Network): y = f(θ, x), column by column.
 ///
@@ -416,6 +416,8 @@ pub enum View<'a, T: Real> {
     },
     /// yᵢ = f(xᵢ) for every i.
     Pointwise(&'a dyn Activation<T>),
+    /// y is what a state becomes, step by step along the sequence x.
+    Recurrent(Recurrence<'a, T>),
     /// yᵢ = exp(xᵢ)/∑ⱼ exp(xⱼ), the sum over the group of `channels` neighbors that i belongs to.
     Softmax {
         /// Values in a group; the groups follow each other.

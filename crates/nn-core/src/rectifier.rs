@@ -26,6 +26,10 @@ impl<T: Real> Activation<T> for Relu {
         if z > T::zero() { T::one() } else { T::zero() }
     }
 
+    fn steepest(&self) -> Option<f64> {
+        Some(1.0)
+    }
+
     fn curvature(&self, _z: T) -> T {
         T::zero()
     }
@@ -82,6 +86,10 @@ impl<T: Real> Activation<T> for LeakyRelu {
 
     fn slope(&self, z: T) -> T {
         if z > T::zero() { T::one() } else { T::from_double(self.alpha) }
+    }
+
+    fn steepest(&self) -> Option<f64> {
+        Some(1.0)
     }
 
     fn curvature(&self, _z: T) -> T {
@@ -151,6 +159,10 @@ impl<T: Real> Activation<T> for Elu {
 
     fn slope(&self, z: T) -> T {
         if z > T::zero() { T::one() } else { T::from_double(self.alpha) * z.exp() }
+    }
+
+    fn steepest(&self) -> Option<f64> {
+        Some(self.alpha.max(1.0))
     }
 
     fn curvature(&self, z: T) -> T {

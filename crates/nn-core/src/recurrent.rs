@@ -7,8 +7,8 @@ use crate::cell::{Cell, Unit, unit};
 use crate::dual::{Dual, duals};
 use crate::trace::zeros;
 use crate::{
-    Backward, BackwardTangent, Block, Forward, Initializer, Layer, Memory, Result, Shape, Tangent,
-    Tensor, TensorOf,
+    Backward, BackwardTangent, Block, Forward, Initializer, Layer, Memory, Recurrence, Result,
+    Shape, Tangent, Tensor, TensorOf, View,
 };
 
 /// Which states a recurrent layer gives on.
@@ -524,5 +524,18 @@ impl<T: Real> Layer<T> for Recurrent {
         let weight = transpose(self.input_weight(parts.input));
         multiply(weight, matrix(&da_tangent, rows), T::zero(), dx)?;
         multiply(transpose(self.input_weight(moving.input)), matrix(&da, rows), T::one(), dx)
+    }
+
+    fn view<'a>(&'a self, parameters: &'a [T], _state: &'a [T]) -> View<'a, T> {
+        let parts = self.parts(parameters);
+        View::Recurrent(Recurrence {
+            cell: self.cell,
+            input_weight: self.input_weight(parts.input),
+            state_weight: self.state_weight(parts.state),
+            input_bias: parts.input_bias,
+            state_bias: parts.state_bias,
+            times: self.times(),
+            steps: self.steps,
+        })
     }
 }

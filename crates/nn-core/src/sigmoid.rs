@@ -25,6 +25,10 @@ impl<T: Real> Activation<T> for Tanh {
         T::one() / (cosh * cosh)
     }
 
+    fn steepest(&self) -> Option<f64> {
+        Some(1.0)
+    }
+
     fn curvature(&self, z: T) -> T {
         let (a, slope) = (Activation::value(self, z), Activation::slope(self, z));
         -(a + a) * slope
@@ -88,6 +92,10 @@ impl<T: Real> Activation<T> for Sigmoid {
         sigmoid_slope(z)
     }
 
+    fn steepest(&self) -> Option<f64> {
+        Some(0.25)
+    }
+
     fn curvature(&self, z: T) -> T {
         sigmoid_slope(z) * (sigmoid(-z) - sigmoid(z))
     }
@@ -145,6 +153,10 @@ impl<T: Real> Activation<T> for Softplus {
 
     fn slope(&self, z: T) -> T {
         sigmoid(z)
+    }
+
+    fn steepest(&self) -> Option<f64> {
+        Some(1.0)
     }
 
     fn curvature(&self, z: T) -> T {

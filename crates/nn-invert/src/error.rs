@@ -228,6 +228,61 @@ pub enum Error {
         /// What it should be.
         expected: &'static str,
     },
+    /// A layer with more or fewer outputs than inputs, where each needs the other.
+    #[error(
+        "layer {layer} ({name}) is rectangular, {outputs} x {inputs}, and has no exact inverse; the whole \
+         sequence can be searched instead"
+    )]
+    Rectangular {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+        /// Its outputs.
+        outputs: usize,
+        /// Its inputs.
+        inputs: usize,
+    },
+    /// A layer that does not do the same at every step of a sequence, or keeps its last state alone.
+    #[error(
+        "layer {layer} ({name}) does not map a sequence step by step; what mixes steps can only be \
+         searched through all of them"
+    )]
+    NotStepwise {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+    },
+    /// A recurrent layer of another kind where the equations of an Elman layer are needed.
+    #[error(
+        "the layer is a {cell:?} layer, and only an Elman layer's state determines the one before"
+    )]
+    NotElman {
+        /// What it is.
+        cell: nn_core::Cell,
+    },
+    /// A layer that is not one of the kinds that are invertible by construction.
+    #[error("layer {layer} ({name}) is not invertible by construction")]
+    NotByConstruction {
+        /// Index of the layer.
+        layer: usize,
+        /// What it is.
+        name: String,
+    },
+    /// A fixed-point iteration that comes to no end.
+    #[error(
+        "the iteration does not contract: its bound is {lipschitz:.2}, changes grew by up to \
+         {rate:.2}, and after {iterations} iterations there is no end"
+    )]
+    NotContracting {
+        /// The bound on the contraction; below 1 it would be certain.
+        lipschitz: f64,
+        /// The largest ratio of a change to the one before it.
+        rate: f64,
+        /// Iterations.
+        iterations: usize,
+    },
     /// What `nn-core` refuses.
     #[error(transparent)]
     Network(#[from] nn_core::Error),

@@ -170,13 +170,48 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # "And recurrences? Which input sequence gave these outputs, which state came before?"
+//!
+//! [`SequenceInverse`] takes an output sequence back to its input sequence. Through an Elman layer,
+//! read out as y = V·h + c, that is exact, and errors do not add up along the sequence, since both states
+//! come from the outputs:
+//!
+//! ```text
+//! hₜ = V⁻¹·(yₜ − c)        xₜ = U⁻¹·(atanh hₜ − W·hₜ₋₁ − b)
+//! ```
+//!
+//! Through a GRU or an LSTM each step is searched from the state before. [`recover_states`] goes the
+//! other way, from a state to the ones before it, and stops where its digits end, which is after 5 to 15
+//! steps for random weights: a recurrence forgets. An [`Equilibrium`] rests where h = f(W·h + U·x + b),
+//! and its input is one solve. Where steps are mixed or outputs too few, the sequence is an input like any
+//! other, for [`search`].
+//!
+//! **The wrong turns**: to leave out W·hₜ₋₁, and to believe a state recovered forty steps back because,
+//! stepped forward again, it leads to the last one in every digit.
+//!
+//! # "Can I train a network so that it is invertible?"
+//!
+//! [`Coupling`], [`Mixing`] and [`Residual`] layers are invertible whatever their weights (a residual
+//! block while it contracts), are trained as any layer of `nn-core`, and are undone by [`Flow`] with
+//! log|det| and with what the inverse may magnify errors by. **The wrong turns**: affine couplings without
+//! a clamp, sixteen of which leave no digit; and a fixed number of iterations for a residual block, which
+//! is not an inverse once training has made it steep.
+//!
+//! # "There is no inverse. Can one be learned?"
+//!
+//! A [`LearnedInverse`] guesses an input, off by a tenth or so, and [`search`] makes an answer of the
+//! guess: on networks that widen and then narrow, one search from a random start finds an input for 3
+//! targets in 10, and from the guess for 9. A [`BeliefNetwork`] of [`RestrictedBoltzmann`] machines
+//! reconstructs what it has learned to expect, a [`TiedAutoencoder`] what its principal components say.
+//! **The wrong turn** is to take any of these for the inverse.
+//!
 //! # What is here, and what is not
 //!
 //! Dense layers, convolutions, average pooling, batch normalization (in inference), dropout and flatten
 //! (which do nothing then), softmax, and every activation of `nn-core` but sin; one's own, where it has an
 //! [`inverse`](nn_core::Activation::inverse) or a [`fold`](nn_core::Activation::fold). Max pooling, layer
-//! normalization, embeddings and recurrent layers have no view that could be undone by itself
-//! ([`Error::NoView`]); a network with them is a [`Map`] all the same.
+//! normalization and embeddings have no view that could be undone by itself ([`Error::NoView`]), and a
+//! recurrent layer only as part of a sequence; a network with them is a [`Map`] all the same.
 //!
 //! [`Evidence::Bound`] needs the inverse of each matrix, about 2·N³ multiply-adds: made for N up to a
 //! few thousand. [`Evidence::Estimate`] solves for nine right-hand sides instead of one, and
@@ -185,21 +220,27 @@
 mod active_set;
 mod affine;
 mod answer;
+mod arguments;
 mod bound;
 mod bounded;
 mod chain;
 mod door;
 mod error;
+mod fixed_point;
+mod invertible;
 mod layerwise;
+mod learned;
 mod local;
 mod map;
 mod multistart;
 mod network_map;
 mod options;
 mod pass;
+mod perceptron;
 mod polish;
 mod preimages;
 mod reach;
+mod recurrent;
 mod search;
 #[cfg(test)]
 mod testing;
@@ -210,7 +251,13 @@ pub use answer::{Fault, Inversion, Inversions, LayerReport, saturation_digits};
 pub use bounded::{Boxed, nearest_in_box};
 pub use chain::Chain;
 pub use error::{Error, Result};
+pub use fixed_point::FixedPoint;
+pub use invertible::{Coupling, Flow, FlowInversions, Half, LayerInversion, Mixing, Residual};
 pub use layerwise::LayerwiseInverse;
+pub use learned::{
+    BeliefNetwork, Chains, Divergence, Epoch, LearnedInverse, Lesson, RestrictedBoltzmann,
+    Statistics, TiedAutoencoder,
+};
 pub use local::{Local, Smoothness, Unique, local, smoothness, unique};
 pub use map::{Linearization, Map};
 pub use multistart::{MultiStart, Solution, Solutions};
@@ -218,4 +265,8 @@ pub use options::{Evidence, Factors, Folds, LayerwiseOptions, Outside, Singular}
 pub use polish::{Beginning, Polished};
 pub use preimages::{Member, Nearest, Preimages};
 pub use reach::{Reach, Witness, reach};
+pub use recurrent::{
+    Equilibrium, EquilibriumInput, History, HistoryStop, SequenceInverse, SequenceInversion,
+    recover_states,
+};
 pub use search::{DENSE, Search, SearchMethod, SearchOptions, SearchProgress, SearchStop, search};

@@ -14,7 +14,7 @@ use crate::undo::{Preimage, Undo};
 use crate::{Error, Result};
 
 /// Random probes of the size of J⁻¹: eight miss ‖J⁻¹‖_F by a factor of 10 once in ten million times.
-const PROBES: usize = 8;
+pub(crate) const PROBES: usize = 8;
 
 /// To what the probes are solved for where that takes iterations: they are an estimate.
 const PROBE_TOLERANCE: f64 = 1e-2;

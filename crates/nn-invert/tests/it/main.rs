@@ -1,6 +1,10 @@
 //! Exact inverses of small and of built networks, and everything that has none.
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
+mod invertible;
+mod learned;
+mod recurrent;
+
 use linalg::{DMatrix, DVector, Real};
 use nn_core::{Activation, Identity, LeakyRelu, Network, Relu, Sin, Tanh};
 use nn_invert::{Error, LayerwiseInverse};

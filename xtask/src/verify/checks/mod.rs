@@ -12,6 +12,7 @@ mod nn_core;
 mod nn_filters;
 mod nn_invert;
 mod nn_invert_layers;
+mod nn_invert_learned;
 mod nn_invert_search;
 mod nn_layers;
 mod nn_train;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Check> {
         nn_invert::CHECKS,
         nn_invert_layers::CHECKS,
         nn_invert_search::CHECKS,
+        nn_invert_learned::CHECKS,
         rl_pg::CHECKS,
         rl_pg_policies::CHECKS,
         rl_pg_estimators::CHECKS,

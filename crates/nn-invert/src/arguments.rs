@@ -1,0 +1,49 @@
+//! What the doors of this crate ask of their arguments.
+
+use linalg::Real;
+
+use crate::Result;
+
+/// Refuses a count that is not the expected one.
+pub(crate) fn size(
+    argument: &'static str,
+    unit: &'static str,
+    found: usize,
+    expected: usize,
+) -> Result<()> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(nn_core::Error::Size { argument, unit, found, expected }.into())
+}
+
+/// Refuses the first of numbers, in columns of `rows`, that is a NaN or an infinity.
+pub(crate) fn finite<T: Real>(argument: &'static str, numbers: &[T], rows: usize) -> Result<()> {
+    match numbers.iter().position(|number| !number.is_finite()) {
+        None => Ok(()),
+        Some(at) => {
+            let (row, column, value) = (at % rows, at / rows, numbers[at].to_double());
+            Err(nn_core::Error::NotFinite { argument, row, column, value }.into())
+        }
+    }
+}
+
+/// Refuses a number that is not finite and greater than 0.
+pub(crate) fn positive(argument: &'static str, value: f64) -> Result<()> {
+    within(argument, value, value > 0.0 && value.is_finite(), "a finite number greater than 0")
+}
+
+/// Refuses a number unless it is `fine`.
+pub(crate) fn within(
+    argument: &'static str,
+    value: f64,
+    fine: bool,
+    expected: &'static str,
+) -> Result<()> {
+    if fine { Ok(()) } else { Err(nn_core::Error::OutOfRange { argument, value, expected }.into()) }
+}
+
+/// Refuses a count of 0.
+pub(crate) fn some(what: &'static str, count: usize) -> Result<()> {
+    if count > 0 { Ok(()) } else { Err(nn_core::Error::Empty { what }.into()) }
+}
