@@ -66,16 +66,30 @@
 //! estimators behind the same [`GradientEstimate`], episodes of many steps, the robot that hits a
 //! ball, and simulators in other processes.
 
+mod actor;
+mod advantage;
 mod categorical;
 mod error;
+mod experience;
+mod learn_options;
+mod learner;
+mod learner_state;
 mod policy;
 mod score_function;
 mod simulator;
 mod streams;
+mod training;
 
+pub use actor::Actor;
+pub use advantage::{Discounting, generalized_advantages, rewards_to_go};
 pub use categorical::Categorical;
 pub use error::{Error, Result};
+pub use experience::Experience;
+pub use learn_options::{Collect, LearnOptions, Objective, Standardize};
+pub use learner::{Learner, Update};
+pub use learner_state::{LearnerState, StoredAction};
 pub use policy::Policy;
 pub use score_function::{Baseline, GradientEstimate, score_function, score_function_batch};
 pub use simulator::{End, Environment, Outcome, Simulator, Step};
 pub use streams::Streams;
+pub use training::{History, Plan, Point, Progress, TrainingStop};
