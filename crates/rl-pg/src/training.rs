@@ -10,8 +10,7 @@ use rand::Rng;
 use crate::actor::length;
 use crate::learner::purpose;
 use crate::{
-    Actor, Collect, End, Environment, Error, Experience, Learner, Outcome, Policy, Result,
-    Simulator, Streams, Update,
+    Actor, Collect, End, Environment, Error, Experience, Learner, Policy, Result, Simulator, Streams, Update, rollouts,
 };
 
 /// How long to train, and how to see when it is enough.
@@ -166,33 +165,39 @@ impl<T: Real, P: Policy> Learner<T, P> {
         let Some(first) = simulators.first() else {
             return Err(Error::Empty { argument: "simulators" });
         };
-        let (width, action_length) = (first.context_length(), first.action_length());
-        length("the context", width, self.actor.network.inputs())?;
+        let (width, seen, acted) =
+            (first.context_length(), first.observation_length(), first.action_length());
+        length("the observation", seen, self.actor.network.inputs())?;
         self.run(plan, observer, |learner| {
             let (n, streams, update) = (learner.options.rollouts, learner.streams, learner.updates);
+            let seeds: Vec<u64> =
+                (0..n).map(|i| streams.key(update, i as u64, purpose::SIMULATOR)).collect();
             let mut drawn = DMatrix::zeros(width, n);
-            for (rollout, mut context) in drawn.column_iter_mut().enumerate() {
+            let mut observed = DMatrix::zeros(seen, n);
+            for (rollout, &seed) in seeds.iter().enumerate() {
                 let mut rng = streams.rng(update, rollout as u64, purpose::CONTEXT);
+                let (mut context, mut observation) =
+                    (drawn.column_mut(rollout), observed.column_mut(rollout));
                 contexts(&mut rng, context.as_mut_slice());
+                simulators[0].observe(context.as_slice(), seed, observation.as_mut_slice())?;
             }
-            let policies = learner.actor.policies_with(drawn.as_slice(), &mut learner.workspace)?;
-            let mut actions = DMatrix::zeros(action_length, n);
+            let policies =
+                learner.actor.policies_with(observed.as_slice(), &mut learner.workspace)?;
+            let mut actions = DMatrix::zeros(acted, n);
             let mut chosen = Vec::with_capacity(n);
             for (rollout, policy) in policies.iter().enumerate() {
                 let mut rng = streams.rng(update, rollout as u64, purpose::ACTION);
                 let action = policy.sample(&mut rng);
-                length("the action", action.as_ref().len(), action_length)?;
+                length("the action", action.as_ref().len(), acted)?;
                 actions.column_mut(rollout).copy_from_slice(action.as_ref());
                 chosen.push(action);
             }
-            let seeds: Vec<u64> =
-                (0..n).map(|i| streams.key(update, i as u64, purpose::SIMULATOR)).collect();
             let outcomes = rollouts(simulators, &drawn, &actions, &seeds)?;
-            let mut experience = Experience::new(width);
+            let mut experience = Experience::new(seen);
             for (rollout, (action, outcome)) in chosen.into_iter().zip(outcomes).enumerate() {
                 let log_probability = policies[rollout].log_probability(&action)?;
-                let context = drawn.column(rollout);
-                experience.push(context.as_slice(), action, log_probability, outcome.reward)?;
+                let observation = observed.column(rollout);
+                experience.push(observation.as_slice(), action, log_probability, outcome.reward)?;
                 experience.terminate();
                 learner.note(outcome.reward);
             }
@@ -308,35 +313,6 @@ impl<T: Real, P: Policy> Learner<T, P> {
         }
         Ok(History { curve, stop: TrainingStop::Finished })
     }
-}
-
-/// Runs an episode for each column, divided among the simulators; the outcomes in the columns' order.
-fn rollouts<S: Simulator>(
-    simulators: &mut [S],
-    contexts: &DMatrix<f64>,
-    actions: &DMatrix<f64>,
-    seeds: &[u64],
-) -> Result<Vec<Outcome>> {
-    let columns = contexts.ncols();
-    if let [only] = simulators {
-        return only.rollouts(contexts, actions, seeds);
-    }
-    let half = columns * (simulators.len() / 2) / simulators.len();
-    let (left, right) = simulators.split_at_mut(simulators.len() / 2);
-    let part = |matrix: &DMatrix<f64>, from: usize, to: usize| {
-        matrix.columns(from, to - from).into_owned()
-    };
-    let run = |simulators: &mut [S], from: usize, to: usize| {
-        if from == to {
-            return Ok(Vec::new());
-        }
-        let (contexts, actions) = (part(contexts, from, to), part(actions, from, to));
-        rollouts(simulators, &contexts, &actions, &seeds[from..to])
-    };
-    let (first, second) = join(|| run(left, 0, half), || run(right, half, columns));
-    let mut outcomes = first?;
-    outcomes.extend(second?);
-    Ok(outcomes)
 }
 
 /// What decides on actions.
