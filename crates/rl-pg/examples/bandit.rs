@@ -14,7 +14,7 @@ fn main() -> Result<()> {
     let mut logits = DVector::from_column_slice(&[0.0, 0.5, -1.0]);
     println!("step   mean reward      probabilities           gradient ± standard error, per arm");
     for step in 0..=300 {
-        let policy = Categorical::from_logits(logits.as_slice())?;
+        let policy = Categorical::from_parameters(logits.as_slice())?;
         let reward = |&arm: &usize| [1.0, 2.0, 0.5][arm] + noise.random_range(-1.0..1.0);
         let estimate = score_function(&policy, reward, 64, Baseline::LeaveOneOut, &mut rng)?;
         if step % 50 == 0 {

@@ -27,7 +27,7 @@ use crate::{Error, Policy, Result};
 /// let network = Network::<f64>::builder(1)
 ///     .dense_from(DMatrix::from_row_slice(2, 1, &[0.0, 0.5]), vec![0.0, 0.0])
 ///     .build_given()?;
-/// let actor = Actor::new(network, Vec::new(), Categorical::from_logits)?;
+/// let actor = Actor::new(network, Vec::new(), Categorical::from_parameters)?;
 /// let policy = actor.policy(&[2.0])?;
 /// assert!((policy.log_probability(&1)?.exp() - 1.0 / (1.0 + (-1f64).exp())).abs() < 1e-15);
 ///

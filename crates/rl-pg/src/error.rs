@@ -23,6 +23,38 @@ pub enum Error {
         /// The entry.
         value: f64,
     },
+    /// A number that must be positive and finite.
+    #[error("{argument} is {value}, and must be positive and finite")]
+    NotPositive {
+        /// The argument's name.
+        argument: &'static str,
+        /// What it was.
+        value: f64,
+    },
+    /// An entry outside the interval where it makes sense.
+    #[error("{argument}[{index}] is {value}, and must lie from {low} to {high}")]
+    EntryOutOfRange {
+        /// The argument's name.
+        argument: &'static str,
+        /// Index of the first such entry.
+        index: usize,
+        /// The entry.
+        value: f64,
+        /// The lower end.
+        low: f64,
+        /// The upper end.
+        high: f64,
+    },
+    /// A number of parameters that the policy cannot have.
+    #[error("{policy} has {form} parameters, got {got}")]
+    ParameterCount {
+        /// The policy, as in "a diagonal Gaussian".
+        policy: &'static str,
+        /// How many were given.
+        got: usize,
+        /// How many it has in n dimensions.
+        form: &'static str,
+    },
     /// An action that the policy cannot take.
     #[error("the action is {action}, and the policy has actions 0 to {last}")]
     NoSuchAction {
@@ -59,6 +91,16 @@ pub enum Error {
         /// The reward.
         value: f64,
     },
+    /// A value of NaN or infinity from a black box.
+    #[error("the black box returned {value} at evaluation {evaluation}, for {point}")]
+    ValueNotFinite {
+        /// How many evaluations had gone before.
+        evaluation: usize,
+        /// The point that failed, as `Debug` prints it, which keeps every digit.
+        point: String,
+        /// The value.
+        value: f64,
+    },
     /// A policy whose score is NaN or infinite.
     #[error("the score of sample {sample} is {value} in parameter {parameter}")]
     ScoreNotFinite {
@@ -78,6 +120,12 @@ pub enum Error {
         value: f64,
         /// What it should be.
         expected: &'static str,
+    },
+    /// A baseline that a learner cannot take.
+    #[error("the {baseline} baseline needs every sample's own gradient, which a learner does not make")]
+    ScoresNotKept {
+        /// The baseline's name.
+        baseline: &'static str,
     },
     /// An experience whose last episode was neither terminated nor truncated.
     #[error(
@@ -148,4 +196,7 @@ pub enum Error {
         /// Why not.
         kind: std::io::ErrorKind,
     },
+    /// What linear algebra refused.
+    #[error(transparent)]
+    Linalg(#[from] linalg::Error),
 }

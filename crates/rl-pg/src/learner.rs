@@ -490,6 +490,9 @@ fn subtract<A: fmt::Debug>(
                 own.iter_mut().for_each(|g| *g -= others);
             }
         }
+        Baseline::Optimal | Baseline::OptimalPerParameter => {
+            return Err(Error::ScoresNotKept { baseline: "optimal" });
+        }
     }
     Ok(())
 }

@@ -10,11 +10,11 @@
 //! let mut logits = DVector::from_column_slice(&[0.0, 0.5, -1.0]);
 //! let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
 //! for _ in 0..200 {
-//!     let policy = Categorical::from_logits(logits.as_slice())?;
+//!     let policy = Categorical::from_parameters(logits.as_slice())?;
 //!     let estimate = score_function(&policy, reward, 32, Baseline::LeaveOneOut, &mut rng)?;
 //!     logits += estimate.gradient; // uphill, with a step of 1
 //! }
-//! let policy = Categorical::from_logits(logits.as_slice())?;
+//! let policy = Categorical::from_parameters(logits.as_slice())?;
 //! assert!(policy.probabilities()[1] > 0.95); // it began at 0.55
 //! # Ok::<(), rl_pg::Error>(())
 //! ```
@@ -60,20 +60,26 @@
 //!
 //! # What is here, and what is to come
 //!
-//! [`Categorical`] is the policy that is shipped; [`Policy`] makes any distribution of yours one.
-//! To come: Gaussian and other continuous policies, networks from `nn-core` as policies with an
+//! Policies: [`Categorical`], [`Bernoulli`], [`DiagonalGaussian`], [`FullGaussian`], [`SquashedGaussian`] and
+//! [`Beta`]; [`Policy`] makes any distribution of yours one. Each has `from_parameters`, so that numbers from a
+//! network make a policy.
+//! To come: networks from `nn-core` as policies with an
 //! estimated gradient handed to their backpropagation, antithetic, SPSA and finite-difference
 //! estimators behind the same [`GradientEstimate`], episodes of many steps, the robot that hits a
 //! ball, and simulators in other processes.
 
 mod actor;
 mod advantage;
-mod categorical;
 mod error;
 mod experience;
 mod learn_options;
 mod learner;
 mod learner_state;
+mod baseline;
+mod check;
+mod estimate;
+mod natural;
+mod policies;
 mod policy;
 mod score_function;
 mod simulator;
@@ -82,14 +88,19 @@ mod training;
 
 pub use actor::Actor;
 pub use advantage::{Discounting, generalized_advantages, rewards_to_go};
-pub use categorical::Categorical;
 pub use error::{Error, Result};
 pub use experience::Experience;
 pub use learn_options::{Collect, LearnOptions, Objective, Standardize};
 pub use learner::{Learner, Update};
 pub use learner_state::{LearnerState, StoredAction};
+pub use baseline::Baseline;
+pub use estimate::{GradientEstimate, Slopes};
+pub use natural::natural_gradient;
+pub use policies::{
+    Bernoulli, Beta, Categorical, DiagonalGaussian, FullGaussian, Squashed, SquashedGaussian,
+};
 pub use policy::Policy;
-pub use score_function::{Baseline, GradientEstimate, score_function, score_function_batch};
+pub use score_function::{score_function, score_function_batch};
 pub use simulator::{End, Environment, Outcome, Simulator, Step};
 pub use streams::Streams;
 pub use training::{History, Plan, Point, Progress, TrainingStop};

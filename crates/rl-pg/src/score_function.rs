@@ -1,49 +1,10 @@
 //! The score-function estimator (REINFORCE) for one action per episode.
 
-use linalg::{DMatrix, DVector};
+use linalg::DMatrix;
 use rand::Rng;
 
-use crate::{Error, Policy, Result};
-
-/// What is subtracted from the rewards before they weigh the scores.
-///
-/// A number that does not depend on the sample's own action leaves the expectation alone, because
-/// E[∇ log π] = 0, and can take most of the variance away.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub enum Baseline {
-    /// Nothing. Unbiased, and noisy where the rewards have a large common part.
-    None,
-    /// This number, a guess of the mean reward made before the batch. Unbiased.
-    Constant(f64),
-    /// The mean reward of the batch. It holds a share of each sample's own reward, so the
-    /// estimate's expectation is (1 − 1/N) times the gradient: right in direction, too short by
-    /// 1/N.
-    BatchMean,
-    /// For each sample the mean reward of the others. Unbiased: exactly N/(N − 1) times the
-    /// estimate with [`Self::BatchMean`]. The one to start with.
-    LeaveOneOut,
-}
-
-/// An estimated gradient of the expected reward J(θ) = E[r(a)], a ~ π(·; θ), with its evidence.
-///
-/// It points uphill: add a multiple of `gradient` to θ to raise J. For a loss, subtract.
-#[derive(Debug, Clone, PartialEq)]
-#[must_use]
-pub struct GradientEstimate {
-    /// ∇J, an entry per parameter.
-    pub gradient: DVector<f64>,
-    /// The standard error of each entry of `gradient`, from the spread of the samples' terms;
-    /// infinite for a single sample. Under [`Baseline::BatchMean`] and [`Baseline::LeaveOneOut`]
-    /// the terms share a mean, which this neglects, at a relative cost of order 1/N.
-    pub std_error: DVector<f64>,
-    /// J, the mean reward.
-    pub value: f64,
-    /// The standard error of `value`; infinite for a single sample.
-    pub value_std_error: f64,
-    /// How many rewards were asked for.
-    pub samples: usize,
-}
+use crate::estimate::Moments;
+use crate::{Baseline, Error, GradientEstimate, Policy, Result, baseline, check};
 
 /// Estimates ∇J from `samples` actions drawn from the policy and their rewards: ∇J ≈ (1/N) Σᵢ (rᵢ −
 /// bᵢ) ∇ log π(aᵢ; θ).
@@ -59,7 +20,7 @@ pub struct GradientEstimate {
 /// ```
 /// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
 /// use rl_pg::{Baseline, Categorical, score_function};
-/// let policy = Categorical::from_logits(&[0.0, 0.5, -1.0])?;
+/// let policy = Categorical::from_parameters(&[0.0, 0.5, -1.0])?;
 /// let reward = |&arm: &usize| [1.0, 2.0, 0.5][arm];
 /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
 /// let estimate = score_function(&policy, reward, 20_000, Baseline::LeaveOneOut, &mut rng)?;
@@ -115,99 +76,42 @@ pub fn score_function_batch<P: Policy>(
     baseline: Baseline,
 ) -> Result<GradientEstimate> {
     let samples = actions.len();
-    if samples == 0 {
-        return Err(Error::Empty { argument: "actions" });
-    }
-    if rewards.len() != samples {
-        let (got, expected) = (rewards.len(), samples);
-        return Err(Error::Length { argument: "rewards", got, expected });
-    }
+    check::not_empty("actions", samples)?;
+    check::length("rewards", rewards.len(), samples)?;
     if let Some(sample) = rewards.iter().position(|reward| !reward.is_finite()) {
         let (action, value) = (format!("{:?}", actions[sample]), rewards[sample]);
         return Err(Error::RewardNotFinite { sample, action, value });
     }
-    let advantages = advantages(rewards, baseline)?;
     // A column per sample: its score, then its term.
     let mut terms = DMatrix::zeros(policy.parameter_count(), samples);
-    for (sample, mut term) in terms.column_iter_mut().enumerate() {
-        policy.score(&actions[sample], term.as_mut_slice())?;
-        if let Some(parameter) = term.iter().position(|entry| !entry.is_finite()) {
-            return Err(Error::ScoreNotFinite { sample, parameter, value: term[parameter] });
+    for (sample, mut score) in terms.column_iter_mut().enumerate() {
+        policy.score(&actions[sample], score.as_mut_slice())?;
+        if let Some(parameter) = score.iter().position(|entry| !entry.is_finite()) {
+            return Err(Error::ScoreNotFinite { sample, parameter, value: score[parameter] });
         }
-        term *= advantages[sample];
     }
-    let gradient = terms.column_mean();
-    let mut squares = DVector::zeros(gradient.len());
-    for term in terms.column_iter() {
-        squares.zip_zip_apply(&term, &gradient, |sum, term, mean| *sum += (term - mean).powi(2));
+    baseline::weigh(&mut terms, rewards, baseline)?;
+    let (mut moments, mut values) = (Moments::new(terms.nrows()), Moments::new(1));
+    for (term, reward) in terms.column_iter().zip(rewards) {
+        moments.push(term.as_slice());
+        values.push(&[*reward]);
     }
-    let value = mean(rewards);
-    let spread = rewards.iter().map(|reward| (reward - value).powi(2)).sum();
-    Ok(GradientEstimate {
-        gradient,
-        std_error: squares.map(|squares| std_error(squares, samples)),
-        value,
-        value_std_error: std_error(spread, samples),
-        samples,
-    })
-}
-
-/// Rewards less their baselines.
-fn advantages(rewards: &[f64], baseline: Baseline) -> Result<Vec<f64>> {
-    let less = |b: f64| rewards.iter().map(|reward| reward - b).collect();
-    let at_least_two = |baseline| match rewards.len() {
-        got @ 0..2 => Err(Error::TooFewSamples { baseline, got }),
-        _ => Ok(()),
-    };
-    Ok(match baseline {
-        Baseline::None => rewards.to_vec(),
-        Baseline::Constant(value) if !value.is_finite() => {
-            return Err(Error::NotFinite { argument: "baseline", index: 0, value });
-        }
-        Baseline::Constant(value) => less(value),
-        Baseline::BatchMean => {
-            at_least_two("batch-mean")?;
-            less(mean(rewards))
-        }
-        Baseline::LeaveOneOut => {
-            at_least_two("leave-one-out")?;
-            // r − (Σ − r)/(N − 1) = (r − mean) N/(N − 1).
-            let n = real(rewards.len());
-            let mean = mean(rewards);
-            rewards.iter().map(|reward| (reward - mean) * (n / (n - 1.0))).collect()
-        }
-    })
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / real(values.len())
-}
-
-/// The standard error of a mean from the sum of squared deviations.
-fn std_error(squares: f64, samples: usize) -> f64 {
-    if samples < 2 {
-        // One sample says nothing about its spread, and 0/0 would say NaN.
-        return f64::INFINITY;
-    }
-    (squares / (real(samples) * real(samples - 1))).sqrt()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a number of samples held in memory")]
-fn real(n: usize) -> f64 {
-    n as f64
+    Ok(moments.estimate(&values, samples, None))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Categorical;
+    use crate::check::real;
+    use linalg::DVector;
     use rand::SeedableRng;
     use rand::rngs::Xoshiro256PlusPlus;
 
     const REWARDS: [f64; 3] = [1.0, 2.0, 0.5];
 
     fn policy() -> Categorical {
-        Categorical::from_logits(&[0.0, 0.5, -1.0]).unwrap()
+        Categorical::from_parameters(&[0.0, 0.5, -1.0]).unwrap()
     }
 
     /// J and πₐ (rₐ − J).
@@ -255,6 +159,28 @@ mod tests {
     }
 
     #[test]
+    fn the_optimal_baselines_are_unbiased_and_approach_the_least_variance() {
+        let policy = policy();
+        let (_, gradient) = exact(&policy);
+        let reward = |&arm: &usize| REWARDS[arm];
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
+        // By NumPy 2.4: traces of the one-sample covariance with the exact optimal baselines.
+        for (baseline, trace) in
+            [(Baseline::Optimal, 0.076652), (Baseline::OptimalPerParameter, 0.034379)]
+        {
+            for n in 2..=5 {
+                let (mean, _) = enumerate(&policy, n, baseline);
+                assert!((mean - &gradient).amax() < 1e-14, "{baseline:?} {n}");
+            }
+            let n = 100_000;
+            let estimate = score_function(&policy, reward, n, baseline, &mut rng).unwrap();
+            let found = estimate.std_error.norm_squared() * real(n);
+            // The terms are bounded by 1.3, so their variance is known to 1 % and better.
+            assert!((found / trace - 1.0).abs() < 0.02, "{baseline:?}: {found}");
+        }
+    }
+
+    #[test]
     fn leave_one_out_is_unbiased_and_the_batch_mean_is_short_by_one_part_in_n() {
         let policy = policy();
         let (_, gradient) = exact(&policy);
@@ -275,7 +201,7 @@ mod tests {
         for baseline in [Baseline::None, Baseline::BatchMean, Baseline::LeaveOneOut] {
             let n = 50_000;
             let estimate = score_function(&policy, reward, n, baseline, &mut rng).unwrap();
-            assert_eq!(estimate.samples, n);
+            assert_eq!(estimate.evaluations, n);
             for k in 0..3 {
                 let z = (estimate.gradient[k] - gradient[k]) / estimate.std_error[k];
                 assert!(z.abs() < 5.0, "{baseline:?} {k}: {z}");
@@ -291,7 +217,7 @@ mod tests {
     #[test]
     fn a_vanishing_gradient_is_not_an_optimum() {
         // Nearly certain of the worst arm: nothing to gain nearby, everything elsewhere.
-        let stuck = Categorical::from_logits(&[0.0, 0.0, 20.0]).unwrap();
+        let stuck = Categorical::from_parameters(&[0.0, 0.0, 20.0]).unwrap();
         let (value, gradient) = exact(&stuck);
         assert!(value < 0.5 + 1e-8 && gradient.norm() < 1e-8);
         let (mean, _) = enumerate(&stuck, 1, Baseline::None);
@@ -346,8 +272,28 @@ mod tests {
             vec![0.1, 1.0 / 3.0]
         }
 
+        fn mode(&self) -> Vec<f64> {
+            Vec::new()
+        }
+
         fn log_probability(&self, _: &Vec<f64>) -> Result<f64> {
             Ok(0.0)
+        }
+
+        fn entropy(&self) -> f64 {
+            0.0
+        }
+
+        fn entropy_gradient(&self, _: &mut [f64]) -> Result<()> {
+            Ok(())
+        }
+
+        fn divergence(&self, _: &Self) -> Result<f64> {
+            Ok(0.0)
+        }
+
+        fn fisher(&self) -> DMatrix<f64> {
+            DMatrix::zeros(2, 2)
         }
 
         fn score(&self, _: &Vec<f64>, score: &mut [f64]) -> Result<()> {

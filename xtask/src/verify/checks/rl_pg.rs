@@ -51,7 +51,7 @@ impl Bandit {
     }
 
     fn policy(&self) -> Result<Categorical, BoxError> {
-        Ok(Categorical::from_logits(&self.logits)?)
+        Ok(Categorical::from_parameters(&self.logits)?)
     }
 
     /// ∇J by its closed form, πₐ (rₐ − J).
@@ -165,7 +165,7 @@ fn ascent(context: &Context) -> Result<Evidence, BoxError> {
         let mut logits = DVector::from_column_slice(&bandit.logits);
         let mut course = Vec::with_capacity(steps + 1);
         for count in 0..=steps {
-            let policy = Categorical::from_logits(logits.as_slice())?;
+            let policy = Categorical::from_parameters(logits.as_slice())?;
             let value: f64 =
                 policy.probabilities().iter().zip(&bandit.rewards).map(|(p, r)| p * r).sum();
             course.push((count as f64, best - value));

@@ -1,8 +1,9 @@
 //! The softmax policy over finitely many actions.
 
+use linalg::{DMatrix, DVector};
 use rand::{Rng, RngExt};
 
-use crate::{Error, Policy, Result};
+use crate::{Error, Policy, Result, check};
 
 /// The softmax policy: action a with probability πₐ = exp(θₐ)/Σ exp(θ); the parameters are the
 /// logits θ.
@@ -12,8 +13,8 @@ use crate::{Error, Policy, Result};
 ///
 /// # Examples
 /// ```
-/// use rl_pg::Categorical;
-/// let policy = Categorical::from_logits(&[0.0, 2f64.ln(), 0.0])?;
+/// use rl_pg::{Categorical, Policy};
+/// let policy = Categorical::from_parameters(&[0.0, 2f64.ln(), 0.0])?;
 /// assert!((policy.probabilities()[1] - 0.5).abs() < 1e-15);
 /// assert!((policy.entropy() - 1.5 * 2f64.ln()).abs() < 1e-15);
 /// # Ok::<(), rl_pg::Error>(())
@@ -29,13 +30,10 @@ impl Categorical {
     ///
     /// # Errors
     /// [`Error::Empty`], or [`Error::NotFinite`] with the index.
-    pub fn from_logits(logits: &[f64]) -> Result<Self> {
-        if let Some(index) = logits.iter().position(|logit| !logit.is_finite()) {
-            return Err(Error::NotFinite { argument: "logits", index, value: logits[index] });
-        }
-        let Some(likeliest) = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]))
-        else {
-            return Err(Error::Empty { argument: "logits" });
+    pub fn from_parameters(logits: &[f64]) -> Result<Self> {
+        check::finite("parameters", logits)?;
+        let Some(likeliest) = largest(logits) else {
+            return Err(Error::Empty { argument: "parameters" });
         };
         // log Σ exp = largest + log(1 + rest), which keeps a small rest.
         let largest = logits[likeliest];
@@ -56,11 +54,9 @@ impl Categorical {
         &self.probabilities
     }
 
-    /// The entropy −Σ πₐ log πₐ in nats, from 0 (certain) to log n (uniform).
-    #[must_use]
-    pub fn entropy(&self) -> f64 {
-        let terms = self.probabilities.iter().zip(&self.log_probabilities);
-        -terms.map(|(probability, log)| probability * log).sum::<f64>()
+    /// πₐ with log πₐ.
+    fn terms(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.probabilities.iter().copied().zip(self.log_probabilities.iter().copied())
     }
 
     fn check(&self, action: usize) -> Result<()> {
@@ -90,6 +86,10 @@ impl Policy for Categorical {
         self.probabilities.len() - 1
     }
 
+    fn mode(&self) -> usize {
+        largest(&self.log_probabilities).unwrap_or(0)
+    }
+
     fn log_probability(&self, &action: &usize) -> Result<f64> {
         self.check(action)?;
         Ok(self.log_probabilities[action])
@@ -97,10 +97,7 @@ impl Policy for Categorical {
 
     fn score(&self, &action: &usize, score: &mut [f64]) -> Result<()> {
         self.check(action)?;
-        let expected = self.parameter_count();
-        if score.len() != expected {
-            return Err(Error::Length { argument: "score", got: score.len(), expected });
-        }
+        check::length("score", score.len(), self.parameter_count())?;
         for (entry, probability) in score.iter_mut().zip(&self.probabilities) {
             *entry = -probability;
         }
@@ -108,14 +105,54 @@ impl Policy for Categorical {
         score[action] = -self.log_probabilities[action].exp_m1();
         Ok(())
     }
+
+    /// −Σ πₐ log πₐ, from 0 (certain) to log n (uniform).
+    fn entropy(&self) -> f64 {
+        -self.terms().map(|(probability, log)| weighed(probability, log)).sum::<f64>()
+    }
+
+    fn entropy_gradient(&self, gradient: &mut [f64]) -> Result<()> {
+        check::length("gradient", gradient.len(), self.parameter_count())?;
+        let entropy = self.entropy();
+        for (entry, (probability, log)) in gradient.iter_mut().zip(self.terms()) {
+            *entry = -weighed(probability, log + entropy);
+        }
+        Ok(())
+    }
+
+    fn divergence(&self, other: &Self) -> Result<f64> {
+        check::length("other", other.parameter_count(), self.parameter_count())?;
+        let terms = self.terms().zip(&other.log_probabilities);
+        Ok(terms.map(|((probability, log), theirs)| weighed(probability, log - theirs)).sum())
+    }
+
+    /// diag(π) − π·πᵀ, which maps (1, …, 1) to 0.
+    fn fisher(&self) -> DMatrix<f64> {
+        let pi = DVector::from_column_slice(&self.probabilities);
+        let mut fisher = -&pi * pi.transpose();
+        for a in 0..pi.len() {
+            // πₐ(1 − πₐ) without cancellation.
+            fisher[(a, a)] = -pi[a] * self.log_probabilities[a].exp_m1();
+        }
+        fisher
+    }
+}
+
+/// The first index of a largest entry.
+fn largest(values: &[f64]) -> Option<usize> {
+    (0..values.len()).rev().max_by(|&a, &b| values[a].total_cmp(&values[b]))
+}
+
+/// A term of an expectation: what cannot happen adds nothing, however infinite it is.
+fn weighed(probability: f64, value: f64) -> f64 {
+    if probability == 0.0 { 0.0 } else { probability * value }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policies::oracle::{derivatives_agree, nodes_agree, samples_agree};
     use proptest::prelude::*;
-    use rand::SeedableRng;
-    use rand::rngs::Xoshiro256PlusPlus;
 
     fn score(policy: &Categorical, action: usize) -> Vec<f64> {
         let mut score = vec![0.0; policy.parameter_count()];
@@ -125,30 +162,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_score_is_the_gradient_of_the_log_probability(
+        fn it_agrees_with_sums_over_its_actions_and_with_differences(
             logits in prop::collection::vec(-4.0..4.0f64, 1..6),
             pick in 0usize..6,
         ) {
-            let action = pick % logits.len();
-            let score = score(&Categorical::from_logits(&logits).unwrap(), action);
-            for k in 0..logits.len() {
-                // Central differences: h² |f‴|/6 with |f‴| < 1/5, and rounding of 4 eps |f| / 2h.
-                let h = 1e-5;
-                let at = |shift: f64| {
-                    let mut moved = logits.clone();
-                    moved[k] += shift;
-                    Categorical::from_logits(&moved).unwrap().log_probability(&action).unwrap()
-                };
-                let slope = (at(h) - at(-h)) / (2.0 * h);
-                prop_assert!((slope - score[k]).abs() < 1e-9, "{slope} {}", score[k]);
-            }
+            let policy = Categorical::from_parameters(&logits).unwrap();
+            let backwards: Vec<f64> = logits.iter().rev().copied().collect();
+            let other = Categorical::from_parameters(&backwards).unwrap();
+            // Sums of up to 5 terms of order 10, a few roundings each.
+            nodes_agree(&policy, &other, (0..logits.len()).map(|a| (a, 1.0)), 1e-14);
+            derivatives_agree(Categorical::from_parameters, &logits, &(pick % logits.len()));
         }
 
         #[test]
         fn a_common_shift_changes_nothing(shift in -1e3..1e3f64) {
             let (plain, moved) = (
-                Categorical::from_logits(&[0.0, 0.5, -1.0]).unwrap(),
-                Categorical::from_logits(&[shift, shift + 0.5, shift - 1.0]).unwrap(),
+                Categorical::from_parameters(&[0.0, 0.5, -1.0]).unwrap(),
+                Categorical::from_parameters(&[shift, shift + 0.5, shift - 1.0]).unwrap(),
             );
             for (a, b) in plain.probabilities().iter().zip(moved.probabilities()) {
                 prop_assert!((a - b).abs() < 1e-12);
@@ -158,41 +188,43 @@ mod tests {
 
     #[test]
     fn far_apart_logits_neither_overflow_nor_lose_the_rest() {
-        let policy = Categorical::from_logits(&[0.0, 0.0, 40.0]).unwrap();
+        let policy = Categorical::from_parameters(&[0.0, 0.0, 40.0]).unwrap();
         // 1 − π_2 = 2 e⁻⁴⁰/(1 + 2 e⁻⁴⁰), which 1.0 − π_2 would round to 0.
         let rest = 2.0 * (-40f64).exp();
         assert!((score(&policy, 2)[2] / rest - 1.0).abs() < 1e-14);
-        let extreme = Categorical::from_logits(&[-1e300, 1e300]).unwrap();
+        let extreme = Categorical::from_parameters(&[-1e300, 1e300]).unwrap();
         assert_eq!(extreme.probabilities(), [0.0, 1.0]);
         assert_eq!(score(&extreme, 1), [0.0, 0.0]);
     }
 
     #[test]
-    fn actions_come_as_often_as_their_probability_says() {
-        let policy = Categorical::from_logits(&[0.0, 0.5, -1.0]).unwrap();
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
-        let n = 100_000;
-        let mut counts = [0.0; 3];
-        for _ in 0..n {
-            counts[policy.sample(&mut rng)] += 1.0;
-        }
-        for (count, p) in counts.iter().zip(policy.probabilities()) {
-            let std_error = (p * (1.0 - p) / f64::from(n)).sqrt();
-            assert!((count / f64::from(n) - p).abs() < 5.0 * std_error, "{count} {p}");
-        }
+    fn its_samples_are_its_own_and_the_mode_is_the_first_of_the_likeliest() {
+        samples_agree(&Categorical::from_parameters(&[0.0, 0.5, -1.0]).unwrap());
+        assert_eq!(Categorical::from_parameters(&[0.0, 0.5, 0.5]).unwrap().mode(), 1);
+    }
+
+    #[test]
+    fn what_cannot_happen_adds_nothing() {
+        let certain = Categorical::from_parameters(&[-1e300, 1e300]).unwrap();
+        let mut gradient = [1.0; 2];
+        certain.entropy_gradient(&mut gradient).unwrap();
+        assert_eq!((certain.entropy(), gradient), (0.0, [0.0; 2]));
+        assert!(certain.divergence(&certain).unwrap().abs() < 1e-300);
+        let fair = Categorical::from_parameters(&[0.0, 0.0]).unwrap();
+        assert!((certain.divergence(&fair).unwrap() - 2f64.ln()).abs() < 1e-15);
     }
 
     #[test]
     fn bad_input_is_named() {
-        let policy = Categorical::from_logits(&[0.0, 1.0]).unwrap();
+        let policy = Categorical::from_parameters(&[0.0, 1.0]).unwrap();
         for (error, text) in [
             (
-                Categorical::from_logits(&[]).unwrap_err(),
-                "logits is empty, and at least one entry is needed",
+                Categorical::from_parameters(&[]).unwrap_err(),
+                "parameters is empty, and at least one entry is needed",
             ),
             (
-                Categorical::from_logits(&[0.0, f64::NAN]).unwrap_err(),
-                "logits[1] is NaN, and every entry must be finite",
+                Categorical::from_parameters(&[0.0, f64::NAN]).unwrap_err(),
+                "parameters[1] is NaN, and every entry must be finite",
             ),
             (
                 policy.log_probability(&2).unwrap_err(),
