@@ -5,7 +5,7 @@ use std::fmt;
 use linalg::{DMatrix, DVector, Real};
 use nn_core::{Gradients, Network, Trace, Workspace};
 
-use crate::{Error, Policy, Result};
+use crate::{Error, Policy, Result, check};
 
 /// A policy for every observation: a network, parameters of its own beside the network's, and a head
 /// that makes a distribution over actions from both.
@@ -77,7 +77,7 @@ impl<T: Real, P: Policy> Actor<T, P> {
     /// a parameter for each output and each free one; and whatever the head refuses at the
     /// network's output for an observation of zeros.
     pub fn new(network: Network<T>, free: Vec<f64>, head: fn(&[f64]) -> Result<P>) -> Result<Self> {
-        all_finite("free", &free)?;
+        check::finite("free", &free)?;
         let (shift, scale) = (vec![0.0; network.inputs()], vec![1.0; network.inputs()]);
         let actor = Self { network, free, free_least: f64::NEG_INFINITY, head, shift, scale };
         let expected = actor.network.outputs() + actor.free.len();
@@ -95,8 +95,8 @@ impl<T: Real, P: Policy> Actor<T, P> {
     /// positive.
     pub fn standardize(mut self, shift: &[f64], scale: &[f64]) -> Result<Self> {
         for (argument, values) in [("shift", shift), ("scale", scale)] {
-            length(argument, values.len(), self.network.inputs())?;
-            all_finite(argument, values)?;
+            check::length(argument, values.len(), self.network.inputs())?;
+            check::finite(argument, values)?;
         }
         if let Some(&value) = scale.iter().find(|&&scale| !(scale > 0.0)) {
             return Err(Error::OutOfRange { argument: "scale", value, expected: "greater than 0" });
@@ -146,8 +146,8 @@ impl<T: Real, P: Policy> Actor<T, P> {
     /// [`Error::Length`], [`Error::NotFinite`].
     pub fn set_parameters(&mut self, parameters: &[f64]) -> Result<()> {
         let weights = self.network.parameters().len();
-        length("parameters", parameters.len(), weights + self.free.len())?;
-        all_finite("parameters", parameters)?;
+        check::length("parameters", parameters.len(), weights + self.free.len())?;
+        check::finite("parameters", parameters)?;
         self.put(parameters);
         Ok(())
     }
@@ -221,9 +221,9 @@ impl<T: Real, P: Policy> Actor<T, P> {
         if actions.is_empty() {
             return Err(Error::Empty { argument: "actions" });
         }
-        length("observations", observations.ncols(), actions.len())?;
-        length("weights", weights.len(), actions.len())?;
-        all_finite("weights", weights)?;
+        check::length("observations", observations.ncols(), actions.len())?;
+        check::length("weights", weights.len(), actions.len())?;
+        check::finite("weights", weights)?;
         let x = self.inputs(observations.as_slice())?;
         let mut pass = Pass::new();
         self.network.forward(&x, &mut pass.trace)?;
@@ -241,8 +241,8 @@ impl<T: Real, P: Policy> Actor<T, P> {
     pub(crate) fn inputs(&self, observations: &[f64]) -> Result<DMatrix<T>> {
         let width = self.network.inputs();
         let samples = observations.len() / width;
-        length("observation", observations.len(), samples.max(1) * width)?;
-        all_finite("observation", observations)?;
+        check::length("observation", observations.len(), samples.max(1) * width)?;
+        check::finite("observation", observations)?;
         let scales = self.shift.iter().zip(&self.scale).cycle();
         let scaled = observations.iter().zip(scales);
         let scaled = scaled.map(|(x, (shift, scale))| T::from_double((x - shift) / scale));
@@ -320,16 +320,5 @@ impl<T: Real> Pass<T> {
         }
         actor.network.backward(&self.slopes, Gradients::Parameters, &mut self.trace)?;
         Ok(())
-    }
-}
-
-pub(crate) fn length(argument: &'static str, got: usize, expected: usize) -> Result<()> {
-    if got == expected { Ok(()) } else { Err(Error::Length { argument, got, expected }) }
-}
-
-pub(crate) fn all_finite(argument: &'static str, values: &[f64]) -> Result<()> {
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(index) => Err(Error::NotFinite { argument, index, value: values[index] }),
-        None => Ok(()),
     }
 }

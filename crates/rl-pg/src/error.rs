@@ -122,7 +122,9 @@ pub enum Error {
         expected: &'static str,
     },
     /// A baseline that a learner cannot take.
-    #[error("the {baseline} baseline needs every sample's own gradient, which a learner does not make")]
+    #[error(
+        "the {baseline} baseline needs every sample's own gradient, which a learner does not make"
+    )]
     ScoresNotKept {
         /// The baseline's name.
         baseline: &'static str,
@@ -199,4 +201,21 @@ pub enum Error {
     /// What linear algebra refused.
     #[error(transparent)]
     Linalg(#[from] linalg::Error),
+    /// A step of an environment that is not in an episode.
+    #[error("the episode is over, or none was begun; reset comes before the next step")]
+    EpisodeOver,
+    /// What a simulator says when it cannot run an episode.
+    #[error("the simulator failed: {reason}")]
+    SimulatorFailed {
+        /// Why, in its own words.
+        reason: String,
+    },
+    /// The first rollout of a batch that failed.
+    #[error("rollout {index}: {source}")]
+    Rollout {
+        /// Its index in the batch, the same for any number of threads.
+        index: usize,
+        /// What it failed of.
+        source: Box<Self>,
+    },
 }

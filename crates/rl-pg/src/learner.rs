@@ -7,12 +7,12 @@ use linalg::{DMatrix, Real};
 use nn_core::{Adam, Gradients, Network, Optimizer, Trace, Workspace};
 use rand::seq::SliceRandom;
 
-use crate::actor::{Pass, length};
+use crate::actor::Pass;
 use crate::advantage::{generalized_advantages, rewards_to_go, standardize};
 use crate::training::Ongoing;
 use crate::{
     Actor, Baseline, Discounting, Error, Experience, LearnOptions, Objective, Policy, Result,
-    Standardize, Streams,
+    Standardize, Streams, check,
 };
 
 /// What random numbers are drawn for: the purpose of a stream.
@@ -147,8 +147,8 @@ impl<T: Real, P: Policy> Learner<T, P> {
     /// # Errors
     /// [`Error::Length`] unless it has the actor's inputs and one output.
     pub fn with_value(mut self, network: Network<T>) -> Result<Self> {
-        length("the value network's input", network.inputs(), self.actor.network.inputs())?;
-        length("the value network's output", network.outputs(), 1)?;
+        check::length("the value network's input", network.inputs(), self.actor.network.inputs())?;
+        check::length("the value network's output", network.outputs(), 1)?;
         let optimizer = Adam::new(self.options.value_rate)?;
         let (workspace, trace) = (Workspace::new(), Trace::new());
         self.value = Some(Value { network, optimizer, workspace, trace });
@@ -222,7 +222,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
     /// where a gradient is not a number, before it is followed.
     pub fn update(&mut self, experience: Experience<P::Action>) -> Result<Update> {
         experience.check_complete()?;
-        length("observation", experience.width, self.actor.network.inputs())?;
+        check::length("observation", experience.width, self.actor.network.inputs())?;
         let (steps, mean_return) = (experience.len(), mean_return(&experience, &self.options));
         self.kept.push_back(experience);
         while self.kept.len() > self.options.kept_batches {
@@ -275,6 +275,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
         let (actor, pass, kept) = (&self.actor, &mut self.pass, &self.kept);
         let share = 1.0 / chosen.len() as f64;
         let (mut moved, mut held) = (0.0, 0.0);
+        let mut entropy = Vec::new();
         actor.network.forward(x, &mut pass.trace)?;
         pass.pull_back(actor, |column, policy, slopes| {
             let sample = chosen[column];
@@ -301,6 +302,13 @@ impl<T: Real, P: Policy> Learner<T, P> {
                 // The optimizers descend, and this is to be climbed.
                 let factor = -share * data.weights[sample] * pull;
                 slopes.iter_mut().for_each(|slope| *slope *= factor);
+            }
+            if self.options.entropy != 0.0 {
+                entropy.resize(slopes.len(), 0.0);
+                policy.entropy_gradient(&mut entropy)?;
+                for (slope, entropy) in slopes.iter_mut().zip(&entropy) {
+                    *slope -= share * self.options.entropy * entropy;
+                }
             }
             Ok(())
         })?;

@@ -70,37 +70,44 @@
 
 mod actor;
 mod advantage;
+mod arm_hit;
+mod baseline;
+mod check;
 mod error;
+mod estimate;
 mod experience;
 mod learn_options;
 mod learner;
 mod learner_state;
-mod baseline;
-mod check;
-mod estimate;
 mod natural;
 mod policies;
 mod policy;
+mod radial_bases;
+mod rollouts;
 mod score_function;
 mod simulator;
+mod sin_cos;
 mod streams;
 mod training;
 
 pub use actor::Actor;
 pub use advantage::{Discounting, generalized_advantages, rewards_to_go};
+pub use arm_hit::{ArmHit, Contact};
+pub use baseline::Baseline;
 pub use error::{Error, Result};
+pub use estimate::{GradientEstimate, Slopes};
 pub use experience::Experience;
 pub use learn_options::{Collect, LearnOptions, Objective, Standardize};
 pub use learner::{Learner, Update};
 pub use learner_state::{LearnerState, StoredAction};
-pub use baseline::Baseline;
-pub use estimate::{GradientEstimate, Slopes};
 pub use natural::natural_gradient;
 pub use policies::{
     Bernoulli, Beta, Categorical, DiagonalGaussian, FullGaussian, Squashed, SquashedGaussian,
 };
 pub use policy::Policy;
+pub use radial_bases::RadialBases;
+pub use rollouts::rollouts;
 pub use score_function::{score_function, score_function_batch};
-pub use simulator::{End, Environment, Outcome, Simulator, Step};
+pub use simulator::{Differentiable, End, Environment, Outcome, Simulator, Step};
 pub use streams::Streams;
 pub use training::{History, Plan, Point, Progress, TrainingStop};

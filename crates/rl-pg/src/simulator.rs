@@ -12,16 +12,39 @@ use crate::{Error, Result};
 pub struct Outcome {
     /// The reward, to be raised. For a loss, its negative.
     pub reward: f64,
-    /// What else was measured, in the order of [`Simulator::metrics`].
+    /// What else was measured, in the order of [`Simulator::metrics`]; NaN where it has no value.
     pub metrics: Vec<f64>,
 }
 
 /// A simulator asked once per episode: a context goes in with an action, a reward comes back.
 ///
-/// The whole trajectory is one action: 15 weights in, say, and one reward out. No gradient is asked for.
-/// The same context, action and seed give the same outcome; a simulator without noise ignores the seed.
+/// The whole trajectory is one action: 15 weights in, say, and one reward out. No gradient is asked
+/// for. The same context, action and seed give the same outcome; a simulator without noise ignores the
+/// seed.
 ///
-/// One instance serves one worker at a time; several workers have one each.
+/// One instance serves one worker at a time; several workers have one each
+/// ([`rollouts`](crate::rollouts)).
+///
+/// # Examples
+/// A spring that is to come to rest at the context, for a force of the action.
+/// ```
+/// use rl_pg::{Outcome, Result, Simulator};
+///
+/// struct Spring { stiffness: f64 }
+///
+/// impl Simulator for Spring {
+///     fn context_length(&self) -> usize { 1 }
+///     fn action_length(&self) -> usize { 1 }
+///     fn rollout(&mut self, context: &[f64], action: &[f64], _seed: u64) -> Result<Outcome> {
+///         let off = action[0] / self.stiffness - context[0];
+///         Ok(Outcome { reward: -off * off, metrics: Vec::new() })
+///     }
+/// }
+///
+/// let outcome = Spring { stiffness: 2.0 }.rollout(&[1.0], &[3.0], 0)?;
+/// assert_eq!(outcome.reward, -0.25);
+/// # Ok::<(), rl_pg::Error>(())
+/// ```
 pub trait Simulator: Send {
     /// How many numbers describe a context; 0 where every episode is alike.
     fn context_length(&self) -> usize;
@@ -34,35 +57,94 @@ pub trait Simulator: Send {
         &[]
     }
 
+    /// How many numbers a policy sees of a context.
+    fn observation_length(&self) -> usize {
+        self.context_length()
+    }
+
+    /// Writes what a policy sees of a context before it acts: the context itself, unless the simulator
+    /// scales it, blurs it by the noise of the rollout's seed, or hides a part.
+    ///
+    /// # Errors
+    /// For slices of the wrong length.
+    fn observe(&self, context: &[f64], seed: u64, observation: &mut [f64]) -> Result<()> {
+        let _ = seed;
+        check("context", context, self.context_length())?;
+        check_length("observation", observation.len(), context.len())?;
+        observation.copy_from_slice(context);
+        Ok(())
+    }
+
     /// Runs one episode.
     ///
     /// # Errors
-    /// For slices of the wrong length, and where the simulator failed.
+    /// For slices of the wrong length, and where the simulator failed ([`Error::SimulatorFailed`]).
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome>;
 
     /// Runs an episode for each column of `contexts` and of `actions`, one after another unless the
     /// simulator knows better.
     ///
     /// # Errors
-    /// As [`Self::rollout`], and where the numbers of contexts, actions and seeds differ.
+    /// [`Error::Length`] where the numbers of contexts, actions and seeds differ; for the first episode
+    /// that fails [`Error::Rollout`] with its column, or [`Error::RewardNotFinite`] with its action.
     fn rollouts(
         &mut self,
         contexts: &DMatrix<f64>,
         actions: &DMatrix<f64>,
         seeds: &[u64],
     ) -> Result<Vec<Outcome>> {
-        for (argument, got) in [("actions", actions.ncols()), ("seeds", seeds.len())] {
-            if got != contexts.ncols() {
-                return Err(Error::Length { argument, got, expected: contexts.ncols() });
-            }
-        }
-        let columns = contexts.column_iter().zip(actions.column_iter()).zip(seeds);
+        check_length("the batch of actions", actions.ncols(), contexts.ncols())?;
+        check_length("the batch of seeds", seeds.len(), contexts.ncols())?;
+        let columns = contexts.column_iter().zip(actions.column_iter()).zip(seeds).enumerate();
         columns
-            .map(|((context, action), &seed)| {
-                self.rollout(context.as_slice(), action.as_slice(), seed)
+            .map(|(index, ((context, action), &seed))| {
+                let outcome = self
+                    .rollout(context.as_slice(), action.as_slice(), seed)
+                    .map_err(|source| Error::Rollout { index, source: Box::new(source) })?;
+                check_reward(index, &action.as_slice(), outcome.reward)?;
+                Ok(outcome)
             })
             .collect()
     }
+}
+
+/// A simulator that knows its reward's slope as well as its value.
+///
+/// Few do, and where a reward jumps, as at the edge of a contact, the slope knows nothing of the jump.
+pub trait Differentiable: Simulator {
+    /// Runs one episode and writes ∂reward/∂action.
+    ///
+    /// # Errors
+    /// As [`Simulator::rollout`], and for a gradient whose length is not the action's.
+    fn rollout_with_gradient(
+        &mut self,
+        context: &[f64],
+        action: &[f64],
+        seed: u64,
+        gradient: &mut [f64],
+    ) -> Result<Outcome>;
+}
+
+/// Refuses a vector of the wrong length.
+pub(crate) fn check_length(argument: &'static str, got: usize, expected: usize) -> Result<()> {
+    if got == expected { Ok(()) } else { Err(Error::Length { argument, got, expected }) }
+}
+
+/// Refuses a vector of the wrong length, or with an entry that is no number.
+pub(crate) fn check(argument: &'static str, entries: &[f64], expected: usize) -> Result<()> {
+    check_length(argument, entries.len(), expected)?;
+    match entries.iter().position(|entry| !entry.is_finite()) {
+        Some(index) => Err(Error::NotFinite { argument, index, value: entries[index] }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a reward that is no number, and keeps the action that brought it.
+pub(crate) fn check_reward(sample: usize, action: &impl Debug, reward: f64) -> Result<()> {
+    if reward.is_finite() {
+        return Ok(());
+    }
+    Err(Error::RewardNotFinite { sample, action: format!("{action:?}"), value: reward })
 }
 
 /// A simulator that is asked step by step.

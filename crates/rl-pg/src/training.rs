@@ -7,10 +7,10 @@ use linalg::{DMatrix, Real};
 use nn_core::Workspace;
 use rand::Rng;
 
-use crate::actor::length;
 use crate::learner::purpose;
 use crate::{
-    Actor, Collect, End, Environment, Error, Experience, Learner, Policy, Result, Simulator, Streams, Update, rollouts,
+    Actor, Collect, End, Environment, Error, Experience, Learner, Policy, Result, Simulator,
+    Streams, Update, check, rollouts,
 };
 
 /// How long to train, and how to see when it is enough.
@@ -167,7 +167,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
         };
         let (width, seen, acted) =
             (first.context_length(), first.observation_length(), first.action_length());
-        length("the observation", seen, self.actor.network.inputs())?;
+        check::length("the observation", seen, self.actor.network.inputs())?;
         self.run(plan, observer, |learner| {
             let (n, streams, update) = (learner.options.rollouts, learner.streams, learner.updates);
             let seeds: Vec<u64> =
@@ -188,7 +188,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
             for (rollout, policy) in policies.iter().enumerate() {
                 let mut rng = streams.rng(update, rollout as u64, purpose::ACTION);
                 let action = policy.sample(&mut rng);
-                length("the action", action.as_ref().len(), acted)?;
+                check::length("the action", action.as_ref().len(), acted)?;
                 actions.column_mut(rollout).copy_from_slice(action.as_ref());
                 chosen.push(action);
             }
@@ -231,9 +231,9 @@ impl<T: Real, P: Policy> Learner<T, P> {
             return Err(Error::Empty { argument: "environments" });
         };
         let width = first.observation_length();
-        length("the observation", width, self.actor.network.inputs())?;
+        check::length("the observation", width, self.actor.network.inputs())?;
         if !self.ongoing.is_empty() {
-            length("environments", environments.len(), self.ongoing.len())?;
+            check::length("environments", environments.len(), self.ongoing.len())?;
         }
         let mut slots = Vec::with_capacity(environments.len());
         for (index, environment) in environments.iter_mut().enumerate() {

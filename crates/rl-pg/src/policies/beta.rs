@@ -47,7 +47,13 @@ impl Beta {
         let d = pairs("a Beta policy", parameters)?;
         if let Some(index) = parameters.iter().position(|&parameter| parameter > LARGEST) {
             let (argument, value) = ("parameters", parameters[index]);
-            return Err(Error::EntryOutOfRange { argument, index, value, low: f64::MIN, high: LARGEST });
+            return Err(Error::EntryOutOfRange {
+                argument,
+                index,
+                value,
+                low: f64::MIN,
+                high: LARGEST,
+            });
         }
         let (theta, phi) = parameters.split_at(d);
         let component = |(&theta, &phi)| Component {
