@@ -5,7 +5,7 @@ use crate::{Baseline, Discounting, Error, Result};
 /// What a step of the learner climbs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub enum Objective {
+pub enum Surrogate {
     /// Σ A log π(a; s): REINFORCE, the plain policy gradient where the data is new.
     ScoreFunction,
     /// Σ min(ρA, clip(ρ, 1 − ε, 1 + ε)·A) with `ρ = π/π_start`, the policy against itself at the start
@@ -34,16 +34,16 @@ pub enum Collect {
 ///
 /// # Examples
 /// ```
-/// use rl_pg::{LearnOptions, Objective};
+/// use rl_pg::{LearnOptions, Surrogate};
 /// let options = LearnOptions::default().discount(0.99).entropy(0.01);
-/// assert_eq!(options.objective, Objective::Clipped(0.2));
+/// assert_eq!(options.objective, Surrogate::Clipped(0.2));
 /// assert_eq!(LearnOptions::reinforce().epochs, 1);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LearnOptions {
     /// What is climbed.
-    pub objective: Objective,
+    pub objective: Surrogate,
     /// Rollouts of a simulator in an update.
     pub rollouts: usize,
     /// What of an environment is run for an update.
@@ -92,7 +92,7 @@ pub enum Standardize {
 impl Default for LearnOptions {
     fn default() -> Self {
         Self {
-            objective: Objective::Clipped(0.2),
+            objective: Surrogate::Clipped(0.2),
             rollouts: 64,
             collect: Collect::Steps(32),
             kept_batches: 2,
@@ -124,7 +124,7 @@ impl LearnOptions {
     #[must_use]
     pub fn reinforce() -> Self {
         Self {
-            objective: Objective::ScoreFunction,
+            objective: Surrogate::ScoreFunction,
             rollouts: 32,
             kept_batches: 1,
             epochs: 1,
@@ -138,7 +138,7 @@ impl LearnOptions {
 
     setters! {
         /// Sets what is climbed.
-        objective: Objective;
+        objective: Surrogate;
         /// Sets the rollouts of a simulator in an update.
         rollouts: usize;
         /// Sets what of an environment is run for an update.
@@ -186,7 +186,7 @@ impl LearnOptions {
                 return Err(Error::OutOfRange { argument, value: 0.0, expected: "at least 1" });
             }
         }
-        let clip = if let Objective::Clipped(clip) = self.objective { clip } else { 0.5 };
+        let clip = if let Surrogate::Clipped(clip) = self.objective { clip } else { 0.5 };
         let positive = "greater than 0";
         let finite = "a finite number";
         for (argument, value, holds, expected) in [
@@ -231,7 +231,7 @@ mod tests {
             "averaging is 1, and must be at least 0 and less than 1"
         );
         assert_eq!(
-            text(good().objective(Objective::Clipped(0.0))),
+            text(good().objective(Surrogate::Clipped(0.0))),
             "the clip of the objective is 0, and must be greater than 0"
         );
     }

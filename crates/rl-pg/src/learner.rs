@@ -11,8 +11,8 @@ use crate::actor::Pass;
 use crate::advantage::{generalized_advantages, rewards_to_go, standardize};
 use crate::training::Ongoing;
 use crate::{
-    Actor, Baseline, Discounting, Error, Experience, LearnOptions, Objective, Policy, Result,
-    Standardize, Streams, check,
+    Actor, Baseline, Discounting, Error, Experience, LearnOptions, Policy, Result, Standardize,
+    Streams, Surrogate, check,
 };
 
 /// What random numbers are drawn for: the purpose of a stream.
@@ -286,8 +286,8 @@ impl<T: Real, P: Policy> Learner<T, P> {
             moved += ratio - 1.0 - log_ratio;
             let advantage = data.advantages[sample];
             let pull = match self.options.objective {
-                Objective::ScoreFunction => advantage,
-                Objective::Clipped(clip) => {
+                Surrogate::ScoreFunction => advantage,
+                Surrogate::Clipped(clip) => {
                     let far = if advantage > 0.0 { ratio > 1.0 + clip } else { ratio < 1.0 - clip };
                     if far {
                         held += 1.0;

@@ -1,0 +1,595 @@
+//! Gradients of a black box from its values: one interface, five methods.
+
+use linalg::{DMatrix, DVector};
+use rand::RngExt;
+use rand::rngs::Xoshiro256PlusPlus;
+use rand_distr::{Distribution, StandardNormal};
+
+use crate::check::{self, real};
+use crate::estimate::Moments;
+use crate::{Baseline, Error, GradientEstimate, Result, Slopes, Streams, baseline};
+
+/// How to estimate ∇f(x) when only values f(x, seed) can be had: which points to ask for, and how far
+/// from x.
+///
+/// | made by | one repeat | evaluations | estimates |
+/// |---|---|---|---|
+/// | [`central`](Self::central) | (f(x + heᵢ) − f(x − heᵢ))/2h for every i | 2d | ∇f, up to h²f‴/6 |
+/// | [`forward`](Self::forward) | (f(x + heᵢ) − f(x))/h for every i | d + 1 | ∇f, up to hf″/2 |
+/// | [`spsa`](Self::spsa) | δ·(f(x + hδ) − f(x − hδ))/2h, δᵢ = ±1 | 2 | ∇f, up to O(h²) |
+/// | [`antithetic`](Self::antithetic) | ε·(f(x + σε) − f(x − σε))/2σ, ε ~ N(0, I) | 2 | ∇f̄ |
+/// | [`score_function`](Self::score_function) | ε·(f(x + σε) − b)/σ | 1 | ∇f̄ |
+///
+/// f̄(x) = E[f(x + σε)] is f smoothed over the displacement σ. Its gradient exists where f jumps, and it
+/// sees the jump, which no difference over a displacement shorter than the distance to it does.
+///
+/// The variance of one repeat on f = −|x − c|²/2 with δ = x − c, in d dimensions, where the values carry
+/// noise of variance τ² that the two sides do not share:
+///
+/// | method | trace of the variance | from the noise |
+/// |---|---|---|
+/// | score function, b = f̄ | (d + 1)·\|δ\|² + σ²d(d + 4)/2 | dτ²/σ² |
+/// | antithetic | (d + 1)·\|δ\|² | dτ²/2σ² |
+/// | SPSA | (d − 1)·\|δ\|² | dτ²/2h² |
+/// | central | 0 | dτ²/2h² |
+///
+/// So central differences pay off where the values are smooth and noise is low. A displacement of a
+/// tenth to a fifth of what matters suits the others; [`StepSearch`](crate::StepSearch) finds a step for
+/// differences from noise and curvature.
+///
+/// # Examples
+/// A simulator of 15 numbers with a reward of −|a|²/2:
+/// ```
+/// use rl_pg::Estimator;
+/// let reward = |a: &[f64], _seed: u64| Ok(-0.5 * a.iter().map(|a| a * a).sum::<f64>());
+/// let here = [0.1; 15];
+/// let exact = Estimator::central(1e-3).gradient(reward, &here, 7)?;
+/// assert!(exact.gradient.iter().all(|g| (g + 0.1).abs() < 1e-12)); // −a
+/// assert_eq!(exact.evaluations, 2 * 15 + 2); // two to compare slopes
+///
+/// let cheap = Estimator::spsa(0.1).repeats(50).gradient(reward, &here, 7)?;
+/// assert_eq!(cheap.evaluations, 100);
+/// for (g, error) in cheap.gradient.iter().zip(&cheap.std_error) {
+///     assert!((g + 0.1).abs() < 5.0 * error);
+/// }
+/// # Ok::<(), rl_pg::Error>(())
+/// ```
+///
+/// # References
+/// SPSA: J. C. Spall, IEEE Transactions on Automatic Control 37 (1992). Smoothing: Y. Nesterov and V.
+/// Spokoiny, Foundations of Computational Mathematics 17 (2017).
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Estimator {
+    /// Where to ask.
+    pub method: Method,
+    /// h or σ: how far from x, in the units of x.
+    pub displacement: f64,
+    /// How many independent repeats to average. With one there is no standard error; 2 for the score
+    /// function, else 1 by default.
+    pub repeats: usize,
+    /// Whether the evaluations of one repeat share a seed: [`RandomNumbers::Common`] by default.
+    pub random_numbers: RandomNumbers,
+    /// A second, wider displacement, over which the slope along a random direction is compared with what
+    /// the gradient predicts, at the cost of two evaluations: see [`Slopes`]. The larger of 0.1 and 4h for
+    /// differences; none for the others, which smooth over jumps.
+    pub compared_at: Option<f64>,
+}
+
+/// Where an [`Estimator`] asks for values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Method {
+    /// At normal displacements, each on one side only, with a baseline.
+    ScoreFunction(Baseline),
+    /// At normal displacements and their mirror images.
+    Antithetic,
+    /// At the corners ±h of a cube, opposite ones in pairs.
+    Spsa,
+    /// At x and a step along each axis.
+    Forward,
+    /// A step to both sides along each axis.
+    Central,
+}
+
+/// Whether values that are compared share the simulator's random numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RandomNumbers {
+    /// The evaluations of one repeat are given one seed. What noise they have in common cancels in their
+    /// difference, wherever it depends smoothly on x.
+    Common,
+    /// Every evaluation has a seed of its own: what a simulator does whose noise cannot be repeated. Its
+    /// variance is up to 1/h² times that of common numbers.
+    Independent,
+}
+
+impl Estimator {
+    /// Central differences with step h along each axis.
+    #[must_use]
+    pub fn central(step: f64) -> Self {
+        let compared_at = Some(wide(step));
+        Self { compared_at, ..Self::new(Method::Central, step) }
+    }
+
+    /// Forward differences with step h along each axis.
+    #[must_use]
+    pub fn forward(step: f64) -> Self {
+        let compared_at = Some(wide(step));
+        Self { compared_at, ..Self::new(Method::Forward, step) }
+    }
+
+    /// Simultaneous perturbation: all coordinates are displaced at once, by ±h each.
+    #[must_use]
+    pub fn spsa(step: f64) -> Self {
+        Self::new(Method::Spsa, step)
+    }
+
+    /// Pairs of opposite normal displacements with standard deviation σ.
+    #[must_use]
+    pub fn antithetic(sigma: f64) -> Self {
+        Self::new(Method::Antithetic, sigma)
+    }
+
+    /// Single normal displacements with standard deviation σ, weighed by the score; two repeats, with the
+    /// leave-one-out baseline.
+    #[must_use]
+    pub fn score_function(sigma: f64) -> Self {
+        Self { repeats: 2, ..Self::new(Method::ScoreFunction(Baseline::LeaveOneOut), sigma) }
+    }
+
+    fn new(method: Method, displacement: f64) -> Self {
+        let random_numbers = RandomNumbers::Common;
+        Self { method, displacement, repeats: 1, random_numbers, compared_at: None }
+    }
+
+    /// Averages so many independent repeats.
+    #[must_use]
+    pub fn repeats(mut self, repeats: usize) -> Self {
+        self.repeats = repeats;
+        self
+    }
+
+    /// Sets the baseline of the score function; the other methods have none.
+    #[must_use]
+    pub fn baseline(mut self, baseline: Baseline) -> Self {
+        if let Method::ScoreFunction(own) = &mut self.method {
+            *own = baseline;
+        }
+        self
+    }
+
+    /// Sets whether the evaluations of one repeat share a seed.
+    #[must_use]
+    pub fn random_numbers(mut self, random_numbers: RandomNumbers) -> Self {
+        self.random_numbers = random_numbers;
+        self
+    }
+
+    /// Compares slopes over this displacement, or not at all.
+    #[must_use]
+    pub fn compared_at(mut self, displacement: Option<f64>) -> Self {
+        self.compared_at = displacement;
+        self
+    }
+
+    /// How often [`Self::gradient`] asks a black box of `d` numbers.
+    #[must_use]
+    pub fn evaluations(&self, d: usize) -> usize {
+        let each = match self.method {
+            Method::ScoreFunction(_) => 1,
+            Method::Antithetic | Method::Spsa => 2,
+            Method::Forward => d + 1,
+            Method::Central => 2 * d,
+        };
+        self.repeats * each + if self.compared_at.is_some() { 2 } else { 0 }
+    }
+
+    /// Estimates the gradient of E[f(x, seed)] at x = `at`.
+    ///
+    /// The same `seed` asks for the same points with the same seeds. A simulator at a context is a
+    /// black box by `|action, seed| Ok(simulator.rollout(&context, action, seed)?.reward)`.
+    ///
+    /// # Errors
+    /// [`Error::Empty`] and [`Error::NotFinite`] for `at`, [`Error::NotPositive`] for a displacement
+    /// or no repeats, [`Error::TooFewSamples`] for a baseline of one repeat; what `f`
+    /// returned, and [`Error::ValueNotFinite`] at its first value that is NaN or infinite, after which it
+    /// is not called again.
+    pub fn gradient(
+        &self,
+        f: impl FnMut(&[f64], u64) -> Result<f64>,
+        at: &[f64],
+        seed: u64,
+    ) -> Result<GradientEstimate> {
+        check::not_empty("at", at.len())?;
+        check::finite("at", at)?;
+        check::positive("displacement", self.displacement)?;
+        check::positive("repeats", real(self.repeats))?;
+        if let Some(wide) = self.compared_at {
+            check::positive("compared_at", wide)?;
+        }
+        let mut probe = Probe::new(f, at, seed, self.random_numbers);
+        let mut moments = Moments::new(at.len());
+        let mut values = Moments::new(1);
+        match self.method {
+            Method::ScoreFunction(baseline) => {
+                self.scores(&mut probe, baseline, &mut moments, &mut values)?;
+            }
+            method => {
+                let mut term = vec![0.0; at.len()];
+                for repeat in 0..self.repeats {
+                    probe.start(repeat);
+                    let value = match method {
+                        Method::Central => self.central_term(&mut probe, &mut term)?,
+                        Method::Forward => self.forward_term(&mut probe, &mut term)?,
+                        Method::Spsa => {
+                            let mut rng = probe.rng();
+                            term.fill_with(|| if rng.random() { 1.0 } else { -1.0 });
+                            self.pair_term(&mut probe, &mut term)?
+                        }
+                        _ => {
+                            let mut rng = probe.rng();
+                            term.fill_with(|| StandardNormal.sample(&mut rng));
+                            self.pair_term(&mut probe, &mut term)?
+                        }
+                    };
+                    moments.push(&term);
+                    values.push(&[value]);
+                }
+            }
+        }
+        let slopes = match self.compared_at {
+            Some(wide) => Some(probe.slopes(moments.mean(), wide)?),
+            None => None,
+        };
+        Ok(moments.estimate(&values, probe.evaluations, slopes))
+    }
+
+    fn scores<F: FnMut(&[f64], u64) -> Result<f64>>(
+        &self,
+        probe: &mut Probe<'_, F>,
+        baseline: Baseline,
+        moments: &mut Moments,
+        values: &mut Moments,
+    ) -> Result<()> {
+        let mut scores = DMatrix::zeros(probe.at.len(), self.repeats);
+        let mut found = vec![0.0; self.repeats];
+        for (repeat, mut score) in scores.column_iter_mut().enumerate() {
+            probe.start(repeat);
+            let mut rng = probe.rng();
+            score.iter_mut().for_each(|entry| *entry = StandardNormal.sample(&mut rng));
+            found[repeat] = probe.along(score.as_slice(), self.displacement)?;
+            values.push(&[found[repeat]]);
+            score /= self.displacement;
+        }
+        baseline::weigh(&mut scores, &found, baseline)?;
+        scores.column_iter().for_each(|term| moments.push(term.as_slice()));
+        Ok(())
+    }
+
+    /// Turns the direction in `term` into direction times slope.
+    fn pair_term<F: FnMut(&[f64], u64) -> Result<f64>>(
+        &self,
+        probe: &mut Probe<'_, F>,
+        term: &mut [f64],
+    ) -> Result<f64> {
+        let plus = probe.along(term, self.displacement)?;
+        let minus = probe.along(term, -self.displacement)?;
+        let slope = (plus - minus) / (2.0 * self.displacement);
+        term.iter_mut().for_each(|entry| *entry *= slope);
+        Ok(0.5 * (plus + minus))
+    }
+
+    fn central_term<F: FnMut(&[f64], u64) -> Result<f64>>(
+        &self,
+        probe: &mut Probe<'_, F>,
+        term: &mut [f64],
+    ) -> Result<f64> {
+        let mut total = 0.0;
+        for (axis, entry) in term.iter_mut().enumerate() {
+            let (plus, ahead) = probe.beside(axis, self.displacement)?;
+            let (minus, behind) = probe.beside(axis, -self.displacement)?;
+            *entry = (plus - minus) / (ahead - behind);
+            total += plus + minus;
+        }
+        Ok(total / real(2 * term.len()))
+    }
+
+    fn forward_term<F: FnMut(&[f64], u64) -> Result<f64>>(
+        &self,
+        probe: &mut Probe<'_, F>,
+        term: &mut [f64],
+    ) -> Result<f64> {
+        let (here, _) = probe.beside(0, 0.0)?;
+        for (axis, entry) in term.iter_mut().enumerate() {
+            let (plus, ahead) = probe.beside(axis, self.displacement)?;
+            *entry = (plus - here) / ahead;
+        }
+        Ok(here)
+    }
+}
+
+/// What the slope of a difference of step `h` is compared with: a displacement by which parameters of order
+/// one are moved.
+fn wide(h: f64) -> f64 {
+    (4.0 * h).max(0.1)
+}
+
+/// Purposes of the random streams.
+const DIRECTION: u64 = 0;
+const COMMON: u64 = 1;
+const INDEPENDENT: u64 = 2;
+const COMPARISON: u64 = 3;
+
+/// A black box around a point, with its seeds.
+struct Probe<'a, F> {
+    f: F,
+    at: &'a [f64],
+    /// Where it is asked: `at`, except while it is displaced.
+    point: Vec<f64>,
+    streams: Streams,
+    random_numbers: RandomNumbers,
+    repeat: usize,
+    evaluations: usize,
+}
+
+impl<'a, F: FnMut(&[f64], u64) -> Result<f64>> Probe<'a, F> {
+    fn new(f: F, at: &'a [f64], seed: u64, random_numbers: RandomNumbers) -> Self {
+        let (point, streams) = (at.to_vec(), Streams::new(seed));
+        Self { f, at, point, streams, random_numbers, repeat: 0, evaluations: 0 }
+    }
+
+    fn start(&mut self, repeat: usize) {
+        self.repeat = repeat;
+    }
+
+    /// The generator of this repeat's directions.
+    fn rng(&self) -> Xoshiro256PlusPlus {
+        self.streams.rng(0, self.repeat as u64, DIRECTION)
+    }
+
+    /// f(x + length·direction).
+    fn along(&mut self, direction: &[f64], length: f64) -> Result<f64> {
+        for ((point, at), along) in self.point.iter_mut().zip(self.at).zip(direction) {
+            *point = at + length * along;
+        }
+        let value = self.ask();
+        self.point.copy_from_slice(self.at);
+        value
+    }
+
+    /// f(x + length·e), and the displacement as it was after rounding.
+    fn beside(&mut self, axis: usize, length: f64) -> Result<(f64, f64)> {
+        self.point[axis] = self.at[axis] + length;
+        let moved = self.point[axis] - self.at[axis];
+        let value = self.ask();
+        self.point[axis] = self.at[axis];
+        Ok((value?, moved))
+    }
+
+    fn ask(&mut self) -> Result<f64> {
+        let (evaluation, repeat) = (self.evaluations, self.repeat as u64);
+        let seed = match self.random_numbers {
+            RandomNumbers::Common => self.streams.key(0, repeat, COMMON),
+            RandomNumbers::Independent => self.streams.key(evaluation as u64, repeat, INDEPENDENT),
+        };
+        self.evaluations += 1;
+        let value = (self.f)(&self.point, seed)?;
+        if value.is_finite() {
+            return Ok(value);
+        }
+        Err(Error::ValueNotFinite { evaluation, point: format!("{:?}", self.point), value })
+    }
+
+    /// Compares what the gradient predicts along a random direction of length 1 with the two-point slope
+    /// over a wide displacement.
+    fn slopes(&mut self, gradient: &DVector<f64>, wide: f64) -> Result<Slopes> {
+        let root = real(gradient.len()).sqrt();
+        let mut rng = self.streams.rng(0, 0, COMPARISON);
+        let direction: Vec<f64> =
+            self.at.iter().map(|_| if rng.random() { 1.0 } else { -1.0 } / root).collect();
+        let plus = self.along(&direction, wide)?;
+        let minus = self.along(&direction, -wide)?;
+        let narrow = gradient.iter().zip(&direction).map(|(g, along)| g * along).sum();
+        let typical = gradient.norm() / root;
+        Ok(Slopes { narrow, wide: (plus - minus) / (2.0 * wide), typical })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// −|x − c|²/2 with c = (1, 2, …)/10.
+    fn bowl(x: &[f64], _: u64) -> Result<f64> {
+        Ok(-0.5 * (1..).zip(x).map(|(k, x)| (x - 0.1 * f64::from(k)).powi(2)).sum::<f64>())
+    }
+
+    /// A normal number from a seed.
+    fn noise(seed: u64) -> f64 {
+        StandardNormal.sample(&mut Streams::new(seed).rng(0, 0, 0))
+    }
+
+    fn trace(estimate: &GradientEstimate, repeats: u32) -> f64 {
+        estimate.std_error.norm_squared() * f64::from(repeats)
+    }
+
+    const HERE: [f64; 3] = [0.5, -0.4, 0.0];
+    /// δ = x − c: the gradient is −δ.
+    const DELTA: [f64; 3] = [0.4, -0.6, -0.3];
+
+    #[test]
+    fn on_a_quadratic_each_has_the_variance_of_the_closed_form() {
+        let (n, sigma, d) = (200_000, 0.5, 3.0);
+        let square: f64 = DELTA.iter().map(|d| d * d).sum();
+        // J = f̄ and the variance of the score function with a baseline of J, or of J less σ².
+        let smooth = -0.5 * square - 0.5 * d * sigma * sigma;
+        let best = smooth - sigma * sigma;
+        let score = |baseline| Estimator::score_function(sigma).baseline(baseline);
+        let first = (d + 1.0) * square + sigma * sigma * d * (d + 4.0) / 2.0;
+        let least = (d + 1.0) * square + sigma * sigma * d * (d + 2.0) / 2.0;
+        let bare = first + d * smooth * smooth / (sigma * sigma) - 2.0 * d * smooth;
+        for (estimator, variance, value) in [
+            (score(Baseline::Constant(smooth)), first, smooth),
+            (score(Baseline::Constant(best)), least, smooth),
+            (score(Baseline::LeaveOneOut), first, smooth),
+            (score(Baseline::Optimal), least, smooth),
+            (score(Baseline::None), bare, smooth),
+            (Estimator::antithetic(sigma), (d + 1.0) * square, smooth),
+            (Estimator::spsa(sigma), (d - 1.0) * square, smooth),
+        ] {
+            let repeated = estimator.repeats(n as usize);
+            let estimate = repeated.gradient(bowl, &HERE, 7).unwrap();
+            assert_eq!(estimate.evaluations, repeated.evaluations(3));
+            for (k, delta) in DELTA.iter().enumerate() {
+                let z = (estimate.gradient[k] + delta) / estimate.std_error[k];
+                assert!(z.abs() < 5.0, "{estimator:?} {k}: {z}");
+            }
+            // Squares of a term scatter by up to four times their mean: 1 % is its standard error.
+            let ratio = trace(&estimate, n) / variance;
+            assert!((ratio - 1.0).abs() < 0.02, "{estimator:?}: {ratio}");
+            let off = (estimate.value - value) / estimate.value_std_error.max(1e-12);
+            assert!(off.abs() < 5.0, "{estimator:?}: {} {value}", estimate.value);
+        }
+    }
+
+    #[test]
+    fn differences_are_exact_on_a_quadratic_and_forward_ones_lean_by_half_a_step() {
+        for h in [1.0, 1e-3] {
+            let central = Estimator::central(h).gradient(bowl, &HERE, 7).unwrap();
+            let forward = Estimator::forward(h).gradient(bowl, &HERE, 7).unwrap();
+            assert_eq!((central.evaluations, forward.evaluations), (8, 6));
+            for (k, delta) in DELTA.iter().enumerate() {
+                // Rounding: eps of values below 1, over h.
+                let tolerance = 4.0 * f64::EPSILON / h;
+                assert!((central.gradient[k] + delta).abs() < tolerance);
+                assert!((forward.gradient[k] + delta + 0.5 * h).abs() < tolerance);
+            }
+            assert!(!central.slopes.unwrap().disagree() && !forward.slopes.unwrap().disagree());
+        }
+    }
+
+    #[test]
+    fn spsa_over_all_corners_is_the_gradient_and_half_the_third_derivatives() {
+        // A cubic, whose differences err by h²/6·(f‴ᵢᵢᵢ + 3 Σⱼ f‴ᵢⱼⱼ).
+        let cubic = |x: &[f64]| x[0].powi(3) + 2.0 * x[0] * x[1] * x[1] - x[1] * x[2] + x[2];
+        let h = 0.3;
+        let mut corners = BTreeMap::new();
+        for seed in 0..200 {
+            let mut corner = Vec::new();
+            let watched = |x: &[f64], _: u64| {
+                if corner.is_empty() {
+                    corner = x.iter().zip(HERE).map(|(x, here)| *x > here).collect();
+                }
+                Ok(cubic(x))
+            };
+            let estimate = Estimator::spsa(h).gradient(watched, &HERE, seed).unwrap();
+            corners.insert(corner, estimate.gradient);
+        }
+        assert_eq!(corners.len(), 8);
+        let mean = corners.values().fold(DVector::zeros(3), |sum, g| sum + g) / 8.0;
+        let [x, y, z] = HERE;
+        let exact =
+            [3.0 * x * x + 2.0 * y * y + h * h * (6.0 + 3.0 * 4.0) / 6.0, 4.0 * x * y - z, 1.0 - y];
+        for (found, exact) in mean.iter().zip(exact) {
+            assert!((found - exact).abs() < 1e-14, "{mean}");
+        }
+    }
+
+    #[test]
+    fn common_numbers_cancel_noise_and_independent_ones_do_not() {
+        let (tau, h, n) = (0.3, 0.1, 20_000);
+        let noisy = |x: &[f64], seed: u64| Ok(bowl(x, seed)? + tau * noise(seed));
+        for (numbers, variance) in [
+            (RandomNumbers::Common, 0.0),
+            // d τ²/2h²
+            (RandomNumbers::Independent, 3.0 * tau * tau / (2.0 * h * h)),
+        ] {
+            let central = Estimator::central(h).repeats(n as usize).random_numbers(numbers);
+            let found = trace(&central.gradient(noisy, &HERE, 7).unwrap(), n);
+            // The variance of n normal terms, to 5/√(3n/2).
+            assert!((found - variance).abs() <= 0.03 * variance + 1e-20, "{numbers:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_jump_is_seen_by_common_numbers_over_a_displacement() {
+        // R = 1 where x + 0.2·ε > 0, at x = −0.1: dJ/dx = φ(½)/0.2.
+        let slope = 1.760_326_6;
+        let step = |x: &[f64], seed| Ok(if x[0] + 0.2 * noise(seed) > 0.0 { 1.0 } else { 0.0 });
+        let n = 100_000;
+        for h in [0.1, 0.01] {
+            let central = Estimator::central(h).repeats(n as usize);
+            let found = central.gradient(step, &[-0.1], 7).unwrap();
+            // J′ with its own h²: φ″(½) of the normal density is −¾·φ(½).
+            let bias = -0.75 * slope / 0.04 * h * h / 6.0;
+            let z = (found.gradient[0] - slope - bias) / found.std_error[0];
+            assert!(z.abs() < 5.0, "{h}: {}", found.gradient[0]);
+            let variance = (slope + bias) / (2.0 * h) - (slope + bias).powi(2);
+            assert!((trace(&found, n) / variance - 1.0).abs() < 0.05, "{h}: {}", trace(&found, n));
+        }
+    }
+
+    #[test]
+    fn slopes_over_a_jump_disagree() {
+        // A slope of −1 everywhere, and a reward of 2 beyond 0.3: from 0.28 it is worth crossing.
+        let edge = |x: &[f64], _: u64| Ok(-x[0] + if x[0] > 0.3 { 2.0 } else { 0.0 });
+        let near = Estimator::central(1e-6).gradient(edge, &[0.28], 7).unwrap();
+        assert!((near.gradient[0] + 1.0).abs() < 1e-8, "exact, and the wrong way");
+        let slopes = near.slopes.unwrap();
+        assert!((slopes.wide * slopes.narrow.signum() + 9.0).abs() < 1e-8, "{slopes:?}");
+        assert!(slopes.disagree());
+        let far = Estimator::central(1e-6).gradient(edge, &[0.0], 7).unwrap();
+        assert!(!far.slopes.unwrap().disagree());
+        let off = Estimator::central(1e-6).compared_at(None);
+        let unchecked = off.gradient(edge, &[0.28], 7).unwrap();
+        assert_eq!((unchecked.slopes, unchecked.evaluations), (None, 2));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_estimate() {
+        for estimator in
+            [Estimator::antithetic(0.1), Estimator::spsa(0.1), Estimator::score_function(0.1)]
+        {
+            let estimator = estimator.repeats(20);
+            let at = |seed| estimator.gradient(bowl, &HERE, seed).unwrap().gradient;
+            assert_eq!(at(3), at(3));
+            assert_ne!(at(3), at(4));
+        }
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        let error = |estimator: Estimator, at: &[f64]| {
+            estimator.gradient(bowl, at, 7).unwrap_err().to_string()
+        };
+        let central = Estimator::central(0.1);
+        for (found, text) in [
+            (error(central, &[]), "at is empty, and at least one entry is needed"),
+            (error(central, &[0.0, f64::NAN]), "at[1] is NaN, and every entry must be finite"),
+            (
+                error(Estimator::spsa(f64::NAN), &HERE),
+                "displacement is NaN, and must be positive and finite",
+            ),
+            (
+                error(central.compared_at(Some(0.0)), &HERE),
+                "compared_at is 0, and must be positive and finite",
+            ),
+            (error(central.repeats(0), &HERE), "repeats is 0, and must be positive and finite"),
+            (
+                error(Estimator::score_function(0.1).repeats(1), &HERE),
+                "the leave-one-out baseline needs at least 2 samples, got 1",
+            ),
+        ] {
+            assert_eq!(found, text);
+        }
+        let mut calls = 0;
+        let failing = |x: &[f64], _: u64| {
+            calls += 1;
+            Ok(if calls == 3 { f64::NAN } else { x[0] })
+        };
+        let error = central.gradient(failing, &[1.0, 0.5], 7).unwrap_err().to_string();
+        assert_eq!(error, "the black box returned NaN at evaluation 2, for [1.0, 0.6]");
+        assert_eq!(calls, 3);
+    }
+}
