@@ -29,14 +29,14 @@ pub struct Experience<A> {
     pub(crate) actions: Vec<A>,
     pub(crate) log_probabilities: Vec<f64>,
     pub(crate) rewards: Vec<f64>,
-    pub(crate) episodes: Vec<Episode>,
+    pub(crate) episodes: Vec<Stretch>,
     /// The time of the next episode's first step.
     clock: usize,
 }
 
 /// A stretch of steps of one episode.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Episode {
+pub(crate) struct Stretch {
     /// One past its last step.
     pub(crate) end: usize,
     /// The time of its first step: not 0 where the stretch began within an episode.
@@ -162,12 +162,12 @@ impl<A: std::fmt::Debug> Experience<A> {
             other
                 .episodes
                 .into_iter()
-                .map(|episode| Episode { end: episode.end + offset, ..episode }),
+                .map(|episode| Stretch { end: episode.end + offset, ..episode }),
         );
     }
 
     /// The first step of every episode, with the episode.
-    pub(crate) fn stretches(&self) -> impl Iterator<Item = (usize, &Episode)> {
+    pub(crate) fn stretches(&self) -> impl Iterator<Item = (usize, &Stretch)> {
         self.episodes.iter().scan(0, |start, episode| {
             let first = *start;
             *start = episode.end;
@@ -191,7 +191,7 @@ impl<A: std::fmt::Debug> Experience<A> {
         let end = self.len();
         // An episode without steps says nothing.
         if self.episodes.last().map_or(0, |episode| episode.end) < end {
-            self.episodes.push(Episode { end, clock: self.clock, next });
+            self.episodes.push(Stretch { end, clock: self.clock, next });
         }
         self.clock = 0;
     }
@@ -229,8 +229,8 @@ mod tests {
         first.append(second);
         let found: Vec<_> = first.stretches().collect();
         let ends = [
-            Episode { end: 1, clock: 0, next: None },
-            Episode { end: 3, clock: 7, next: Some(vec![3.0]) },
+            Stretch { end: 1, clock: 0, next: None },
+            Stretch { end: 3, clock: 7, next: Some(vec![3.0]) },
         ];
         assert_eq!(found, [(0, &ends[0]), (1, &ends[1])]);
         assert!(first.check_complete().is_ok());

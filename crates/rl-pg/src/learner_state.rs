@@ -5,7 +5,7 @@ use std::path::Path;
 use linalg::Real;
 use nn_core::{Adam, Optimizer, OptimizerMemory};
 
-use crate::experience::Episode;
+use crate::experience::Stretch;
 use crate::training::Ongoing;
 use crate::{Error, Experience, Learner, Policy, Result, Streams};
 
@@ -263,10 +263,10 @@ impl LearnerState {
         self.put(format!("{name} log-probabilities"), experience.log_probabilities.clone());
         self.put(format!("{name} rewards"), experience.rewards.clone());
         let episodes = &experience.episodes;
-        let per_episode = |of: &dyn Fn(&Episode) -> f64| episodes.iter().map(of).collect();
+        let per_episode = |of: &dyn Fn(&Stretch) -> f64| episodes.iter().map(of).collect();
         self.put(format!("{name} ends"), per_episode(&|episode| episode.end as f64));
         self.put(format!("{name} clocks"), per_episode(&|episode| episode.clock as f64));
-        let cut = |episode: &Episode| f64::from(u8::from(episode.next.is_some()));
+        let cut = |episode: &Stretch| f64::from(u8::from(episode.next.is_some()));
         self.put(format!("{name} cut"), per_episode(&cut));
         let next = episodes.iter().filter_map(|episode| episode.next.as_ref());
         self.put(format!("{name} next"), next.flatten().copied().collect());
@@ -291,7 +291,7 @@ impl LearnerState {
         for (index, &end) in ends.iter().enumerate() {
             let next = if cut[index] > 0.0 { next.next().map(<[f64]>::to_vec) } else { None };
             let clock = whole(clocks[index]).unwrap_or(0);
-            experience.episodes.push(Episode { end, clock, next });
+            experience.episodes.push(Stretch { end, clock, next });
         }
         let length = |name: &str, got, expected| match got == expected {
             true => Ok(()),

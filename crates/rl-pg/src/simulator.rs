@@ -150,7 +150,7 @@ pub(crate) fn check_reward(sample: usize, action: &impl Debug, reward: f64) -> R
 /// A simulator that is asked step by step.
 ///
 /// It never starts a new episode by itself: the observation after a last step is the true last one, and
-/// the caller resets.
+/// the caller resets. [`CartPole`](crate::CartPole) is one, and shows how.
 pub trait Environment: Send {
     /// What is given to a step.
     type Action: Debug;
