@@ -36,14 +36,14 @@ pub enum Collect {
 /// ```
 /// use rl_pg::{LearnOptions, Surrogate};
 /// let options = LearnOptions::default().discount(0.99).entropy(0.01);
-/// assert_eq!(options.objective, Surrogate::Clipped(0.2));
+/// assert_eq!(options.surrogate, Surrogate::Clipped(0.2));
 /// assert_eq!(LearnOptions::reinforce().epochs, 1);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct LearnOptions {
     /// What is climbed.
-    pub objective: Surrogate,
+    pub surrogate: Surrogate,
     /// Rollouts of a simulator in an update.
     pub rollouts: usize,
     /// What of an environment is run for an update.
@@ -61,6 +61,10 @@ pub struct LearnOptions {
     pub free_rate: f64,
     /// Adam's rate for the value network.
     pub value_rate: f64,
+    /// How far an update should move the policy, as a mean KL(start ‖ end): the rates are multiplied or
+    /// divided by 1.2 after an update that moved it less than two thirds or more than three halves as
+    /// far. Infinite for rates that stay.
+    pub divergence: f64,
     /// The length to which a gradient of the policy is cut down.
     pub clip_norm: f64,
     /// What is subtracted from the returns where there is no value network.
@@ -92,7 +96,7 @@ pub enum Standardize {
 impl Default for LearnOptions {
     fn default() -> Self {
         Self {
-            objective: Surrogate::Clipped(0.2),
+            surrogate: Surrogate::Clipped(0.2),
             rollouts: 64,
             collect: Collect::Steps(32),
             kept_batches: 2,
@@ -101,6 +105,7 @@ impl Default for LearnOptions {
             rate: 1e-3,
             free_rate: 3e-3,
             value_rate: 3e-3,
+            divergence: f64::INFINITY,
             clip_norm: 0.5,
             baseline: Baseline::LeaveOneOut,
             discount: 0.98,
@@ -124,7 +129,7 @@ impl LearnOptions {
     #[must_use]
     pub fn reinforce() -> Self {
         Self {
-            objective: Surrogate::ScoreFunction,
+            surrogate: Surrogate::ScoreFunction,
             rollouts: 32,
             kept_batches: 1,
             epochs: 1,
@@ -138,7 +143,7 @@ impl LearnOptions {
 
     setters! {
         /// Sets what is climbed.
-        objective: Surrogate;
+        surrogate: Surrogate;
         /// Sets the rollouts of a simulator in an update.
         rollouts: usize;
         /// Sets what of an environment is run for an update.
@@ -155,6 +160,8 @@ impl LearnOptions {
         free_rate: f64;
         /// Sets Adam's rate for the value network.
         value_rate: f64;
+        /// Sets how far an update should move the policy; infinite for rates that stay.
+        divergence: f64;
         /// Sets the length to which a gradient is cut down; infinite for never.
         clip_norm: f64;
         /// Sets the baseline where there is no value network.
@@ -186,7 +193,7 @@ impl LearnOptions {
                 return Err(Error::OutOfRange { argument, value: 0.0, expected: "at least 1" });
             }
         }
-        let clip = if let Surrogate::Clipped(clip) = self.objective { clip } else { 0.5 };
+        let clip = if let Surrogate::Clipped(clip) = self.surrogate { clip } else { 0.5 };
         let positive = "greater than 0";
         let finite = "a finite number";
         for (argument, value, holds, expected) in [
@@ -194,6 +201,7 @@ impl LearnOptions {
             ("rate", self.rate, self.rate > 0.0 && self.rate.is_finite(), positive),
             ("free_rate", self.free_rate, self.free_rate > 0.0, positive),
             ("value_rate", self.value_rate, self.value_rate > 0.0, positive),
+            ("divergence", self.divergence, self.divergence > 0.0, positive),
             ("clip_norm", self.clip_norm, self.clip_norm > 0.0, positive),
             ("discount", self.discount, (0.0..=1.0).contains(&self.discount), "from 0 to 1"),
             ("lambda", self.lambda, (0.0..=1.0).contains(&self.lambda), "from 0 to 1"),
@@ -231,7 +239,7 @@ mod tests {
             "averaging is 1, and must be at least 0 and less than 1"
         );
         assert_eq!(
-            text(good().objective(Surrogate::Clipped(0.0))),
+            text(good().surrogate(Surrogate::Clipped(0.0))),
             "the clip of the objective is 0, and must be greater than 0"
         );
     }
