@@ -18,6 +18,17 @@ pub enum Discounting {
     Dropped,
 }
 
+impl Discounting {
+    /// What stands in front of the score of step `time`: γᵗ or 1.
+    #[must_use]
+    pub fn factor(self, discount: f64, time: usize) -> f64 {
+        match self {
+            Self::Kept => discount.powi(i32::try_from(time).unwrap_or(i32::MAX)),
+            Self::Dropped => 1.0,
+        }
+    }
+}
+
 /// Reward-to-go: Gₜ = rₜ + γ Gₜ₊₁, with `after` for what follows the last reward (0 where the
 /// episode terminated).
 ///

@@ -11,7 +11,7 @@ use crate::actor::Pass;
 use crate::advantage::{generalized_advantages, rewards_to_go, standardize};
 use crate::training::Ongoing;
 use crate::{
-    Actor, Baseline, Discounting, Error, Experience, LearnOptions, Policy, Result, Standardize,
+    Actor, Baseline, Error, Experience, LearnOptions, Policy, Result, Standardize,
     Streams, Surrogate, check,
 };
 
@@ -46,6 +46,7 @@ pub struct Learner<T: Real, P: Policy> {
     pub(crate) free_optimizer: Adam<f64>,
     /// The averaged parameters.
     pub(crate) average: Vec<f64>,
+    /// The batches that the next update learns from besides its own.
     pub(crate) kept: VecDeque<Experience<P::Action>>,
     pub(crate) updates: u64,
     pub(crate) steps: u64,
@@ -188,6 +189,16 @@ impl<T: Real, P: Policy> Learner<T, P> {
         self.episodes
     }
 
+    /// The return that the value network expects after an observation; `None` without one.
+    ///
+    /// # Errors
+    /// [`Error::Length`], [`Error::NotFinite`].
+    pub fn value(&self, observation: &[f64]) -> Result<Option<f64>> {
+        let x = self.actor.inputs(observation)?;
+        let found = self.value.as_ref().map(|value| value.network.predict(&x)).transpose()?;
+        Ok(found.map(|value| value[0].to_double()))
+    }
+
     /// The mean return of the last 100 episodes that ended; `None` before so many have.
     #[must_use]
     pub fn recent_return(&self) -> Option<f64> {
@@ -228,9 +239,6 @@ impl<T: Real, P: Policy> Learner<T, P> {
         check::length("observation", experience.width, self.actor.network.inputs())?;
         let (steps, mean_return) = (experience.len(), mean_return(&experience, &self.options));
         self.kept.push_back(experience);
-        while self.kept.len() > self.options.kept_batches {
-            self.kept.pop_front();
-        }
         let (data, explained) = self.prepare()?;
         let samples = data.start.len();
         let mini_batches = (samples / self.options.mini_batch.min(samples)).max(1);
@@ -264,7 +272,10 @@ impl<T: Real, P: Policy> Learner<T, P> {
             self.pace = (self.pace / 1.2).max(0.05);
         } else if divergence < self.options.divergence / 1.5 && self.options.divergence.is_finite()
         {
-            self.pace = (self.pace * 1.2).min(20.0);
+            self.pace = (self.pace * 1.2).min(1.0);
+        }
+        while self.kept.len() >= self.options.kept_batches {
+            self.kept.pop_front();
         }
         self.updates += 1;
         self.steps += steps as u64;
@@ -401,12 +412,11 @@ impl<T: Real, P: Policy> Learner<T, P> {
             if self.value.is_none() {
                 subtract(self.options.baseline, batch, &mut advantages[own..])?;
             }
-            if self.options.discounting == Discounting::Kept {
-                for (first, episode) in batch.stretches() {
-                    for step in first..episode.end {
-                        let time = i32::try_from(episode.clock + step - first).unwrap_or(i32::MAX);
-                        advantages[own + step] *= self.options.discount.powi(time);
-                    }
+            for (first, episode) in batch.stretches() {
+                for step in first..episode.end {
+                    let time = episode.clock + step - first;
+                    advantages[own + step] *=
+                        self.options.discounting.factor(self.options.discount, time);
                 }
             }
         }
@@ -622,9 +632,9 @@ pub(crate) mod tests {
             }
             let after = learner.actor.parameters();
             let moved = after.iter().zip(&before).map(|(a, b)| (a - b).abs());
-            // Adam makes steps of its rate of whatever is not 0.
+            // What is left is rounding of the mean, 1e-17, which Adam divides by 1e-8 in each of 10 steps.
             let worst = moved.fold(0.0, f64::max);
-            assert!(worst < 1e-12, "{baseline:?} {worst}");
+            assert!(worst < 1e-9, "{baseline:?} {worst}");
         }
     }
 
@@ -711,7 +721,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_truncated_episode_is_worth_what_would_still_have_come() {
-        // With discount 0.9 the value of going on for ever is 10; of ten last steps on average 3.9.
+        // With discount 0.9 going on for ever is worth 1/(1 − 0.9); the last 1 to 10 steps are worth
+        // (1 − 0.9ⁿ)/(1 − 0.9), which is 4.14 on average.
         for (end, value) in [(End::Truncated, 10.0), (End::Terminated, 4.14)] {
             let network = |outputs| {
                 let weight = DMatrix::zeros(outputs, 1);
@@ -725,12 +736,7 @@ pub(crate) mod tests {
             let mut environments = vec![Endless(0, end); 4];
             let plan = Plan::steps(40_000);
             let _ = learner.train_environment(&mut environments, plan, go_on).unwrap();
-            let found = learner.value.as_mut().unwrap().of(&DMatrix::from_element(1, 1, 1.0));
-            let found = found.unwrap()[0];
-            // The mean of the discounted sums from each of ten steps on: (10 − 9 (1 − 0.9¹⁰))/10 … by
-            // the formula below.
-            let mean = (0..10).map(|t| (1.0 - 0.9f64.powi(10 - t)) / 0.1).sum::<f64>() / 10.0;
-            assert!((mean - 4.14).abs() < 0.01 || end == End::Truncated, "{mean}");
+            let found = learner.value(&[1.0]).unwrap().unwrap();
             assert!((found / value - 1.0).abs() < 0.05, "{end:?}: {found}");
         }
     }

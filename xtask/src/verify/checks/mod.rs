@@ -17,6 +17,7 @@ mod quad;
 mod quad_free;
 mod quad_grid;
 mod rl_pg;
+mod rl_pg_training;
 
 use super::check::Check;
 
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Check> {
         nn_filters::CHECKS,
         nn_invert::CHECKS,
         rl_pg::CHECKS,
+        rl_pg_training::CHECKS,
         dsp::CHECKS,
         dsp_subspace::CHECKS,
         dsp_peaks::CHECKS,
