@@ -121,7 +121,7 @@ impl Chain {
     /// action, seed)?.reward)`. The same `seed` asks the same questions; give every call its own.
     ///
     /// # Errors
-    /// [`Error::Network`] for a batch that the network refuses, [`Error::NotPositive`] for a clip; those of
+    /// [`Error::Network`] for a batch that the network refuses, [`Error::OutOfRange`] for a clip; those of
     /// [`Estimator::gradient`].
     pub fn estimate<T: Real>(
         &self,
@@ -154,7 +154,7 @@ impl Chain {
     /// returns by that output, and returns the loss or the reward.
     ///
     /// # Errors
-    /// [`Error::Network`] for a batch that the network refuses, [`Error::NotPositive`] for a clip, what
+    /// [`Error::Network`] for a batch that the network refuses, [`Error::OutOfRange`] for a clip, what
     /// `black_box` returned, [`Error::NotFinite`] for an entry of its gradient, and
     /// [`Error::ValueNotFinite`] for its value.
     pub fn exact<T: Real>(

@@ -20,7 +20,7 @@ pub(crate) fn positive(argument: &'static str, value: f64) -> Result<()> {
     if value > 0.0 && value.is_finite() {
         return Ok(());
     }
-    Err(Error::NotPositive { argument, value })
+    Err(Error::OutOfRange { argument, value, expected: "positive and finite" })
 }
 
 /// Refuses an empty vector or batch.

@@ -23,13 +23,15 @@ pub enum Error {
         /// The entry.
         value: f64,
     },
-    /// A number that must be positive and finite.
-    #[error("{argument} is {value}, and must be positive and finite")]
-    NotPositive {
+    /// A number outside its range.
+    #[error("{argument} is {value}, and must be {expected}")]
+    OutOfRange {
         /// The argument's name.
         argument: &'static str,
-        /// What it was.
+        /// The number.
         value: f64,
+        /// The range, in words.
+        expected: &'static str,
     },
     /// An entry outside the interval where it makes sense.
     #[error("{argument}[{index}] is {value}, and must lie from {low} to {high}")]
@@ -111,16 +113,29 @@ pub enum Error {
         /// The entry of the score.
         value: f64,
     },
-    /// A number outside its range.
-    #[error("{argument} is {value}, and must be {expected}")]
-    OutOfRange {
-        /// The argument's name.
-        argument: &'static str,
-        /// Its value.
-        value: f64,
-        /// What it should be.
-        expected: &'static str,
+    /// A step of an environment that is not in an episode.
+    #[error("the episode is over, or none was begun; reset comes before the next step")]
+    EpisodeOver,
+    /// What a simulator says when it cannot run an episode.
+    #[error("the simulator failed: {reason}")]
+    SimulatorFailed {
+        /// Why, in its own words.
+        reason: String,
     },
+    /// The first rollout of a batch that failed.
+    #[error("rollout {index}: {source}")]
+    Rollout {
+        /// Its index in the batch, the same for any number of threads.
+        index: usize,
+        /// What it failed of.
+        source: Box<Self>,
+    },
+    /// What linear algebra refused.
+    #[error(transparent)]
+    Linalg(#[from] linalg::Error),
+    /// What the network refused.
+    #[error(transparent)]
+    Network(#[from] nn_core::Error),
     /// A baseline that a learner cannot take.
     #[error(
         "the {baseline} baseline needs every sample's own gradient, which a learner does not make"
@@ -149,9 +164,6 @@ pub enum Error {
         /// The gradient's norm, or the entry.
         value: f64,
     },
-    /// What a network refused.
-    #[error(transparent)]
-    Network(#[from] nn_core::Error),
     /// Bytes that are no learner's state.
     #[error("not a learner's state: {problem} at byte {at} of {length}")]
     StateFormat {
@@ -197,25 +209,5 @@ pub enum Error {
         path: std::path::PathBuf,
         /// Why not.
         kind: std::io::ErrorKind,
-    },
-    /// What linear algebra refused.
-    #[error(transparent)]
-    Linalg(#[from] linalg::Error),
-    /// A step of an environment that is not in an episode.
-    #[error("the episode is over, or none was begun; reset comes before the next step")]
-    EpisodeOver,
-    /// What a simulator says when it cannot run an episode.
-    #[error("the simulator failed: {reason}")]
-    SimulatorFailed {
-        /// Why, in its own words.
-        reason: String,
-    },
-    /// The first rollout of a batch that failed.
-    #[error("rollout {index}: {source}")]
-    Rollout {
-        /// Its index in the batch, the same for any number of threads.
-        index: usize,
-        /// What it failed of.
-        source: Box<Self>,
     },
 }

@@ -190,7 +190,7 @@ impl Estimator {
     /// black box by `|action, seed| Ok(simulator.rollout(&context, action, seed)?.reward)`.
     ///
     /// # Errors
-    /// [`Error::Empty`] and [`Error::NotFinite`] for `at`, [`Error::NotPositive`] for a displacement
+    /// [`Error::Empty`] and [`Error::NotFinite`] for `at`, [`Error::OutOfRange`] for a displacement
     /// or no repeats, [`Error::TooFewSamples`] for a baseline of one repeat; what `f`
     /// returned, and [`Error::ValueNotFinite`] at its first value that is NaN or infinite, after which it
     /// is not called again.

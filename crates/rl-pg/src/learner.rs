@@ -11,8 +11,8 @@ use crate::actor::Pass;
 use crate::advantage::{generalized_advantages, rewards_to_go, standardize};
 use crate::training::Ongoing;
 use crate::{
-    Actor, Baseline, Error, Experience, LearnOptions, Policy, Result, Standardize,
-    Streams, Surrogate, check,
+    Actor, Baseline, Error, Experience, LearnOptions, Policy, Result, Standardize, Streams,
+    Surrogate, check,
 };
 
 /// What random numbers are drawn for: the purpose of a stream.

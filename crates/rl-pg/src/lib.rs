@@ -86,9 +86,11 @@ mod learner;
 mod learner_state;
 mod movement_primitive;
 mod natural;
+mod pgpe;
 mod policies;
 mod policy;
 mod radial_bases;
+mod report;
 mod rollouts;
 mod score_function;
 mod simulator;
@@ -115,11 +117,13 @@ pub use learner::{Learner, Update};
 pub use learner_state::{LearnerState, StoredAction};
 pub use movement_primitive::MovementPrimitive;
 pub use natural::natural_gradient;
+pub use pgpe::pgpe;
 pub use policies::{
     Bernoulli, Beta, Categorical, DiagonalGaussian, FullGaussian, Squashed, SquashedGaussian,
 };
 pub use policy::Policy;
 pub use radial_bases::RadialBases;
+pub use report::{GradientReport, ReportPlan, Shares};
 pub use rollouts::rollouts;
 pub use score_function::{score_function, score_function_batch};
 pub use simulator::{Differentiable, End, Environment, Outcome, Simulator, Step};

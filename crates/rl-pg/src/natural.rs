@@ -20,7 +20,7 @@ use crate::{Policy, Result, check};
 ///
 /// # Errors
 /// [`Error::Length`](crate::Error::Length) where the gradient has not an entry per parameter,
-/// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::NotPositive`](crate::Error::NotPositive) for a
+/// [`Error::NotFinite`](crate::Error::NotFinite), [`Error::OutOfRange`](crate::Error::OutOfRange) for a
 /// damping below zero or NaN, and [`Error::Linalg`](crate::Error::Linalg) where F is not finite.
 ///
 /// # Examples

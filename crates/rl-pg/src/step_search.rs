@@ -108,7 +108,7 @@ impl StepSearch {
     /// Searches around `at`, with some ten evaluations for the noise and ten to twenty for each axis.
     ///
     /// # Errors
-    /// [`Error::Empty`] and [`Error::NotFinite`] for `at`, [`Error::NotPositive`] for the longest step,
+    /// [`Error::Empty`] and [`Error::NotFinite`] for `at`, [`Error::OutOfRange`] for the longest step,
     /// what `f` returned, [`Error::ValueNotFinite`] for a value that is NaN or infinite.
     pub fn find(
         &self,
