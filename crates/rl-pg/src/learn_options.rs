@@ -61,9 +61,9 @@ pub struct LearnOptions {
     pub free_rate: f64,
     /// Adam's rate for the value network.
     pub value_rate: f64,
-    /// How far an update should move the policy, as a mean KL(start ‖ end): the rates are multiplied or
-    /// divided by 1.2 after an update that moved it less than two thirds or more than three halves as
-    /// far. Infinite for rates that stay.
+    /// How far an update may move the policy, as a mean KL(start ‖ end): the rates of the policy are
+    /// divided by 1.2 after an update that moved it more than three halves as far, and grow back
+    /// after those that moved it less than two thirds. Infinite for rates that stay.
     pub divergence: f64,
     /// The length to which a gradient of the policy is cut down.
     pub clip_norm: f64,
@@ -99,13 +99,13 @@ impl Default for LearnOptions {
             surrogate: Surrogate::Clipped(0.2),
             rollouts: 64,
             collect: Collect::Steps(32),
-            kept_batches: 2,
+            kept_batches: 4,
             epochs: 5,
             mini_batch: 64,
             rate: 1e-3,
             free_rate: 3e-3,
             value_rate: 3e-3,
-            divergence: f64::INFINITY,
+            divergence: 0.1,
             clip_norm: 0.5,
             baseline: Baseline::LeaveOneOut,
             discount: 0.98,
@@ -160,7 +160,7 @@ impl LearnOptions {
         free_rate: f64;
         /// Sets Adam's rate for the value network.
         value_rate: f64;
-        /// Sets how far an update should move the policy; infinite for rates that stay.
+        /// Sets how far an update may move the policy; infinite for rates that stay.
         divergence: f64;
         /// Sets the length to which a gradient is cut down; infinite for never.
         clip_norm: f64;

@@ -58,7 +58,7 @@ pub struct Learner<T: Real, P: Policy> {
     /// The best score in a test, and the parameters that had it.
     pub(crate) best: Option<(f64, Vec<f64>)>,
     pub(crate) worse: u64,
-    /// What the rates are multiplied by.
+    /// What the policy's rates are multiplied by.
     pub(crate) pace: f64,
     pub(crate) workspace: Workspace<T>,
     pass: Pass<T>,
@@ -269,9 +269,8 @@ impl<T: Real, P: Policy> Learner<T, P> {
             }
         }
         if divergence > 1.5 * self.options.divergence {
-            self.pace = (self.pace / 1.2).max(0.05);
-        } else if divergence < self.options.divergence / 1.5 && self.options.divergence.is_finite()
-        {
+            self.pace /= 1.2;
+        } else if divergence < self.options.divergence / 1.5 {
             self.pace = (self.pace * 1.2).min(1.0);
         }
         while self.kept.len() >= self.options.kept_batches {

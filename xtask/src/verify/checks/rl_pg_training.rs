@@ -116,9 +116,8 @@ fn estimate(
     weights: &[f64],
 ) -> Result<[f64; 2], BoxError> {
     let steps = trajectory.actions.len();
-    let seen = DMatrix::from_fn(2, steps, |row, step| {
-        f64::from(u8::from(trajectory.states[step] == row))
-    });
+    let seen =
+        DMatrix::from_fn(2, steps, |row, step| f64::from(u8::from(trajectory.states[step] == row)));
     let gradient = actor.weighted_scores(&seen, &trajectory.actions, weights)?;
     // Of the weights, in column order, those of the second logit.
     Ok([gradient[1], gradient[3]])
@@ -218,9 +217,7 @@ fn reward_to_go(_: &Context) -> Result<Evidence, BoxError> {
         let kept = |(time, to_go)| Discounting::Kept.factor(DISCOUNT, time) * to_go;
         to_go.into_iter().enumerate().map(kept).collect()
     })?;
-    let whole = variance(&|rewards| {
-        vec![rewards_to_go(rewards, DISCOUNT, 0.0)[0]; rewards.len()]
-    })?;
+    let whole = variance(&|rewards| vec![rewards_to_go(rewards, DISCOUNT, 0.0)[0]; rewards.len()])?;
     // By enumeration in numpy.
     let (printed, printed_whole) = (1.351766, 2.833537);
     Ok(Evidence {
@@ -394,7 +391,7 @@ fn resume(context: &Context) -> Result<Evidence, BoxError> {
     let mut first = fresh(context.seed)?;
     balance(&mut first, 1024)?;
     let bytes = first.state().to_bytes();
-    let mut second = fresh(context.seed + 1)?;
+    let mut second = fresh(context.seed.wrapping_add(1))?;
     second.resume(&LearnerState::from_bytes(&bytes)?)?;
     balance(&mut second, 2048)?;
     // Only what an exported network holds.
