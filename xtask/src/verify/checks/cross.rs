@@ -2,7 +2,7 @@
 
 use std::f64::consts::{PI, TAU};
 
-use linalg::{DVector, tridiagonal_spectrum};
+use linalg::{DMatrix, DVector, tridiagonal_spectrum};
 use quad::{Direction, Flat, GaussLegendre, Measure, SolidAngle, SphereRule};
 use rand::{Rng, RngExt};
 use rl_pg::{Baseline, Policy, score_function};
@@ -78,6 +78,12 @@ impl VonMisesFisher {
         let kappa = self.kappa();
         &self.eta * ((1.0 / kappa.tanh() - 1.0 / kappa) / kappa)
     }
+
+    /// log C, without overflow.
+    fn log_constant(&self) -> f64 {
+        let kappa = self.kappa();
+        (kappa / TAU).ln() - kappa - (-(-2.0 * kappa).exp()).ln_1p()
+    }
 }
 
 impl Policy for VonMisesFisher {
@@ -107,10 +113,7 @@ impl Policy for VonMisesFisher {
     }
 
     fn log_probability(&self, x: &Direction) -> rl_pg::Result<f64> {
-        let kappa = self.kappa();
-        // log(κ/(4π sinh κ)) without overflow.
-        let log_constant = (kappa / TAU).ln() - kappa - (-(-2.0 * kappa).exp()).ln_1p();
-        Ok(log_constant + self.eta.dot(&DVector::from_column_slice(&x.vector())))
+        Ok(self.log_constant() + self.eta.dot(&DVector::from_column_slice(&x.vector())))
     }
 
     fn score(&self, x: &Direction, score: &mut [f64]) -> rl_pg::Result<()> {
@@ -119,6 +122,33 @@ impl Policy for VonMisesFisher {
             *entry = component - mean;
         }
         Ok(())
+    }
+
+    fn mode(&self) -> Direction {
+        let [x, y, z] = [0, 1, 2].map(|k| self.eta[k]);
+        Direction::from_vector([x, y, z]).expect("a vector of length κ")
+    }
+
+    fn entropy(&self) -> f64 {
+        -self.log_constant() - self.eta.dot(&self.mean())
+    }
+
+    fn entropy_gradient(&self, gradient: &mut [f64]) -> rl_pg::Result<()> {
+        gradient.copy_from_slice((self.fisher() * -&self.eta).as_slice());
+        Ok(())
+    }
+
+    fn divergence(&self, other: &Self) -> rl_pg::Result<f64> {
+        let apart = (&self.eta - &other.eta).dot(&self.mean());
+        Ok(apart + self.log_constant() - other.log_constant())
+    }
+
+    /// The covariance of x: 1/κ² − 1/sinh² κ along η, (coth κ − 1/κ)/κ across.
+    fn fisher(&self) -> DMatrix<f64> {
+        let kappa = self.kappa();
+        let (axis, across) = (&self.eta / kappa, (1.0 / kappa.tanh() - 1.0 / kappa) / kappa);
+        let along = kappa.powi(-2) - kappa.sinh().powi(-2);
+        DMatrix::identity(3, 3) * across + &axis * axis.transpose() * (along - across)
     }
 }
 

@@ -17,7 +17,11 @@ mod quad;
 mod quad_free;
 mod quad_grid;
 mod rl_pg;
+<<<<<<< HEAD
 mod rl_pg_training;
+=======
+mod rl_pg_estimators;
+>>>>>>> rl-est
 
 use super::check::Check;
 
@@ -34,7 +38,11 @@ pub fn all() -> Vec<Check> {
         nn_filters::CHECKS,
         nn_invert::CHECKS,
         rl_pg::CHECKS,
+<<<<<<< HEAD
         rl_pg_training::CHECKS,
+=======
+        rl_pg_estimators::CHECKS,
+>>>>>>> rl-est
         dsp::CHECKS,
         dsp_subspace::CHECKS,
         dsp_peaks::CHECKS,
