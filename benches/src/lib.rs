@@ -5,6 +5,7 @@ use linalg::{Complex, Csr, DMatrix, DVector, LinearOperator};
 use nn_core::{Conv2d, ConvAlgorithm, Network, Relu, Shape};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
+use rl_pg::{ArmHit, CartPole, Environment};
 
 /// `count` numbers uniform on [−1/2, 1/2): `SplitMix64` (Steele, Lea & Flood 2014) of a counter, so
 /// that `benches/peers/linalg.py` makes the same ones.
@@ -180,4 +181,39 @@ impl SparseProblem {
         }
         Ok(y)
     }
+}
+
+/// Steps for which [`balance`] keeps each pole up.
+pub const PUSHES: usize = 200;
+
+/// Balances `count` poles, from the starts of the seeds 0, 1, …, for `steps` steps by a linear rule that
+/// drops none, one after the other; the sum of |θ| over their last states.
+///
+/// # Errors
+/// An episode ended early.
+pub fn balance(count: usize, steps: usize) -> rl_pg::Result<f64> {
+    let mut cart = CartPole::new();
+    let mut state = [0.0; 4];
+    let mut sum = 0.0;
+    for seed in 0..count as u64 {
+        cart.reset(seed, &mut state)?;
+        for _ in 0..steps {
+            let [x, velocity, theta, rate] = state;
+            let lean = theta + 0.3 * rate + 0.05 * x + 0.1 * velocity;
+            let _ = cart.step(&usize::from(lean > 0.0), &mut state)?;
+        }
+        sum += state[2].abs();
+    }
+    Ok(sum)
+}
+
+/// Contexts and actions of `count` swings at a ball: the test set, and weights 0.3 sin(1 + i) with up to
+/// 0.1 added, so that most balls are met or nearly so.
+#[must_use]
+pub fn swings(count: usize) -> (DMatrix<f64>, DMatrix<f64>) {
+    let noise = uniform(5, 15 * count);
+    let actions = DMatrix::from_fn(15, count, |i, sample| {
+        0.3 * (1.0 + i as f64).sin() + 0.2 * noise[15 * sample + i]
+    });
+    (ArmHit::halton_contexts(count), actions)
 }

@@ -58,6 +58,41 @@
 //! - *A NaN reward replaced by 0.* It teaches that failing is average. Here it is an error that
 //!   names the action.
 //!
+//! # "My loss is a simulator with no gradient: robot arm, ball, trajectory weights"
+//!
+//! A simulator that takes a whole trajectory and pays once is a [`Simulator`]: a context and an action
+//! in, a reward out. One that is asked step by step is an [`Environment`]. [`rollouts`] and [`episodes`]
+//! run many of them on all cores, with the same bits on any number; each draws its noise from its own
+//! stream ([`Streams`]).
+//!
+//! [`ArmHit`] is the question's robot: 15 weights of a swing, and a reward for where the ball lands.
+//! [`CartPole`], [`Bandit`] and [`TwoStates`] are what else methods are compared on. [`RadialBases`] and
+//! [`MovementPrimitive`] turn a few weights into smooth movements, for a robot of yours.
+//!
+//! ```
+//! use linalg::DMatrix;
+//! use rl_pg::{ArmHit, rollouts};
+//! let contexts = ArmHit::halton_contexts(2000); // balls, the same in any language
+//! let actions = DMatrix::from_fn(15, 2000, |i, _| 0.3 * (1.0 + i as f64).sin()); // one swing for all
+//! let mut arms = vec![ArmHit::new(); 4]; // one for each thread
+//! let outcomes = rollouts(&mut arms, &contexts, &actions, &[0; 2000])?;
+//! let successes: f64 = outcomes.iter().map(|outcome| outcome.metrics[1]).sum();
+//! assert_eq!(successes, 291.0);
+//! # Ok::<(), rl_pg::Error>(())
+//! ```
+//!
+//! ## Wrong turns
+//!
+//! - *Contact at the end of a time step.* The reward looks right, off by less than a hundredth. Its
+//!   numerical derivative is off by a fifth, with any small step: the time of contact moves in jumps. Find
+//!   the root, or take steps well above what a time step changes.
+//! - *Trusting an exact gradient at an edge.* Where a swing just misses, the reward falls by one at
+//!   once. No derivative sees it.
+//! - *One random generator for all workers.* Results then depend on who comes first.
+//! - *A truncated episode counted as terminated.* After 500 steps the pole still stands; a learner that
+//!   takes the value there for zero learns that balancing is worthless. [`End`] keeps the two apart, and
+//!   [`Episode::last`] is the true last observation.
+//!
 //! # What is here, and what is to come
 //!
 //! Policies: [`Categorical`], [`Bernoulli`], [`DiagonalGaussian`], [`FullGaussian`], [`SquashedGaussian`] and
@@ -65,8 +100,7 @@
 //! network make a policy.
 //! To come: networks from `nn-core` as policies with an
 //! estimated gradient handed to their backpropagation, antithetic, SPSA and finite-difference
-//! estimators behind the same [`GradientEstimate`], episodes of many steps, the robot that hits a
-//! ball, and simulators in other processes.
+//! estimators behind the same [`GradientEstimate`], and simulators in other processes.
 
 mod actor;
 mod advantage;

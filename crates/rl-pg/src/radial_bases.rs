@@ -1,5 +1,6 @@
 //! Trajectories as weighted sums of normalized Gaussian bases.
 
+use crate::simulator::check;
 use crate::{Error, Result};
 
 /// Normalized radial bases under an envelope that lets a movement start at rest.
@@ -99,6 +100,33 @@ impl RadialBases {
         }
         self.write_jets(t, jets);
         Ok(())
+    }
+
+    /// [q, q̇, q̈] at the time `t` of a joint that starts at q₀ = `start`.
+    ///
+    /// # Errors
+    /// As [`Self::jets`], with [`Error::Length`] unless there is a weight for each basis, and
+    /// [`Error::NotFinite`] for a weight or a start that is no number.
+    ///
+    /// # Examples
+    /// ```
+    /// let bases = rl_pg::RadialBases::new(0.8, 5, 0.15, 0.3)?;
+    /// let [angle, rate, _] = bases.motion(-0.5, &[1.0; 5], 0.8)?;
+    /// assert!((angle - 0.5).abs() < 1e-15 && rate.abs() < 1e-14);
+    /// # Ok::<(), rl_pg::Error>(())
+    /// ```
+    pub fn motion(&self, start: f64, weights: &[f64], t: f64) -> Result<[f64; 3]> {
+        check("start", &[start], 1)?;
+        check("weights", weights, self.count)?;
+        let mut jets = vec![[0.0; 3]; self.count];
+        self.jets(t, &mut jets)?;
+        let mut motion = [start, 0.0, 0.0];
+        for (jet, weight) in jets.iter().zip(weights) {
+            for (sum, entry) in motion.iter_mut().zip(jet) {
+                *sum += entry * weight;
+            }
+        }
+        Ok(motion)
     }
 
     /// As [`Self::jets`], unchecked.
@@ -237,6 +265,11 @@ mod tests {
                 "t is 0.9, and must be from 0 to the duration",
             ),
             (bases.jets(0.1, &mut five[..4]).unwrap_err(), "jets has 4 entries, expected 5"),
+            (bases.motion(0.0, &[0.0; 4], 0.1).unwrap_err(), "weights has 4 entries, expected 5"),
+            (
+                bases.motion(f64::NAN, &[0.0; 5], 0.1).unwrap_err(),
+                "start[0] is NaN, and every entry must be finite",
+            ),
         ] {
             assert_eq!(error.to_string(), text);
         }

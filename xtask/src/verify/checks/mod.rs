@@ -18,10 +18,14 @@ mod quad_free;
 mod quad_grid;
 mod rl_pg;
 <<<<<<< HEAD
+<<<<<<< HEAD
 mod rl_pg_training;
 =======
 mod rl_pg_estimators;
 >>>>>>> rl-est
+=======
+mod rl_pg_sim;
+>>>>>>> rl-sim
 
 use super::check::Check;
 
@@ -39,10 +43,14 @@ pub fn all() -> Vec<Check> {
         nn_invert::CHECKS,
         rl_pg::CHECKS,
 <<<<<<< HEAD
+<<<<<<< HEAD
         rl_pg_training::CHECKS,
 =======
         rl_pg_estimators::CHECKS,
 >>>>>>> rl-est
+=======
+        rl_pg_sim::CHECKS,
+>>>>>>> rl-sim
         dsp::CHECKS,
         dsp_subspace::CHECKS,
         dsp_peaks::CHECKS,
