@@ -17,15 +17,9 @@ mod quad;
 mod quad_free;
 mod quad_grid;
 mod rl_pg;
-<<<<<<< HEAD
-<<<<<<< HEAD
-mod rl_pg_training;
-=======
 mod rl_pg_estimators;
->>>>>>> rl-est
-=======
 mod rl_pg_sim;
->>>>>>> rl-sim
+mod rl_pg_training;
 
 use super::check::Check;
 
@@ -42,15 +36,9 @@ pub fn all() -> Vec<Check> {
         nn_filters::CHECKS,
         nn_invert::CHECKS,
         rl_pg::CHECKS,
-<<<<<<< HEAD
-<<<<<<< HEAD
-        rl_pg_training::CHECKS,
-=======
         rl_pg_estimators::CHECKS,
->>>>>>> rl-est
-=======
         rl_pg_sim::CHECKS,
->>>>>>> rl-sim
+        rl_pg_training::CHECKS,
         dsp::CHECKS,
         dsp_subspace::CHECKS,
         dsp_peaks::CHECKS,

@@ -8,7 +8,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, RngExt, SeedableRng};
 use rl_pg::{
     Actor, ArmHit, CartPole, Categorical, Collect, DiagonalGaussian, Discounting, End, Environment,
-    LearnOptions, Learner, LearnerState, Outcome, Plan, Policy, Progress, Simulator, Step,
+    LearnOptions, Learner, LearnerState, Outcome, Plan, Policy, Progress, Simulator, Step, Streams,
     TwoStates, rewards_to_go,
 };
 
@@ -355,7 +355,11 @@ fn training_threads(context: &Context) -> Result<Evidence, BoxError> {
         right.push(learner.state().to_bytes());
         let mut learner = robot(context.seed)?;
         let mut arms: Vec<OwnNoise> = (0..workers as u64)
-            .map(|worker| OwnNoise(ArmHit::noisy(), Xoshiro256PlusPlus::seed_from_u64(worker)))
+            .map(|worker| {
+                // As workers are seeded where each is told its rank and the number of all.
+                let rng = Streams::new(context.seed).rng(workers as u64, worker, 0);
+                OwnNoise(ArmHit::noisy(), rng)
+            })
             .collect();
         let _ = learner.train(&mut arms, throw, Plan::steps(256), go_on)?;
         wrong.push(learner.state().to_bytes());
