@@ -56,7 +56,7 @@ fn learner(
     let mut policy = network(15)?;
     // A last layer of small weights: the first arm hardly moves, whatever it sees.
     let last = policy.parameter_ranges().last().cloned().unwrap_or_default();
-    policy.parameters_mut()[last].iter_mut().for_each(|weight| *weight *= 0.1);
+    policy.parameters_mut()[last].iter_mut().for_each(|weight| *weight *= 0.01);
     // Exploration of 0.2 rad in every weight to begin with, learned, and never below 0.03.
     let actor = Actor::new(policy, vec![0.2f64.ln(); 15], DiagonalGaussian::from_parameters)?
         .free_at_least(0.03f64.ln())?;

@@ -52,7 +52,7 @@ fn learner(seed: u64) -> Result<Learner<f32, Categorical>, Box<dyn Error>> {
     };
     let mut policy = network(2)?;
     let last = policy.parameter_ranges().last().cloned().unwrap_or_default();
-    policy.parameters_mut()[last].iter_mut().for_each(|weight| *weight *= 0.1);
+    policy.parameters_mut()[last].iter_mut().for_each(|weight| *weight *= 0.01);
     let actor = Actor::new(policy, Vec::new(), Categorical::from_parameters)?;
     Ok(Learner::new(actor, LearnOptions::default(), seed)?.with_value(network(1)?)?)
 }

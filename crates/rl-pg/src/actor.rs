@@ -322,3 +322,109 @@ impl<T: Real> Pass<T> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Categorical, DiagonalGaussian};
+    use nn_core::Tanh;
+    use rand::SeedableRng;
+    use rand::rngs::Xoshiro256PlusPlus;
+
+    fn actor() -> Actor<f64, DiagonalGaussian> {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
+        let network = Network::builder(2).dense(5).activation(Tanh).dense(2).build(&mut rng);
+        let free = vec![-0.5, 0.2];
+        Actor::new(network.unwrap(), free, DiagonalGaussian::from_parameters).unwrap()
+    }
+
+    #[test]
+    fn weighted_scores_are_the_gradient_of_the_weighted_log_probabilities() {
+        let actor = actor();
+        let x = DMatrix::from_row_slice(2, 3, &[0.5, -1.0, 0.3, 0.2, 0.7, -0.4]);
+        let actions = [vec![0.1, 0.4], vec![-0.6, 0.0], vec![1.0, -1.0]];
+        let weights = [2.0, -0.5, 1.5];
+        let sum = |parameters: &[f64]| -> f64 {
+            let mut moved = actor.clone();
+            moved.set_parameters(parameters).unwrap();
+            let policies = moved.policies(x.as_slice()).unwrap();
+            let terms = policies.iter().zip(&actions).zip(weights);
+            terms.map(|((policy, a), w)| w * policy.log_probability(a).unwrap()).sum()
+        };
+        let gradient = actor.weighted_scores(&x, &actions, &weights).unwrap();
+        let theta = actor.parameters();
+        assert_eq!(gradient.len(), theta.len());
+        for k in 0..theta.len() {
+            // Central differences: h² |f‴|/6, f‴ being some tens at most, and rounding of eps |f|/h.
+            let h = 1e-5;
+            let at = |shift: f64| {
+                let mut moved = theta.clone();
+                moved[k] += shift;
+                sum(&moved)
+            };
+            let slope = (at(h) - at(-h)) / (2.0 * h);
+            assert!((slope - gradient[k]).abs() < 1e-8, "{k}: {slope} {}", gradient[k]);
+        }
+    }
+
+    #[test]
+    fn a_standardized_actor_sees_scaled_observations() {
+        let (plain, scaled) = (actor(), actor().standardize(&[1.0, -2.0], &[0.5, 4.0]).unwrap());
+        let (a, b) = (plain.policy(&[2.0, 0.5]).unwrap(), scaled.policy(&[2.0, 0.0]).unwrap());
+        assert_eq!(a.mean(), b.mean());
+    }
+
+    #[test]
+    fn free_parameters_are_kept_at_their_least() {
+        let actor = actor().free_at_least(0.0).unwrap();
+        assert_eq!(actor.free(), [0.0, 0.2]);
+    }
+
+    #[test]
+    fn bad_input_is_named() {
+        let text = |error: Error| error.to_string();
+        let network = actor().network;
+        let other = |free: &[f64]| {
+            Actor::new(network.clone(), free.to_vec(), DiagonalGaussian::from_parameters)
+        };
+        // A head that makes another number of parameters than it is given.
+        let wrong = |_: &[f64]| Categorical::from_parameters(&[0.0]);
+        assert_eq!(
+            text(Actor::new(network.clone(), Vec::new(), wrong).unwrap_err()),
+            "the head's policy has 1 entries, expected 2"
+        );
+        assert_eq!(
+            text(other(&[0.0, f64::NAN]).unwrap_err()),
+            "free[1] is NaN, and every entry must be finite"
+        );
+        assert_eq!(
+            text(actor().standardize(&[0.0; 2], &[1.0, 0.0]).unwrap_err()),
+            "scale is 0, and must be greater than 0"
+        );
+        assert_eq!(
+            text(actor().standardize(&[0.0], &[1.0, 1.0]).unwrap_err()),
+            "shift has 1 entries, expected 2"
+        );
+        assert_eq!(
+            text(actor().free_at_least(f64::NAN).unwrap_err()),
+            "least is NaN, and must be a number"
+        );
+        assert_eq!(
+            text(actor().policy(&[0.0]).unwrap_err()),
+            "observation has 1 entries, expected 2"
+        );
+        assert_eq!(
+            text(actor().set_parameters(&[0.0]).unwrap_err()),
+            "parameters has 1 entries, expected 29"
+        );
+        let x = DMatrix::zeros(2, 1);
+        assert_eq!(
+            text(actor().weighted_scores(&x, &[], &[]).unwrap_err()),
+            "actions is empty, and at least one entry is needed"
+        );
+        assert_eq!(
+            text(actor().weighted_scores(&x, &[vec![0.0; 2]], &[1.0, 2.0]).unwrap_err()),
+            "weights has 2 entries, expected 1"
+        );
+    }
+}

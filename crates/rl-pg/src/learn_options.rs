@@ -97,7 +97,7 @@ impl Default for LearnOptions {
     fn default() -> Self {
         Self {
             surrogate: Surrogate::Clipped(0.2),
-            rollouts: 64,
+            rollouts: 48,
             collect: Collect::Steps(32),
             kept_batches: 4,
             epochs: 5,

@@ -37,6 +37,48 @@ const LARGEST_LOG_RATIO: f64 = 20.0;
 /// [`Learner::update`] is what both call, for a loop of the caller's own. All that is random follows
 /// from the seed and the count of updates, so that a learner resumed from its
 /// [`state`](Learner::state) goes on to the same bits, with any number of threads.
+///
+/// # Examples
+/// A spring is to be pulled to where the context says; what it answers to a force is not known.
+/// ```
+/// use std::ops::ControlFlow;
+/// use nn_core::{Network, Tanh};
+/// use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
+/// use rl_pg::{
+///     Actor, DiagonalGaussian, LearnOptions, Learner, Outcome, Plan, Policy, Result, Simulator,
+/// };
+///
+/// struct Spring;
+///
+/// impl Simulator for Spring {
+///     fn context_length(&self) -> usize { 1 }
+///     fn action_length(&self) -> usize { 1 }
+///     fn rollout(&mut self, context: &[f64], force: &[f64], _seed: u64) -> Result<Outcome> {
+///         let off = 0.5 * force[0] - context[0];
+///         Ok(Outcome { reward: -off * off, metrics: Vec::new() })
+///     }
+/// }
+///
+/// let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
+/// let mut network = || Network::<f32>::builder(1).dense(8).activation(Tanh).dense(1).build(&mut rng);
+/// // The network makes the mean; the logarithm of the deviation, one free parameter, starts at -1.
+/// let actor = Actor::new(network()?, vec![-1.0], DiagonalGaussian::from_parameters)?;
+/// let mut learner = Learner::new(actor, LearnOptions::default(), 7)?.with_value(network()?)?;
+///
+/// let context = |rng: &mut dyn rand::Rng, x: &mut [f64]| x[0] = rng.random_range(-1.0..1.0);
+/// let _ = learner.train(&mut [Spring], context, Plan::steps(5_000), |progress| {
+///     let _ = progress.update.mean_return; // draw it, log it, or stop
+///     ControlFlow::Continue(())
+/// })?;
+/// let force = learner.averaged().policy(&[0.4])?.mode();
+/// assert!((force[0] - 0.8).abs() < 0.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # References
+/// R. J. Williams (1992), as in [`score_function`](crate::score_function); Schulman et al. (2017), as
+/// in [`Surrogate::Clipped`]; ratios cut off from above for older data: L. Espeholt et al., "IMPALA",
+/// ICML 2018, equation 1.
 pub struct Learner<T: Real, P: Policy> {
     pub(crate) actor: Actor<T, P>,
     pub(crate) options: LearnOptions,
