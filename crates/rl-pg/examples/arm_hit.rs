@@ -21,6 +21,7 @@ use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rl_pg::{
     Actor, ArmHit, DiagonalGaussian, LearnOptions, Learner, Plan, Policy, RadialBases, Simulator,
+    Surrogate,
 };
 
 type Robot = Actor<f32, DiagonalGaussian>;
@@ -57,8 +58,9 @@ fn learner(
     // A last layer of small weights: the first arm hardly moves, whatever it sees.
     let last = policy.parameter_ranges().last().cloned().unwrap_or_default();
     policy.parameters_mut()[last].iter_mut().for_each(|weight| *weight *= 0.01);
-    // Exploration of 0.2 rad in every weight to begin with, learned, and never below 0.03.
-    let actor = Actor::new(policy, vec![0.2f64.ln(); 15], DiagonalGaussian::from_parameters)?
+    // Exploration in every weight to begin with, in radians: learned, and never below 0.03.
+    let spread = if options.surrogate == Surrogate::ScoreFunction { 0.15f64 } else { 0.2 };
+    let actor = Actor::new(policy, vec![spread.ln(); 15], DiagonalGaussian::from_parameters)?
         .free_at_least(0.03f64.ln())?;
     Ok(Learner::new(actor, options, seed)?.with_value(network(1)?)?)
 }
@@ -135,7 +137,7 @@ fn table(
     const LEVELS: [f64; 4] = [0.5, 0.8, 0.9, 0.95];
     let test = Test::new()?;
     let mut passages = vec![Vec::new(); LEVELS.len()];
-    let every = 5 * options.rollouts as u64;
+    let every = 240;
     println!(
         "seed   rollouts to 50, 80, 90, 95 %         contact   success, mean of the last tenth"
     );

@@ -125,12 +125,13 @@ macro_rules! setters {
 }
 
 impl LearnOptions {
-    /// REINFORCE: one step of the score-function gradient for each batch of new data.
+    /// REINFORCE: one step of the score-function gradient for each batch of new data. Many small steps
+    /// get further with the same rollouts than few large ones.
     #[must_use]
     pub fn reinforce() -> Self {
         Self {
             surrogate: Surrogate::ScoreFunction,
-            rollouts: 32,
+            rollouts: 8,
             kept_batches: 1,
             epochs: 1,
             mini_batch: usize::MAX,
