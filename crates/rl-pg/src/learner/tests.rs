@@ -288,3 +288,20 @@ fn bad_input_is_named() {
         "context[0] is NaN, and every entry must be finite"
     );
 }
+
+#[test]
+fn an_episode_that_goes_on_after_an_update_keeps_its_time() {
+    let network = Network::<f64>::builder(1).dense_from(DMatrix::zeros(2, 1), vec![0.0; 2]);
+    let head = Categorical::from_parameters;
+    let actor = Actor::new(network.build_given().unwrap(), Vec::new(), head).unwrap();
+    let options = LearnOptions::default().collect(Collect::Steps(4));
+    let mut learner = Learner::new(actor, options, 1).unwrap();
+    let mut environments = vec![Endless(0, End::Truncated); 2];
+    let _ = learner.train_environment(&mut environments, Plan::steps(24), go_on).unwrap();
+    // Ten steps an episode, in pieces of four: from 0, from 4, from 8 and then from 0 again.
+    let clocks = |batch: usize| -> Vec<usize> {
+        learner.kept[batch].episodes.iter().map(|stretch| stretch.clock).collect()
+    };
+    assert_eq!([clocks(0), clocks(1)], [vec![0, 0], vec![4, 4]]);
+    assert_eq!(clocks(2), [8, 0, 8, 0]);
+}
