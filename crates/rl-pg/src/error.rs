@@ -192,6 +192,80 @@ pub enum Error {
     /// What the network refused.
     #[error(transparent)]
     Network(#[from] nn_core::Error),
+    /// A baseline that a learner cannot take.
+    #[error(
+        "the {baseline} baseline needs every sample's own gradient, which a learner does not make"
+    )]
+    ScoresNotKept {
+        /// The baseline's name.
+        baseline: &'static str,
+    },
+    /// An experience whose last episode was neither terminated nor truncated.
+    #[error(
+        "the experience has {steps} steps, of which the last that ends an episode is step {ended}"
+    )]
+    OpenEpisode {
+        /// Steps in all.
+        steps: usize,
+        /// Steps up to the end of the last episode that was ended.
+        ended: usize,
+    },
+    /// A gradient that is not a number. The weights are as they were before it.
+    #[error("the gradient of the {what} network is {value} in update {update}")]
+    Diverged {
+        /// Which network.
+        what: &'static str,
+        /// The update, counted from 0.
+        update: u64,
+        /// The gradient's norm, or the entry.
+        value: f64,
+    },
+    /// Bytes that are no learner's state.
+    #[error("not a learner's state: {problem} at byte {at} of {length}")]
+    StateFormat {
+        /// What is wrong.
+        problem: &'static str,
+        /// Where.
+        at: usize,
+        /// Bytes in all.
+        length: usize,
+    },
+    /// A learner's state without a part that is needed.
+    #[error("the state has no \"{name}\"")]
+    StateMissing {
+        /// The part's name.
+        name: String,
+    },
+    /// A learner's state that is another learner's.
+    #[error("\"{name}\" of the state has {got} entries, expected {expected}")]
+    StateLength {
+        /// The part's name.
+        name: String,
+        /// Its entries.
+        got: usize,
+        /// The entries it should have.
+        expected: usize,
+    },
+    /// An entry of a learner's state that cannot stand there.
+    #[error("entry {index} of \"{name}\" of the state is {value}, expected {expected}")]
+    StateEntry {
+        /// The part's name.
+        name: String,
+        /// The entry's index.
+        index: usize,
+        /// The entry.
+        value: f64,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A file that could not be read or written.
+    #[error("cannot use the file {}: {kind}", .path.display())]
+    File {
+        /// Its path.
+        path: std::path::PathBuf,
+        /// Why not.
+        kind: std::io::ErrorKind,
+    },
 }
 
 #[cfg(test)]

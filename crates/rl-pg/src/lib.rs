@@ -161,7 +161,37 @@
 //!   takes the value there for zero learns that balancing is worthless. [`End`] keeps the two apart, and
 //!   [`Episode::last`] is the true last observation.
 //!
-//! # What is here, and what is to come
+//! # "How do I train a network through it?"
+//!
+//! An [`Actor`] makes a policy of a network: the outputs, and parameters that do not depend on what is
+//! seen, go through a head such as [`DiagonalGaussian::from_parameters`]. A [`Learner`] trains it, by
+//! [`Learner::train`] on a simulator that is asked once per episode and by
+//! [`Learner::train_environment`] step by step: the same update, since one action per episode is an
+//! episode of one step. The default [`LearnOptions`] are proximal policy optimization that uses recent
+//! batches again; [`LearnOptions::reinforce`] is the plain method. Both want a second network that
+//! learns what to expect ([`Learner::with_value`]). An observer sees every [`Update`] and may stop;
+//! [`Plan`] has the test set and when to stop early; [`Learner::state`] is a checkpoint from which
+//! training goes on to the same bits, in the middle of an episode too.
+//!
+//! `cargo run --release -p rl-pg --example arm_hit` teaches the robot and draws it; `--example
+//! cart_pole` balances the pole. Both print a table with `-- --seeds 10`.
+//!
+//! ## Wrong turns
+//!
+//! - *γᵗ dropped.* Most libraries weigh each score with the reward-to-go alone. On [`TwoStates`] that
+//!   direction is off by 13 %, and it is no gradient of anything ([`Discounting`]).
+//! - *The whole return for every action.* Rewards from before an action say nothing about it, and
+//!   doubled the variance there.
+//! - *The weights as a checkpoint.* Without the optimizers' moments, the counters and the value network a
+//!   resumed run is another run.
+//! - *The last weights as the result.* They fluctuate; [`Learner::averaged`] does not, and reached 95 %
+//!   on the robot with far fewer rollouts in the worst run.
+//! - *Optimizing each context by itself, then fitting a network.* Neighboring contexts have optima that
+//!   are no neighbors: 120 solved balls taught a network to return 18 % of others.
+//! - *Deviation of equal rewards.* It is 0, and dividing by it fills the weights with NaN. Here it is
+//!   taken for 1.
+//!
+//! # What is here
 //!
 //! *Policies*: [`Categorical`], [`Bernoulli`], [`DiagonalGaussian`], [`FullGaussian`], [`SquashedGaussian`] and
 //! [`Beta`], each with its score, entropy, divergence and Fisher information, and with `from_parameters`, so that
@@ -176,6 +206,8 @@
 //!
 //! *Simulators elsewhere*: a Python function, a Gymnasium environment or any other process, see [`process`].
 
+mod actor;
+mod advantage;
 mod arm_hit;
 mod bandit;
 mod baseline;
@@ -186,7 +218,11 @@ mod episodes;
 mod error;
 mod estimate;
 mod estimator;
+mod experience;
 mod failure;
+mod learn_options;
+mod learner;
+mod learner_state;
 mod movement_primitive;
 mod natural;
 mod pgpe;
@@ -203,8 +239,11 @@ mod simulator;
 mod sin_cos;
 mod step_search;
 mod streams;
+mod training;
 mod two_states;
 
+pub use actor::Actor;
+pub use advantage::{Discounting, generalized_advantages, rewards_to_go};
 pub use arm_hit::{ArmHit, Contact};
 pub use bandit::Bandit;
 pub use baseline::Baseline;
@@ -214,7 +253,11 @@ pub use episodes::{Episode, episodes};
 pub use error::{Error, Result};
 pub use estimate::{GradientEstimate, Slopes};
 pub use estimator::{Estimator, Method, RandomNumbers};
+pub use experience::Experience;
 pub use failure::{FailedRollout, Failure};
+pub use learn_options::{Collect, LearnOptions, Standardize, Surrogate};
+pub use learner::{Learner, Update};
+pub use learner_state::{LearnerState, StoredAction};
 pub use movement_primitive::MovementPrimitive;
 pub use natural::natural_gradient;
 pub use pgpe::pgpe;
@@ -231,4 +274,5 @@ pub use score_function::{score_function, score_function_batch};
 pub use simulator::{Differentiable, End, Environment, Outcome, Simulator, Step};
 pub use step_search::{ChosenStep, Quotient, StepSearch};
 pub use streams::Streams;
+pub use training::{History, Plan, Point, Progress, TrainingStop};
 pub use two_states::TwoStates;

@@ -25,6 +25,7 @@ mod rl_pg_estimators;
 mod rl_pg_policies;
 mod rl_pg_process;
 mod rl_pg_sim;
+mod rl_pg_training;
 
 pub use rl_pg_process::{WORKER, worker};
 
@@ -51,6 +52,7 @@ pub fn all() -> Vec<Check> {
         rl_pg_chain::CHECKS,
         rl_pg_sim::CHECKS,
         rl_pg_process::CHECKS,
+        rl_pg_training::CHECKS,
         dsp::CHECKS,
         dsp_subspace::CHECKS,
         dsp_peaks::CHECKS,

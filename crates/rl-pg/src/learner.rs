@@ -1,0 +1,580 @@
+//! Policy gradients from experience: one update for episodes of one step and of many.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use linalg::{DMatrix, Real};
+use nn_core::{Adam, Gradients, Network, Optimizer, Trace, Workspace};
+use rand::seq::SliceRandom;
+
+use crate::actor::Pass;
+use crate::advantage::{generalized_advantages, rewards_to_go, standardize};
+use crate::training::Ongoing;
+use crate::{
+    Actor, Baseline, Error, Experience, LearnOptions, Policy, Result, Standardize, Streams,
+    Surrogate, check,
+};
+
+/// What random numbers are drawn for: the purpose of a stream.
+pub(crate) mod purpose {
+    pub(crate) const ACTION: u64 = 0;
+    pub(crate) const CONTEXT: u64 = 1;
+    pub(crate) const SIMULATOR: u64 = 2;
+    pub(crate) const SHUFFLE: u64 = 3;
+}
+
+/// Older data counts at most so much more than it did.
+const LARGEST_WEIGHT: f64 = 2.0;
+
+/// Beyond e²⁰ a ratio of probabilities only overflows.
+const LARGEST_LOG_RATIO: f64 = 20.0;
+
+/// An actor that learns, with all that lives from one update to the next: value network, optimizers,
+/// recent data, averaged weights, counters.
+///
+/// [`Learner::train`] runs the loop on a [`Simulator`](crate::Simulator), one action per episode;
+/// [`Learner::train_environment`] on [`Environment`](crate::Environment)s, step by step;
+/// [`Learner::update`] is what both call, for a loop of the caller's own. All that is random follows
+/// from the seed and the count of updates, so that a learner resumed from its
+/// [`state`](Learner::state) goes on to the same bits, with any number of threads.
+///
+/// # Examples
+/// A spring is to be pulled to where the context says; what it answers to a force is not known.
+/// ```
+/// use std::ops::ControlFlow;
+/// use nn_core::{Network, Tanh};
+/// use rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus};
+/// use rl_pg::{
+///     Actor, DiagonalGaussian, LearnOptions, Learner, Outcome, Plan, Policy, Result, Simulator,
+/// };
+///
+/// struct Spring;
+///
+/// impl Simulator for Spring {
+///     fn context_length(&self) -> usize { 1 }
+///     fn action_length(&self) -> usize { 1 }
+///     fn rollout(&mut self, context: &[f64], force: &[f64], _seed: u64) -> Result<Outcome> {
+///         let off = 0.5 * force[0] - context[0];
+///         Ok(Outcome { reward: -off * off, metrics: Vec::new() })
+///     }
+/// }
+///
+/// let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
+/// let mut network = || Network::<f32>::builder(1).dense(8).activation(Tanh).dense(1).build(&mut rng);
+/// // The network makes the mean; the logarithm of the deviation, one free parameter, starts at -1.
+/// let actor = Actor::new(network()?, vec![-1.0], DiagonalGaussian::from_parameters)?;
+/// let mut learner = Learner::new(actor, LearnOptions::default(), 7)?.with_value(network()?)?;
+///
+/// let context = |rng: &mut dyn rand::Rng, x: &mut [f64]| x[0] = rng.random_range(-1.0..1.0);
+/// let _ = learner.train(&mut [Spring], context, Plan::steps(5_000), |progress| {
+///     let _ = progress.update.mean_return; // draw it, log it, or stop
+///     ControlFlow::Continue(())
+/// })?;
+/// let force = learner.averaged().policy(&[0.4])?.mode();
+/// assert!((force[0] - 0.8).abs() < 0.1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # References
+/// R. J. Williams (1992), as in [`score_function`](crate::score_function); Schulman et al. (2017), as
+/// in [`Surrogate::Clipped`]; ratios cut off from above for older data: L. Espeholt et al., "IMPALA",
+/// ICML 2018, equation 1.
+pub struct Learner<T: Real, P: Policy> {
+    pub(crate) actor: Actor<T, P>,
+    pub(crate) options: LearnOptions,
+    pub(crate) streams: Streams,
+    pub(crate) value: Option<Value<T>>,
+    pub(crate) optimizer: Adam<T>,
+    pub(crate) free_optimizer: Adam<f64>,
+    /// The averaged parameters.
+    pub(crate) average: Vec<f64>,
+    /// The batches that the next update learns from besides its own.
+    pub(crate) kept: VecDeque<Experience<P::Action>>,
+    pub(crate) updates: u64,
+    pub(crate) steps: u64,
+    pub(crate) episodes: u64,
+    /// The returns of the last episodes that ended.
+    pub(crate) recent: VecDeque<f64>,
+    /// For each environment, the episode that goes on after the update.
+    pub(crate) ongoing: Vec<Option<Ongoing<P::Action>>>,
+    /// The best score in a test, and the parameters that had it.
+    pub(crate) best: Option<(f64, Vec<f64>)>,
+    pub(crate) worse: u64,
+    /// What the policy's rates are multiplied by.
+    pub(crate) pace: f64,
+    pub(crate) workspace: Workspace<T>,
+    pass: Pass<T>,
+}
+
+/// A network that learns what to expect.
+pub(crate) struct Value<T: Real> {
+    pub(crate) network: Network<T>,
+    pub(crate) optimizer: Adam<T>,
+    workspace: Workspace<T>,
+    trace: Trace<T>,
+}
+
+/// What an update did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+#[must_use]
+pub struct Update {
+    /// Steps that it learned from, those kept from earlier batches included.
+    pub samples: usize,
+    /// The mean reward-to-go of the new batch's first steps: of whole rollouts, their reward.
+    pub mean_return: f64,
+    /// How far the policy moved, as an estimate of KL(start ‖ end): the mean of ρ − 1 − log ρ over
+    /// the last pass.
+    pub divergence: f64,
+    /// The share of samples in the last pass that the objective's clip held still.
+    pub clipped: f64,
+    /// The share of the variance of the returns that the value network foresaw, before the update;
+    /// `None` without one.
+    pub explained: Option<f64>,
+}
+
+impl<T: Real, P: Policy> fmt::Debug for Learner<T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Learner")
+            .field("actor", &self.actor)
+            .field("options", &self.options)
+            .field("updates", &self.updates)
+            .field("steps", &self.steps)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The experience an update works on, laid out side by side.
+struct Data<T: Real> {
+    x: DMatrix<T>,
+    advantages: Vec<f64>,
+    /// What the value network should say.
+    targets: Vec<f64>,
+    /// Log-probabilities at the start of the update.
+    start: Vec<f64>,
+    /// How much each sample counts.
+    weights: Vec<f64>,
+}
+
+impl<T: Real, P: Policy> Learner<T, P> {
+    /// A learner that has learned nothing.
+    ///
+    /// # Errors
+    /// [`Error::OutOfRange`] for options without sense.
+    pub fn new(actor: Actor<T, P>, options: LearnOptions, seed: u64) -> Result<Self> {
+        options.check()?;
+        Ok(Self {
+            average: actor.parameters(),
+            optimizer: Adam::new(options.rate)?,
+            free_optimizer: Adam::new(options.free_rate)?,
+            actor,
+            options,
+            streams: Streams::new(seed),
+            value: None,
+            kept: VecDeque::new(),
+            updates: 0,
+            steps: 0,
+            episodes: 0,
+            recent: VecDeque::new(),
+            ongoing: Vec::new(),
+            best: None,
+            worse: 0,
+            pace: 1.0,
+            workspace: Workspace::new(),
+            pass: Pass::new(),
+        })
+    }
+
+    /// Has this network learn what return to expect after an observation, which is then the
+    /// baseline, stands for what is behind a truncation, and bootstraps λ < 1.
+    ///
+    /// It is given the same standardized inputs as the actor's network.
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless it has the actor's inputs and one output.
+    pub fn with_value(mut self, network: Network<T>) -> Result<Self> {
+        check::length("the value network's input", network.inputs(), self.actor.network.inputs())?;
+        check::length("the value network's output", network.outputs(), 1)?;
+        let optimizer = Adam::new(self.options.value_rate)?;
+        let (workspace, trace) = (Workspace::new(), Trace::new());
+        self.value = Some(Value { network, optimizer, workspace, trace });
+        Ok(self)
+    }
+
+    /// The policy as it explores now.
+    #[must_use]
+    pub fn actor(&self) -> &Actor<T, P> {
+        &self.actor
+    }
+
+    /// The options.
+    #[must_use]
+    pub fn options(&self) -> &LearnOptions {
+        &self.options
+    }
+
+    /// Updates so far.
+    #[must_use]
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    /// Steps learned from so far; rollouts, where an episode is one step.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Episodes that ended so far.
+    #[must_use]
+    pub fn episodes(&self) -> u64 {
+        self.episodes
+    }
+
+    /// The return that the value network expects after an observation; `None` without one.
+    ///
+    /// # Errors
+    /// [`Error::Length`], [`Error::NotFinite`].
+    pub fn value(&self, observation: &[f64]) -> Result<Option<f64>> {
+        let x = self.actor.inputs(observation)?;
+        let found = self.value.as_ref().map(|value| value.network.predict(&x)).transpose()?;
+        Ok(found.map(|value| value[0].to_double()))
+    }
+
+    /// The mean return of the last 100 episodes that ended; `None` before so many have.
+    #[must_use]
+    pub fn recent_return(&self) -> Option<f64> {
+        (self.recent.len() == RECENT).then(|| self.recent.iter().sum::<f64>() / RECENT as f64)
+    }
+
+    /// The policy with averaged weights, which fluctuates less: the one to use.
+    ///
+    /// After update k the average keeps min(a, k/(k + 5)) of itself, a being
+    /// [`LearnOptions::averaging`].
+    #[must_use]
+    pub fn averaged(&self) -> Actor<T, P> {
+        self.with_parameters(&self.average)
+    }
+
+    /// The best score in a test so far, with the averaged policy that had it.
+    #[must_use]
+    pub fn best(&self) -> Option<(f64, Actor<T, P>)> {
+        self.best.as_ref().map(|(score, theta)| (*score, self.with_parameters(theta)))
+    }
+
+    fn with_parameters(&self, parameters: &[f64]) -> Actor<T, P> {
+        let mut actor = self.actor.clone();
+        actor.put(parameters);
+        actor
+    }
+
+    /// Learns from new experience, and once more from the batches kept.
+    ///
+    /// The log-probabilities of `experience` must be those of the actor as it is.
+    ///
+    /// # Errors
+    /// [`Error::Empty`], [`Error::OpenEpisode`], [`Error::Length`] for observations of another
+    /// length; [`Error::TooFewSamples`] for a batch baseline on one episode; [`Error::Diverged`]
+    /// where a gradient is not a number, before it is followed.
+    pub fn update(&mut self, experience: Experience<P::Action>) -> Result<Update> {
+        experience.check_complete()?;
+        check::length("observation", experience.width, self.actor.network.inputs())?;
+        let (steps, mean_return) = (experience.len(), mean_return(&experience, &self.options));
+        self.kept.push_back(experience);
+        let (data, explained) = self.prepare()?;
+        let samples = data.start.len();
+        let mini_batches = (samples / self.options.mini_batch.min(samples)).max(1);
+        let actions: Vec<(usize, usize)> = (0..self.kept.len())
+            .flat_map(|batch| (0..self.kept[batch].len()).map(move |step| (batch, step)))
+            .collect();
+        let mut order: Vec<usize> = (0..samples).collect();
+        let (mut divergence, mut clipped) = (0.0, 0.0);
+        for epoch in 0..self.options.epochs {
+            (divergence, clipped) = (0.0, 0.0);
+            order.iter_mut().enumerate().for_each(|(index, sample)| *sample = index);
+            if mini_batches > 1 {
+                let rng = &mut self.streams.rng(self.updates, epoch as u64, purpose::SHUFFLE);
+                order.shuffle(rng);
+            }
+            for piece in 0..mini_batches {
+                let range = piece * samples / mini_batches..(piece + 1) * samples / mini_batches;
+                let chosen = &order[range];
+                let x = DMatrix::from_fn(data.x.nrows(), chosen.len(), |row, column| {
+                    data.x[(row, chosen[column])]
+                });
+                let (moved, held) = self.policy_step(&x, chosen, &data, &actions)?;
+                divergence += moved / samples as f64;
+                clipped += held / samples as f64;
+                if let Some(value) = &mut self.value {
+                    value.step(&x, chosen, &data.targets, self.updates)?;
+                }
+            }
+        }
+        if divergence > 1.5 * self.options.divergence {
+            self.pace /= 1.2;
+        } else if divergence < self.options.divergence / 1.5 {
+            self.pace = (self.pace * 1.2).min(1.0);
+        }
+        while self.kept.len() >= self.options.kept_batches {
+            self.kept.pop_front();
+        }
+        self.updates += 1;
+        self.steps += steps as u64;
+        self.average();
+        Ok(Update { samples, mean_return, divergence, clipped, explained })
+    }
+
+    /// One step of the policy's optimizers on the chosen samples; the sums of ρ − 1 − log ρ and of
+    /// the samples held by the clip.
+    fn policy_step(
+        &mut self,
+        x: &DMatrix<T>,
+        chosen: &[usize],
+        data: &Data<T>,
+        actions: &[(usize, usize)],
+    ) -> Result<(f64, f64)> {
+        let (actor, pass, kept) = (&self.actor, &mut self.pass, &self.kept);
+        let share = 1.0 / chosen.len() as f64;
+        let (mut moved, mut held) = (0.0, 0.0);
+        let mut entropy = Vec::new();
+        actor.network.forward(x, &mut pass.trace)?;
+        pass.pull_back(actor, |column, policy, slopes| {
+            let sample = chosen[column];
+            let (batch, step) = actions[sample];
+            let action = &kept[batch].actions[step];
+            let log_ratio = policy.log_probability(action)? - data.start[sample];
+            let ratio = log_ratio.min(LARGEST_LOG_RATIO).exp();
+            moved += ratio - 1.0 - log_ratio;
+            let advantage = data.advantages[sample];
+            let pull = match self.options.surrogate {
+                Surrogate::ScoreFunction => advantage,
+                Surrogate::Clipped(clip) => {
+                    let far = if advantage > 0.0 { ratio > 1.0 + clip } else { ratio < 1.0 - clip };
+                    if far {
+                        held += 1.0;
+                        0.0
+                    } else {
+                        ratio * advantage
+                    }
+                }
+            };
+            if pull != 0.0 {
+                policy.score(action, slopes)?;
+                // The optimizers descend, and this is to be climbed.
+                let factor = -share * data.weights[sample] * pull;
+                slopes.iter_mut().for_each(|slope| *slope *= factor);
+            }
+            if self.options.entropy != 0.0 {
+                entropy.resize(slopes.len(), 0.0);
+                policy.entropy_gradient(&mut entropy)?;
+                for (slope, entropy) in slopes.iter_mut().zip(&entropy) {
+                    *slope -= share * self.options.entropy * entropy;
+                }
+            }
+            Ok(())
+        })?;
+        let gradient = pass.trace.gradient();
+        let squares = gradient.iter().map(|g| g.to_double().powi(2)).sum::<f64>()
+            + pass.free.iter().map(|g| g.powi(2)).sum::<f64>();
+        let norm = squares.sqrt();
+        if !norm.is_finite() {
+            return Err(Error::Diverged { what: "policy", update: self.updates, value: norm });
+        }
+        let factor =
+            if norm > self.options.clip_norm { self.options.clip_norm / norm } else { 1.0 };
+        let gradient = gradient.map(|g| g * T::from_double(factor));
+        pass.free.iter_mut().for_each(|g| *g *= factor);
+        self.optimizer.scale_rate(self.pace);
+        self.free_optimizer.scale_rate(self.pace);
+        self.optimizer.step(self.actor.network.parameters_mut(), gradient.as_slice());
+        self.free_optimizer.step(&mut self.actor.free, &pass.free);
+        self.actor.hold_free();
+        Ok((moved, held))
+    }
+
+    /// Lays out the kept experience: advantages, targets, weights. With it the share of variance that
+    /// the value network foresaw.
+    fn prepare(&mut self) -> Result<(Data<T>, Option<f64>)> {
+        let observations: Vec<f64> =
+            self.kept.iter().flat_map(|batch| &batch.observations).copied().collect();
+        let x = self.actor.inputs(&observations)?;
+        let samples = x.ncols();
+        let (mut start, mut weights) = (Vec::with_capacity(samples), vec![1.0; samples]);
+        let newest = self.kept.len() - 1;
+        for (index, batch) in self.kept.iter().enumerate() {
+            if index == newest {
+                start.extend_from_slice(&batch.log_probabilities);
+                continue;
+            }
+            let policies = self.actor.policies_with(&batch.observations, &mut self.workspace)?;
+            for ((policy, action), then) in
+                policies.iter().zip(&batch.actions).zip(&batch.log_probabilities)
+            {
+                let now = policy.log_probability(action)?;
+                weights[start.len()] = (now - then).exp().min(LARGEST_WEIGHT);
+                start.push(now);
+            }
+        }
+        let values = match &mut self.value {
+            Some(value) => value.of(&x)?,
+            None => vec![0.0; samples],
+        };
+        let (mut advantages, mut targets) = (Vec::with_capacity(samples), Vec::new());
+        let mut offset = 0;
+        for batch in &self.kept {
+            let values = &values[offset..offset + batch.len()];
+            offset += batch.len();
+            let ahead: Vec<f64> = batch
+                .episodes
+                .iter()
+                .filter_map(|episode| episode.next.as_ref())
+                .flatten()
+                .copied()
+                .collect();
+            let mut after = match &mut self.value {
+                Some(value) if !ahead.is_empty() => value.of(&self.actor.inputs(&ahead)?)?,
+                _ => Vec::new(),
+            }
+            .into_iter();
+            let own = advantages.len();
+            for (first, episode) in batch.stretches() {
+                let range = first..episode.end;
+                let (rewards, values) = (&batch.rewards[range.clone()], &values[range]);
+                let after = episode.next.as_ref().and_then(|_| after.next()).unwrap_or(0.0);
+                let LearnOptions { discount, lambda, .. } = self.options;
+                if self.value.is_some() {
+                    let gained = generalized_advantages(rewards, values, after, discount, lambda);
+                    targets.extend(gained.iter().zip(values).map(|(a, v)| a + v));
+                    advantages.extend(gained);
+                } else {
+                    advantages.extend(rewards_to_go(rewards, discount, after));
+                }
+            }
+            if self.value.is_none() {
+                subtract(self.options.baseline, batch, &mut advantages[own..])?;
+            }
+            for (first, episode) in batch.stretches() {
+                for step in first..episode.end {
+                    let time = episode.clock + step - first;
+                    advantages[own + step] *=
+                        self.options.discounting.factor(self.options.discount, time);
+                }
+            }
+        }
+        let explained = self.value.is_some().then(|| explained(&targets, &values));
+        if self.options.standardize == Standardize::Yes {
+            standardize(&mut advantages);
+        }
+        Ok((Data { x, advantages, targets, start, weights }, explained))
+    }
+
+    /// Moves the averaged weights.
+    fn average(&mut self) {
+        let k = self.updates as f64;
+        let keep = self.options.averaging.min(k / (k + 5.0));
+        let now = self.actor.network.parameters().iter().map(|theta| theta.to_double());
+        let now = now.chain(self.actor.free.iter().copied());
+        for (average, now) in self.average.iter_mut().zip(now) {
+            *average = keep * *average + (1.0 - keep) * now;
+        }
+    }
+
+    /// Notes the return of an episode that ended.
+    pub(crate) fn note(&mut self, episode_return: f64) {
+        self.episodes += 1;
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(episode_return);
+    }
+}
+
+/// Episodes in the mean that says how training goes.
+pub(crate) const RECENT: usize = 100;
+
+impl<T: Real> Value<T> {
+    /// The values of network inputs, a column each.
+    fn of(&mut self, x: &DMatrix<T>) -> Result<Vec<f64>> {
+        let values = self.network.predict_with(x, &mut self.workspace)?;
+        Ok(values.iter().map(|value| value.to_double()).collect())
+    }
+
+    /// A step towards the targets in mean square.
+    fn step(
+        &mut self,
+        x: &DMatrix<T>,
+        chosen: &[usize],
+        targets: &[f64],
+        update: u64,
+    ) -> Result<()> {
+        self.network.forward(x, &mut self.trace)?;
+        let share = 2.0 / chosen.len() as f64;
+        let values = self.trace.output();
+        let slopes = DMatrix::from_fn(1, chosen.len(), |_, column| {
+            T::from_double(share * (values[column].to_double() - targets[chosen[column]]))
+        });
+        self.network.backward(&slopes, Gradients::Parameters, &mut self.trace)?;
+        let gradient = self.trace.gradient().as_slice();
+        if let Some(g) = gradient.iter().find(|g| !g.is_finite()) {
+            return Err(Error::Diverged { what: "value", update, value: g.to_double() });
+        }
+        self.optimizer.step(self.network.parameters_mut(), gradient);
+        Ok(())
+    }
+}
+
+/// The mean return of a batch's episodes, or of what is recorded of them.
+fn mean_return<A: fmt::Debug>(experience: &Experience<A>, options: &LearnOptions) -> f64 {
+    let returns = experience.stretches().map(|(first, episode)| {
+        rewards_to_go(&experience.rewards[first..episode.end], options.discount, 0.0)[0]
+    });
+    returns.sum::<f64>() / experience.episodes() as f64
+}
+
+/// Takes a baseline from the returns of a batch. For episodes of one step it is that of
+/// [`score_function`](crate::score_function); for longer ones the mean is over all steps, and
+/// leave-one-out leaves the step's own episode out.
+fn subtract<A: fmt::Debug>(
+    baseline: Baseline,
+    batch: &Experience<A>,
+    returns: &mut [f64],
+) -> Result<()> {
+    let total: f64 = returns.iter().sum();
+    let n = returns.len() as f64;
+    let at_least_two = |baseline| match batch.episodes() {
+        got @ 0..2 => Err(Error::TooFewSamples { baseline, got }),
+        _ => Ok(()),
+    };
+    match baseline {
+        Baseline::None => {}
+        Baseline::Constant(value) => returns.iter_mut().for_each(|g| *g -= value),
+        Baseline::BatchMean => {
+            at_least_two("batch-mean")?;
+            returns.iter_mut().for_each(|g| *g -= total / n);
+        }
+        Baseline::LeaveOneOut => {
+            at_least_two("leave-one-out")?;
+            for (first, episode) in batch.stretches() {
+                let own = &mut returns[first..episode.end];
+                let others = (total - own.iter().sum::<f64>()) / (n - own.len() as f64);
+                own.iter_mut().for_each(|g| *g -= others);
+            }
+        }
+        Baseline::Optimal | Baseline::OptimalPerParameter => {
+            return Err(Error::ScoresNotKept { baseline: "optimal" });
+        }
+    }
+    Ok(())
+}
+
+/// 1 − the mean square of target − value over the variance of the targets; 0 where they are equal.
+fn explained(targets: &[f64], values: &[f64]) -> f64 {
+    let n = targets.len() as f64;
+    let mean = targets.iter().sum::<f64>() / n;
+    let variance = targets.iter().map(|target| (target - mean).powi(2)).sum::<f64>();
+    let left: f64 = targets.iter().zip(values).map(|(t, v)| (t - v).powi(2)).sum();
+    if variance > 0.0 { 1.0 - left / variance } else { 0.0 }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
