@@ -1,6 +1,6 @@
 //! The point of a box that solves A·x = b, or comes nearest to it.
 
-use linalg::{Cholesky, DMatrix, DVector, Threads, adjoint, gemm, product};
+use linalg::{Cholesky, DMatrix, DVector, PseudoInverse, Threads, adjoint, gemm, product};
 
 use crate::Result;
 
@@ -127,7 +127,7 @@ pub fn nearest_in_box(
 
     let mut lambda = DVector::zeros(m);
     let (mut mu, mut iterations) = (1e-3 * size * size / n.max(m) as f64, 0);
-    let least = 1e-6 * size * size;
+    let least = 1e-12 * size * size;
     let mut best: Option<(f64, DVector<f64>, DVector<f64>)> = None;
     let mut before = f64::INFINITY;
     for _ in 0..STEPS {
@@ -147,7 +147,16 @@ pub fn nearest_in_box(
         }
         mu = (mu * 0.1).max(least);
     }
-    let (norm, x, residual) = best.unwrap_or((0.0, center.clone(), b.clone()));
+    let (mut norm, mut x, mut residual) = best.unwrap_or((0.0, center.clone(), b.clone()));
+    if norm > noise(&x) {
+        // The proximal steps are slow along small singular values; the coordinates that no bound holds
+        // are known by now, and are solved for.
+        let corrected = problem.correct(&x, &residual)?;
+        let left = b - times(a, &corrected)?;
+        if left.norm() < norm {
+            (norm, x, residual) = (left.norm(), corrected, left);
+        }
+    }
     let stationarity = if norm <= noise(&x) {
         0.0
     } else {
@@ -176,6 +185,21 @@ impl Problem<'_> {
     /// x(λ) = P(c + Aᵀ·λ).
     fn point(&self, lambda: &DVector<f64>) -> Result<DVector<f64>> {
         Ok(self.clip(self.center + times_adjoint(self.a, lambda)?))
+    }
+
+    /// x with the shortest change of the coordinates that no bound holds that takes the residual away, as
+    /// far as the bounds allow.
+    fn correct(&self, x: &DVector<f64>, residual: &DVector<f64>) -> Result<DVector<f64>> {
+        let inside = |&i: &usize| x[i] > self.lower[i] && x[i] < self.upper[i];
+        let free: Vec<usize> = (0..x.len()).filter(inside).collect();
+        let mut corrected = x.clone();
+        if !free.is_empty() {
+            let change = PseudoInverse::new(&self.a.select_columns(&free))?.solve(residual)?;
+            for (&i, change) in free.iter().zip(&change) {
+                corrected[i] += change;
+            }
+        }
+        Ok(self.clip(corrected))
     }
 
     /// The gradient A·P(u) + μ·(λ − anchor) − b at u = c + Aᵀ·λ of the convex function
@@ -270,13 +294,13 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(256))]
 
         /// The conditions of Karush, Kuhn and Tucker, which no other point has: the solution is
         /// unique.
         #[test]
         fn a_point_that_is_reached_is_the_nearest_to_the_center(
-            m in 1_usize..8, wider in 0_usize..12, seed in 0_u64..10_000,
+            m in 1_usize..8, wider in 0_usize..12, seed in 0_u64..1_000_000,
         ) {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
             let n = m + wider;
@@ -300,7 +324,7 @@ mod tests {
 
         #[test]
         fn nonnegative_least_squares_is_stationary(
-            m in 1_usize..10, n in 1_usize..8, seed in 0_u64..10_000,
+            m in 1_usize..10, n in 1_usize..8, seed in 0_u64..1_000_000,
         ) {
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
             let (a, b) = (random(m, n, &mut rng), random(m, 1, &mut rng).column(0).into_owned());
