@@ -1,5 +1,7 @@
 //! What every function here asks of its arguments.
 
+use std::fmt::Debug;
+
 use crate::{Error, Result};
 
 /// Refuses a NaN or an infinity, by the index of the first.
@@ -13,6 +15,20 @@ pub(crate) fn finite(argument: &'static str, values: &[f64]) -> Result<()> {
 /// Refuses a vector of another length than expected.
 pub(crate) fn length(argument: &'static str, got: usize, expected: usize) -> Result<()> {
     if got == expected { Ok(()) } else { Err(Error::Length { argument, got, expected }) }
+}
+
+/// Refuses a vector of another length than expected, or with an entry that is no number.
+pub(crate) fn numbers(argument: &'static str, values: &[f64], expected: usize) -> Result<()> {
+    length(argument, values.len(), expected)?;
+    finite(argument, values)
+}
+
+/// Refuses a reward that is no number, and keeps the action that brought it.
+pub(crate) fn reward(sample: usize, action: &impl Debug, reward: f64) -> Result<()> {
+    if reward.is_finite() {
+        return Ok(());
+    }
+    Err(Error::RewardNotFinite { sample, action: format!("{action:?}"), value: reward })
 }
 
 /// Refuses what is not a positive finite number.

@@ -5,8 +5,8 @@ use std::ops::Range;
 use linalg::{DMatrix, DVector};
 use rand::rngs::Xoshiro256PlusPlus;
 
+use crate::check;
 use crate::rollouts::in_parallel;
-use crate::simulator::{check, check_reward};
 use crate::{End, Environment, Error, Result, Streams};
 
 /// One episode: what was seen, done and had.
@@ -91,14 +91,14 @@ fn play<E: Environment>(
     let rows = environment.observation_length();
     let mut seen = vec![0.0; rows];
     environment.reset(streams.key(0, 0, START), &mut seen)?;
-    check("observation", &seen, rows)?;
+    check::numbers("observation", &seen, rows)?;
     let (mut observations, mut actions, mut rewards) = (Vec::new(), Vec::new(), Vec::new());
     loop {
         let action = policy(&seen, &mut rng)?;
         observations.extend_from_slice(&seen);
         let step = environment.step(&action, &mut seen)?;
-        check_reward(actions.len(), &action, step.reward)?;
-        check("observation", &seen, rows)?;
+        check::reward(actions.len(), &action, step.reward)?;
+        check::numbers("observation", &seen, rows)?;
         actions.push(action);
         rewards.push(step.reward);
         let cut = (actions.len() == most_steps).then_some(End::Truncated);

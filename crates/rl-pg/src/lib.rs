@@ -206,73 +206,43 @@
 //!
 //! *Simulators elsewhere*: a Python function, a Gymnasium environment or any other process, see [`process`].
 
-mod actor;
-mod advantage;
-mod arm_hit;
-mod bandit;
-mod baseline;
-mod cart_pole;
-mod chain;
 mod check;
 mod episodes;
 mod error;
-mod estimate;
-mod estimator;
-mod experience;
 mod failure;
-mod learn_options;
-mod learner;
-mod learner_state;
-mod movement_primitive;
-mod natural;
-mod pgpe;
+mod gradients;
+mod learning;
 mod policies;
 mod policy;
-mod probe;
 #[cfg(feature = "process")]
 pub mod process;
-mod radial_bases;
-mod report;
 mod rollouts;
-mod score_function;
 mod simulator;
-mod sin_cos;
-mod step_search;
+mod simulators;
 mod streams;
-mod training;
-mod two_states;
 
-pub use actor::Actor;
-pub use advantage::{Discounting, generalized_advantages, rewards_to_go};
-pub use arm_hit::{ArmHit, Contact};
-pub use bandit::Bandit;
-pub use baseline::Baseline;
-pub use cart_pole::CartPole;
-pub use chain::{Chain, ChainGradient, Objective};
 pub use episodes::{Episode, episodes};
 pub use error::{Error, Result};
-pub use estimate::{GradientEstimate, Slopes};
-pub use estimator::{Estimator, Method, RandomNumbers};
-pub use experience::Experience;
 pub use failure::{FailedRollout, Failure};
-pub use learn_options::{Collect, LearnOptions, Standardize, Surrogate};
-pub use learner::{Learner, Update};
-pub use learner_state::{LearnerState, StoredAction};
-pub use movement_primitive::MovementPrimitive;
-pub use natural::natural_gradient;
-pub use pgpe::pgpe;
+pub use gradients::{
+    Baseline, Chain, ChainGradient, ChosenStep, Estimator, GradientEstimate, GradientReport,
+    Method, Objective, Quotient, RandomNumbers, ReportPlan, Shares, Slopes, StepSearch,
+    natural_gradient, pgpe, score_function, score_function_batch,
+};
+pub use learning::{
+    Actor, Collect, Discounting, Experience, History, LearnOptions, Learner, LearnerState, Plan,
+    Point, Progress, Standardize, StoredAction, Surrogate, TrainingStop, Update,
+    generalized_advantages, rewards_to_go,
+};
 pub use policies::{
     Bernoulli, Beta, Categorical, DiagonalGaussian, FullGaussian, Squashed, SquashedGaussian,
 };
 pub use policy::Policy;
 #[cfg(feature = "process")]
 pub use process::PYTHON_SHIM;
-pub use radial_bases::RadialBases;
-pub use report::{GradientReport, ReportPlan, Shares};
 pub use rollouts::rollouts;
-pub use score_function::{score_function, score_function_batch};
 pub use simulator::{Differentiable, End, Environment, Outcome, Simulator, Step};
-pub use step_search::{ChosenStep, Quotient, StepSearch};
+pub use simulators::{
+    ArmHit, Bandit, CartPole, Contact, MovementPrimitive, RadialBases, TwoStates,
+};
 pub use streams::Streams;
-pub use training::{History, Plan, Point, Progress, TrainingStop};
-pub use two_states::TwoStates;

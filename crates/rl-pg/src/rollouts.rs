@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use linalg::DMatrix;
 use linalg::parallel::join;
 
-use crate::simulator::{check, check_length, check_reward};
+use crate::check;
 use crate::{Error, Outcome, Result, Simulator};
 
 /// Runs an episode for each column of `contexts` and of `actions`, with its seed, on as many threads as
@@ -45,21 +45,21 @@ pub fn rollouts<S: Simulator>(
         return Err(Error::Empty { argument: "simulators" });
     };
     let count = contexts.ncols();
-    check_length("a column of contexts", contexts.nrows(), first.context_length())?;
-    check_length("a column of actions", actions.nrows(), first.action_length())?;
-    check_length("the batch of actions", actions.ncols(), count)?;
-    check_length("the batch of seeds", seeds.len(), count)?;
-    check("contexts", contexts.as_slice(), contexts.len())?;
-    check("actions", actions.as_slice(), actions.len())?;
+    check::length("a column of contexts", contexts.nrows(), first.context_length())?;
+    check::length("a column of actions", actions.nrows(), first.action_length())?;
+    check::length("the batch of actions", actions.ncols(), count)?;
+    check::length("the batch of seeds", seeds.len(), count)?;
+    check::numbers("contexts", contexts.as_slice(), contexts.len())?;
+    check::numbers("actions", actions.as_slice(), actions.len())?;
     in_parallel(simulators, count, &|simulator, range: Range<usize>| {
         let columns = |matrix: &DMatrix<f64>| matrix.columns(range.start, range.len()).into_owned();
         let (contexts, actions) = (columns(contexts), columns(actions));
         let outcomes = simulator
             .rollouts(&contexts, &actions, &seeds[range.clone()])
             .map_err(|error| shifted(error, range.start))?;
-        check_length("outcomes", outcomes.len(), range.len())?;
+        check::length("outcomes", outcomes.len(), range.len())?;
         for (index, (outcome, action)) in outcomes.iter().zip(actions.column_iter()).enumerate() {
-            check_reward(range.start + index, &action.as_slice(), outcome.reward)?;
+            check::reward(range.start + index, &action.as_slice(), outcome.reward)?;
         }
         Ok(outcomes)
     })

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use linalg::DMatrix;
 
-use crate::{Error, Result};
+use crate::{Error, Result, check};
 
 /// What one rollout brought.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,8 +69,8 @@ pub trait Simulator: Send {
     /// For slices of the wrong length.
     fn observe(&self, context: &[f64], seed: u64, observation: &mut [f64]) -> Result<()> {
         let _ = seed;
-        check("context", context, self.context_length())?;
-        check_length("observation", observation.len(), context.len())?;
+        check::numbers("context", context, self.context_length())?;
+        check::length("observation", observation.len(), context.len())?;
         observation.copy_from_slice(context);
         Ok(())
     }
@@ -93,15 +93,15 @@ pub trait Simulator: Send {
         actions: &DMatrix<f64>,
         seeds: &[u64],
     ) -> Result<Vec<Outcome>> {
-        check_length("the batch of actions", actions.ncols(), contexts.ncols())?;
-        check_length("the batch of seeds", seeds.len(), contexts.ncols())?;
+        check::length("the batch of actions", actions.ncols(), contexts.ncols())?;
+        check::length("the batch of seeds", seeds.len(), contexts.ncols())?;
         let columns = contexts.column_iter().zip(actions.column_iter()).zip(seeds).enumerate();
         columns
             .map(|(index, ((context, action), &seed))| {
                 let outcome = self
                     .rollout(context.as_slice(), action.as_slice(), seed)
                     .map_err(|source| Error::Rollout { index, source: Box::new(source) })?;
-                check_reward(index, &action.as_slice(), outcome.reward)?;
+                check::reward(index, &action.as_slice(), outcome.reward)?;
                 Ok(outcome)
             })
             .collect()
@@ -123,28 +123,6 @@ pub trait Differentiable: Simulator {
         seed: u64,
         gradient: &mut [f64],
     ) -> Result<Outcome>;
-}
-
-/// Refuses a vector of the wrong length.
-pub(crate) fn check_length(argument: &'static str, got: usize, expected: usize) -> Result<()> {
-    if got == expected { Ok(()) } else { Err(Error::Length { argument, got, expected }) }
-}
-
-/// Refuses a vector of the wrong length, or with an entry that is no number.
-pub(crate) fn check(argument: &'static str, entries: &[f64], expected: usize) -> Result<()> {
-    check_length(argument, entries.len(), expected)?;
-    match entries.iter().position(|entry| !entry.is_finite()) {
-        Some(index) => Err(Error::NotFinite { argument, index, value: entries[index] }),
-        None => Ok(()),
-    }
-}
-
-/// Refuses a reward that is no number, and keeps the action that brought it.
-pub(crate) fn check_reward(sample: usize, action: &impl Debug, reward: f64) -> Result<()> {
-    if reward.is_finite() {
-        return Ok(());
-    }
-    Err(Error::RewardNotFinite { sample, action: format!("{action:?}"), value: reward })
 }
 
 /// A simulator that is asked step by step.

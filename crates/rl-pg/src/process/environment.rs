@@ -9,7 +9,7 @@ use serde_json::json;
 use super::keeper::Keeper;
 use super::rules::{Options, Report};
 use super::wire::Said;
-use crate::simulator::check;
+use crate::check;
 use crate::{End, Environment, Error, Failure, Result, Step};
 
 /// An [`Environment`] in another process, such as one of Gymnasium.
@@ -82,7 +82,7 @@ impl EnvironmentAction for Vec<f64> {
     const OFFERED: &'static str = "action";
 
     fn json(&self, size: usize) -> Result<String> {
-        check("action", self, size)?;
+        check::numbers("action", self, size)?;
         Ok(json!(self).to_string())
     }
 }

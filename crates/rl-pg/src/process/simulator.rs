@@ -9,7 +9,7 @@ use super::hello::Hello;
 use super::keeper::Keeper;
 use super::rules::{OnFailure, Options, Report};
 use super::wire::{self, Answer, Request, Said};
-use crate::simulator::check;
+use crate::check;
 use crate::{Error, FailedRollout, Failure, Outcome, Result, Simulator};
 
 /// Failed rollouts that are kept for whoever asks.
@@ -128,8 +128,8 @@ impl ExternalSimulator {
                 return Err(Error::Length { argument, got, expected });
             }
         }
-        check("contexts", contexts.as_slice(), contexts.len())?;
-        check("actions", actions.as_slice(), actions.len())?;
+        check::numbers("contexts", contexts.as_slice(), contexts.len())?;
+        check::numbers("actions", actions.as_slice(), actions.len())?;
         self.run(&Batch { contexts: contexts.as_slice(), actions: actions.as_slice(), seeds })
     }
 
@@ -167,8 +167,8 @@ impl Simulator for ExternalSimulator {
     }
 
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
-        check("context", context, self.context_length)?;
-        check("action", action, self.action_length)?;
+        check::numbers("context", context, self.context_length)?;
+        check::numbers("action", action, self.action_length)?;
         let batch = Batch { contexts: context, actions: action, seeds: &[seed] };
         let attempt = self.run(&batch)?.pop();
         self.ruled(attempt.ok_or(Error::Empty { argument: "attempts" })?)

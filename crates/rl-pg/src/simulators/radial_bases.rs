@@ -1,6 +1,6 @@
 //! Trajectories as weighted sums of normalized Gaussian bases.
 
-use crate::simulator::check;
+use crate::check;
 use crate::{Error, Result};
 
 /// Normalized radial bases under an envelope that lets a movement start at rest.
@@ -116,8 +116,8 @@ impl RadialBases {
     /// # Ok::<(), rl_pg::Error>(())
     /// ```
     pub fn motion(&self, start: f64, weights: &[f64], t: f64) -> Result<[f64; 3]> {
-        check("start", &[start], 1)?;
-        check("weights", weights, self.count)?;
+        check::numbers("start", &[start], 1)?;
+        check::numbers("weights", weights, self.count)?;
         let mut jets = vec![[0.0; 3]; self.count];
         self.jets(t, &mut jets)?;
         let mut motion = [start, 0.0, 0.0];

@@ -1,7 +1,7 @@
 //! Checkpoints: to the bit, and refused where they are not.
 
 use super::*;
-use crate::learner::tests::{aim, go_on, learner};
+use crate::learning::learner::tests::{aim, go_on, learner};
 use crate::{Actor, CartPole, Categorical, LearnOptions, Plan};
 use nn_core::{Network, Tanh};
 use proptest::prelude::*;

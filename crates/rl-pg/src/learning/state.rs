@@ -5,8 +5,8 @@ use std::path::Path;
 use linalg::Real;
 use nn_core::{Adam, Optimizer, OptimizerMemory};
 
-use crate::experience::Stretch;
-use crate::training::Ongoing;
+use crate::learning::experience::Stretch;
+use crate::learning::training::Ongoing;
 use crate::{Error, Experience, Learner, Policy, Result, Streams};
 
 /// An action that can be written down as numbers and read back to the bit.

@@ -3,7 +3,7 @@
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-use crate::simulator::check_length;
+use crate::check;
 use crate::{End, Environment, Error, Result, Step};
 
 /// A decision process of two states, two actions and three steps, for which everything is known.
@@ -69,14 +69,14 @@ impl Environment for TwoStates {
 
     /// The seed decides the moves between states.
     fn reset(&mut self, seed: u64, observation: &mut [f64]) -> Result<()> {
-        check_length("observation", observation.len(), 2)?;
+        check::length("observation", observation.len(), 2)?;
         *self = Self { state: 0, left: Self::STEPS, rng: Xoshiro256PlusPlus::seed_from_u64(seed) };
         self.observe(observation);
         Ok(())
     }
 
     fn step(&mut self, &action: &usize, observation: &mut [f64]) -> Result<Step> {
-        check_length("observation", observation.len(), 2)?;
+        check::length("observation", observation.len(), 2)?;
         if action > 1 {
             return Err(Error::NoSuchAction { action, last: 1 });
         }

@@ -3,8 +3,8 @@
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-use crate::simulator::check_length;
-use crate::sin_cos::sin_cos_near_zero;
+use crate::check;
+use crate::simulators::sin_cos::sin_cos_near_zero;
 use crate::{End, Environment, Error, Result, Step};
 
 const GRAVITY: f64 = 9.8;
@@ -98,7 +98,7 @@ impl Environment for CartPole {
     }
 
     fn reset(&mut self, seed: u64, observation: &mut [f64]) -> Result<()> {
-        check_length("observation", observation.len(), 4)?;
+        check::length("observation", observation.len(), 4)?;
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         self.state = std::array::from_fn(|_| rng.random_range(-0.05..0.05));
         self.steps = 0;
@@ -108,7 +108,7 @@ impl Environment for CartPole {
     }
 
     fn step(&mut self, &action: &usize, observation: &mut [f64]) -> Result<Step> {
-        check_length("observation", observation.len(), 4)?;
+        check::length("observation", observation.len(), 4)?;
         if action > 1 {
             return Err(Error::NoSuchAction { action, last: 1 });
         }

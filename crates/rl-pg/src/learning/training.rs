@@ -7,7 +7,7 @@ use linalg::{DMatrix, Real};
 use nn_core::Workspace;
 use rand::Rng;
 
-use crate::learner::purpose;
+use crate::learning::learner::purpose;
 use crate::{
     Actor, Collect, End, Environment, Error, Experience, Learner, Policy, Result, Simulator,
     Streams, Update, check, rollouts,

@@ -3,8 +3,8 @@
 use linalg::DMatrix;
 use rand::Rng;
 
-use crate::estimate::Moments;
-use crate::{Baseline, Error, GradientEstimate, Policy, Result, baseline, check};
+use crate::gradients::estimate::Moments;
+use crate::{Baseline, Error, GradientEstimate, Policy, Result, check, gradients::baseline};
 
 /// Estimates ∇J from `samples` actions drawn from the policy and their rewards: ∇J ≈ (1/N) Σᵢ (rᵢ −
 /// bᵢ) ∇ log π(aᵢ; θ).

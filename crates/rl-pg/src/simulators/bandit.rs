@@ -1,6 +1,6 @@
 //! The smallest environment: one choice, one reward.
 
-use crate::simulator::{check, check_length};
+use crate::check;
 use crate::{End, Environment, Error, Result, Step};
 
 /// A bandit: an episode is one step, whose action picks the reward.
@@ -32,7 +32,7 @@ impl Bandit {
         if rewards.is_empty() {
             return Err(Error::Empty { argument: "rewards" });
         }
-        check("rewards", rewards, rewards.len())?;
+        check::numbers("rewards", rewards, rewards.len())?;
         Ok(Self { rewards: rewards.to_vec(), running: false })
     }
 
@@ -51,13 +51,13 @@ impl Environment for Bandit {
     }
 
     fn reset(&mut self, _seed: u64, observation: &mut [f64]) -> Result<()> {
-        check_length("observation", observation.len(), 0)?;
+        check::length("observation", observation.len(), 0)?;
         self.running = true;
         Ok(())
     }
 
     fn step(&mut self, &action: &usize, observation: &mut [f64]) -> Result<Step> {
-        check_length("observation", observation.len(), 0)?;
+        check::length("observation", observation.len(), 0)?;
         let Some(&reward) = self.rewards.get(action) else {
             return Err(Error::NoSuchAction { action, last: self.rewards.len() - 1 });
         };

@@ -3,7 +3,7 @@
 use rand::RngExt;
 
 use crate::check::{self, real};
-use crate::probe::Probe;
+use crate::gradients::probe::Probe;
 use crate::{RandomNumbers, Result};
 
 /// Finds the step at which a difference quotient errs least.

@@ -5,9 +5,9 @@ use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::check::{self, real};
-use crate::estimate::Moments;
-use crate::probe::Probe;
-use crate::{Baseline, GradientEstimate, Result, Slopes, baseline};
+use crate::gradients::estimate::Moments;
+use crate::gradients::probe::Probe;
+use crate::{Baseline, GradientEstimate, Result, Slopes, gradients::baseline};
 
 /// How to estimate ∇f(x) when only values f(x, seed) can be had: which points to ask for, and how far
 /// from x.

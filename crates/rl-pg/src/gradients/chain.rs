@@ -4,7 +4,7 @@ use linalg::{DMatrix, DVector, Real};
 use nn_core::{Gradients, Network, Trace};
 
 use crate::check;
-use crate::estimate::Moments;
+use crate::gradients::estimate::Moments;
 use crate::{Error, Estimator, Result, Streams};
 
 /// The gradient of a network's parameters under a black box that judges its outputs, one output per sample.

@@ -2,7 +2,7 @@
 
 use linalg::{DMatrix, DVector};
 
-use crate::simulator::check;
+use crate::check;
 use crate::{Error, Result};
 
 /// Stiffness of the pull to the goal, per duration; with a quarter of it as damping ratio the pull is
@@ -126,9 +126,9 @@ impl MovementPrimitive {
         goal: f64,
         weights: &[f64],
     ) -> Result<DVector<f64>> {
-        check("start", &[start], 1)?;
-        check("goal", &[goal], 1)?;
-        check("weights", weights, responses.ncols())?;
+        check::numbers("start", &[start], 1)?;
+        check::numbers("goal", &[goal], 1)?;
+        check::numbers("weights", weights, responses.ncols())?;
         Ok(responses * DVector::from_column_slice(weights) * (goal - start))
     }
 

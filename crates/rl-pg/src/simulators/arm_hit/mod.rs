@@ -9,7 +9,7 @@ use rand_distr::StandardNormal;
 
 use self::arm::{BASES, Ball, DURATION, Swing, WEIGHTS};
 use self::search::{End, Grid};
-use crate::simulator::{check, check_length};
+use crate::check;
 use crate::{Differentiable, Outcome, RadialBases, Result, Simulator, Streams};
 
 /// Where the ball should land, in meters from the arm's base, and how near to it is a success.
@@ -123,8 +123,8 @@ impl ArmHit {
     }
 
     fn swing(&self, context: &[f64], action: &[f64], seed: u64) -> Result<Swing<'_>> {
-        check("context", context, contexts::LENGTH)?;
-        check("action", action, WEIGHTS)?;
+        check::numbers("context", context, contexts::LENGTH)?;
+        check::numbers("action", action, WEIGHTS)?;
         let mut weights = [0.0; WEIGHTS];
         weights.copy_from_slice(action);
         let mut restitution = RESTITUTION;
@@ -164,8 +164,8 @@ impl Simulator for ArmHit {
     /// Writes the context, blurred if there is noise, less its mean over contexts and over its standard
     /// deviation.
     fn observe(&self, context: &[f64], seed: u64, observation: &mut [f64]) -> Result<()> {
-        check("context", context, contexts::LENGTH)?;
-        check_length("observation", observation.len(), contexts::LENGTH)?;
+        check::numbers("context", context, contexts::LENGTH)?;
+        check::length("observation", observation.len(), contexts::LENGTH)?;
         let mut rng = Streams::new(seed).rng(0, 0, SIGHT);
         for (k, (entry, value)) in observation.iter_mut().zip(context).enumerate() {
             let blur = match self.noise {
@@ -194,7 +194,7 @@ impl Differentiable for ArmHit {
         gradient: &mut [f64],
     ) -> Result<Outcome> {
         let swing = self.swing(context, action, seed)?;
-        check_length("gradient", gradient.len(), WEIGHTS)?;
+        check::length("gradient", gradient.len(), WEIGHTS)?;
         let end = self.grid.search(&swing, self.contact);
         let slope = match &end {
             End::Hit(moment) => {

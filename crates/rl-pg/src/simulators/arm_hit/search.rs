@@ -7,7 +7,7 @@ use super::arm::{
     BASES, Ball, DURATION, FLOOR, GRAVITY, HALF_BLADE, HOME, JOINTS, LINKS, Moment, Swing, WEIGHTS,
 };
 use crate::RadialBases;
-use crate::sin_cos::{LARGEST, mul_add, sin_cos};
+use crate::simulators::sin_cos::{LARGEST, mul_add, sin_cos};
 
 /// The grid's last time is number 400.
 const LAST: usize = 400;

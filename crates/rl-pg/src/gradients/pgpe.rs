@@ -1,8 +1,9 @@
 //! Parameter-exploring policy gradients: exploring by whole parameter vectors.
 
-use crate::estimate::Moments;
+use crate::gradients::estimate::Moments;
 use crate::{
-    Baseline, DiagonalGaussian, Error, GradientEstimate, Policy, Result, Streams, baseline,
+    Baseline, DiagonalGaussian, Error, GradientEstimate, Policy, Result, Streams,
+    gradients::baseline,
 };
 
 /// The gradient of J = E[f(θ, seed)], θ ~ N(μ, σ²), by the parameters [μ; log σ] of the distribution, from

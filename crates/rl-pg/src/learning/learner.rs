@@ -7,9 +7,9 @@ use linalg::{DMatrix, Real};
 use nn_core::{Adam, Gradients, Network, Optimizer, Trace, Workspace};
 use rand::seq::SliceRandom;
 
-use crate::actor::Pass;
-use crate::advantage::{generalized_advantages, rewards_to_go, standardize};
-use crate::training::Ongoing;
+use crate::learning::actor::Pass;
+use crate::learning::advantage::{generalized_advantages, rewards_to_go, standardize};
+use crate::learning::training::Ongoing;
 use crate::{
     Actor, Baseline, Error, Experience, LearnOptions, Policy, Result, Standardize, Streams,
     Surrogate, check,

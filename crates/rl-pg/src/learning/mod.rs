@@ -1,0 +1,17 @@
+//! A network that learns from rollouts and episodes.
+
+mod actor;
+mod advantage;
+mod experience;
+mod learner;
+mod options;
+mod state;
+mod training;
+
+pub use actor::Actor;
+pub use advantage::{Discounting, generalized_advantages, rewards_to_go};
+pub use experience::Experience;
+pub use learner::{Learner, Update};
+pub use options::{Collect, LearnOptions, Standardize, Surrogate};
+pub use state::{LearnerState, StoredAction};
+pub use training::{History, Plan, Point, Progress, TrainingStop};
