@@ -88,16 +88,16 @@ impl<T: Scalar> LinearOperator<T> for LowRankPlusDiagonal<T> {
             return Ok(Some(Box::new(Self { diagonal, ..self.clone() })));
         }
         let (mut u, mut v) = (self.u.clone(), self.v.clone());
-        for column in 0..k {
-            for (row, &d) in diagonal.iter().enumerate() {
-                u[(row, column)] *= -d;
-                v[(row, column)] *= d.conjugate();
+        for (mut u, mut v) in u.column_iter_mut().zip(v.column_iter_mut()) {
+            for ((u, v), &d) in u.iter_mut().zip(v.iter_mut()).zip(&diagonal) {
+                *u *= -d;
+                *v *= d.conjugate();
             }
         }
-        // Lu solves from the left: (C⁻ᵀ·Uᵀ)ᵀ = U·C⁻¹.
         let core = DMatrix::identity(k, k) - product(adjoint(&self.v), &u)?;
-        let u = Lu::new(core.transpose())?.solve_many(&u.transpose())?.transpose();
-        Ok(Some(Box::new(Self { diagonal, u, v })))
+        // C⁻¹ itself, which is small: U·C⁻¹ is a product then, and U is never turned.
+        let core = Lu::new(core)?.solve_many(&DMatrix::identity(k, k))?;
+        Ok(Some(Box::new(Self { diagonal, u: product(&u, &core)?, v })))
     }
 }
 
