@@ -6,6 +6,7 @@ use nn_core::Network;
 use crate::affine::AffineInverse;
 use crate::answer::{Inversion, Inversions, LayerReport};
 use crate::chain::{Chain, Function, Kind, Weight, finite_weight};
+use crate::door::check_targets;
 use crate::options::LayerwiseOptions;
 use crate::pass::{Pass, sign};
 use crate::undo::Undo;
@@ -182,7 +183,7 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
     /// activation, the last or one before it, cannot give, [`Error::Unreachable`] where a matrix
     /// cannot give what is asked of it.
     pub fn invert_many(&self, targets: &DMatrix<T>) -> Result<Inversions<T>> {
-        self.check(targets)?;
+        check_targets(targets, self.chain.outputs())?;
         let mut pass = Pass::new(self, targets);
         for layer in (0..self.steps.len()).rev() {
             pass.undo(layer)?;
@@ -214,22 +215,6 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
                 / values.column(0).norm().to_double()
         };
         Ok(relative(&inputs) / relative(&pair))
-    }
-
-    fn check(&self, targets: &DMatrix<T>) -> Result<()> {
-        let rows = self.chain.outputs();
-        let (found_rows, found_columns) = targets.shape();
-        if found_rows != rows || found_columns == 0 {
-            return Err(Error::TargetShape { found_rows, found_columns, rows });
-        }
-        match targets.iter().position(|value| !value.is_finite()) {
-            None => Ok(()),
-            Some(at) => Err(Error::TargetNotFinite {
-                index: at % rows,
-                sample: at / rows,
-                value: targets[at].to_double(),
-            }),
-        }
     }
 }
 

@@ -4,6 +4,7 @@ use linalg::{DMatrix, DMatrixView, DVector, Real, Threads, gemm};
 use nn_core::{Activation, Cell, Interval, Network, Recurrence, State, Steps, Trace, View};
 
 use super::stepwise::{StepAffine, step_input, step_matrix};
+use crate::door::check_targets;
 use crate::pass::{PROBES, sign};
 use crate::{Error, Result};
 
@@ -163,7 +164,7 @@ impl<'a, T: Real> SequenceInverse<'a, T> {
     /// value that an activation or an Elman layer cannot give. A step of a GRU or LSTM for which no
     /// input is found is no error: see [`SequenceInversion::reached`].
     pub fn invert_many(&self, targets: &DMatrix<T>) -> Result<Vec<SequenceInversion<T>>> {
-        self.check(targets)?;
+        check_targets(targets, self.network.outputs())?;
         let (times, count) = (self.times, targets.ncols());
         let by_step = |data: &DMatrix<T>| {
             let rows = data.nrows() / times;
@@ -249,22 +250,6 @@ impl<'a, T: Real> SequenceInverse<'a, T> {
                 })
             })
             .collect()
-    }
-
-    fn check(&self, targets: &DMatrix<T>) -> Result<()> {
-        let rows = self.network.outputs();
-        let (found_rows, found_columns) = targets.shape();
-        if found_rows != rows || found_columns == 0 {
-            return Err(Error::TargetShape { found_rows, found_columns, rows });
-        }
-        match targets.iter().position(|value| !value.is_finite()) {
-            None => Ok(()),
-            Some(at) => Err(Error::TargetNotFinite {
-                index: at % rows,
-                sample: at / rows,
-                value: targets[at].to_double(),
-            }),
-        }
     }
 
     /// f⁻¹ of every value at a step that was reached, refusing the first outside f's range; zero at

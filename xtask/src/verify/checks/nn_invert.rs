@@ -24,12 +24,12 @@ pub(super) const CHECKS: &[Check] = &[
     },
 ];
 
-fn normal(rows: usize, columns: usize, rng: &mut impl Rng) -> DMatrix<f64> {
+pub(super) fn normal(rows: usize, columns: usize, rng: &mut impl Rng) -> DMatrix<f64> {
     DMatrix::from_fn(rows, columns, |_, _| rng.sample(StandardNormal))
 }
 
 /// A random orthogonal matrix: a product of Householder reflections.
-fn orthogonal(n: usize, rng: &mut impl Rng) -> DMatrix<f64> {
+pub(super) fn orthogonal(n: usize, rng: &mut impl Rng) -> DMatrix<f64> {
     (0..n).fold(DMatrix::identity(n, n), |q, _| {
         let v = normal(n, 1, rng).normalize();
         &q - (&q * &v) * v.transpose() * 2.0

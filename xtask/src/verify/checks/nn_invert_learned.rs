@@ -12,10 +12,10 @@ use nn_invert::{
     BeliefNetwork, Coupling, Divergence, Flow, Half, LearnedInverse, Lesson, Residual,
     RestrictedBoltzmann, SearchOptions, SearchStop, SequenceInverse, recover_states, search,
 };
+use rand::Rng;
 use rand::seq::SliceRandom;
-use rand::{Rng, RngExt};
-use rand_distr::StandardNormal;
 
+use super::nn_invert::{normal, orthogonal};
 use crate::verify::check::{BoxError, Check, Context, Control, Evidence};
 use crate::verify::plot::{Axis, Mark, Plot, Scale, Series};
 
@@ -70,18 +70,6 @@ pub(super) const CHECKS: &[Check] = &[
         run: belief_digits,
     },
 ];
-
-fn normal(rows: usize, columns: usize, rng: &mut impl Rng) -> DMatrix<f64> {
-    DMatrix::from_fn(rows, columns, |_, _| rng.sample(StandardNormal))
-}
-
-/// A random orthogonal matrix: a product of Householder reflections.
-fn orthogonal(n: usize, rng: &mut impl Rng) -> DMatrix<f64> {
-    (0..n).fold(DMatrix::identity(n, n), |q, _| {
-        let v = normal(n, 1, rng).normalize();
-        &q - (&q * &v) * v.transpose() * 2.0
-    })
-}
 
 /// One Elman layer with these weights and small random biases.
 fn elman(

@@ -159,7 +159,7 @@ fn power_label(power: f64) -> String {
 }
 
 /// A count of decimals from a power of ten: none below zero, and no more than a number has.
-#[allow(
+#[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a whole number between 0 and 17 by the clamp"
