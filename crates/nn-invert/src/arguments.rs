@@ -1,8 +1,8 @@
 //! What the doors of this crate ask of their arguments.
 
-use linalg::Real;
+use linalg::{DMatrix, Real};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Refuses a count that is not the expected one.
 pub(crate) fn size(
@@ -11,10 +11,7 @@ pub(crate) fn size(
     found: usize,
     expected: usize,
 ) -> Result<()> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(nn_core::Error::Size { argument, unit, found, expected }.into())
+    if found == expected { Ok(()) } else { Err(Error::Size { argument, unit, found, expected }) }
 }
 
 /// Refuses the first of numbers, in columns of `rows`, that is a NaN or an infinity.
@@ -23,9 +20,23 @@ pub(crate) fn finite<T: Real>(argument: &'static str, numbers: &[T], rows: usize
         None => Ok(()),
         Some(at) => {
             let (row, column, value) = (at % rows, at / rows, numbers[at].to_double());
-            Err(nn_core::Error::NotFinite { argument, row, column, value }.into())
+            Err(Error::NotFinite { argument, row, column, value })
         }
     }
+}
+
+/// Refuses samples, a column each, of another number of values than `rows`, none, and the first value that is a
+/// NaN or an infinity.
+pub(crate) fn batch<T: Real>(
+    argument: &'static str,
+    samples: &DMatrix<T>,
+    rows: usize,
+) -> Result<()> {
+    let (found_rows, found_columns) = samples.shape();
+    if found_rows != rows || found_columns == 0 {
+        return Err(Error::Batch { argument, found_rows, found_columns, rows });
+    }
+    finite(argument, samples.as_slice(), rows)
 }
 
 /// Refuses a number that is not finite and greater than 0.
@@ -40,10 +51,10 @@ pub(crate) fn within(
     fine: bool,
     expected: &'static str,
 ) -> Result<()> {
-    if fine { Ok(()) } else { Err(nn_core::Error::OutOfRange { argument, value, expected }.into()) }
+    if fine { Ok(()) } else { Err(Error::Argument { argument, value, expected }) }
 }
 
 /// Refuses a count of 0.
 pub(crate) fn some(what: &'static str, count: usize) -> Result<()> {
-    if count > 0 { Ok(()) } else { Err(nn_core::Error::Empty { what }.into()) }
+    if count > 0 { Ok(()) } else { Err(Error::Empty { what }) }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use linalg::{DMatrix, DMatrixView, DVector, LinearOperator, Real, Threads, adjoint, gemm};
 use nn_core::{Activation, Linear, Network, View};
 
+use crate::arguments::batch;
 use crate::{Error, Linearization, Map, Result};
 
 /// Affine maps a = A·h + b and functions of each value on its own, one after the other.
@@ -203,10 +204,10 @@ impl<'a, T: Real> Chain<'a, T> {
     /// The outputs for the inputs in the columns of `x`, outputs x samples.
     ///
     /// # Errors
-    /// [`Error::Input`] for an `x` of the wrong size, [`Error::InputNotFinite`] for a NaN or an
+    /// [`Error::Batch`] for an `x` of the wrong size, [`Error::NotFinite`] for a NaN or an
     /// infinity.
     pub fn values(&self, x: &DMatrix<T>) -> Result<DMatrix<T>> {
-        check_input(self.inputs, x)?;
+        batch("x", x, self.inputs)?;
         let mut value = Cow::Borrowed(x);
         for link in &self.links {
             value = Cow::Owned(self.forward(link, &value)?);
@@ -264,7 +265,7 @@ impl<T: Real> Map<T> for Chain<'_, T> {
 
     fn linearize<'b>(&'b self, x: &DVector<T>) -> Result<Linearization<'b, T>> {
         let mut value = DMatrix::from_column_slice(x.len(), 1, x.as_slice());
-        check_input(self.inputs, &value)?;
+        batch("x", &value, self.inputs)?;
         let mut factors = Vec::with_capacity(self.links.len());
         for link in &self.links {
             let next = self.forward(link, &value)?;
@@ -484,22 +485,6 @@ pub(crate) fn finite_weight<T: Real>(
         }
     }
     Ok(())
-}
-
-/// Refuses inputs of the wrong length, or with a NaN or an infinity.
-pub(crate) fn check_input<T: Real>(rows: usize, x: &DMatrix<T>) -> Result<()> {
-    let (found_rows, found_columns) = x.shape();
-    if found_rows != rows || found_columns == 0 {
-        return Err(Error::Input { found_rows, found_columns, rows });
-    }
-    match x.iter().position(|value| !value.is_finite()) {
-        None => Ok(()),
-        Some(at) => Err(Error::InputNotFinite {
-            index: at % rows,
-            sample: at / rows,
-            value: x[at].to_double(),
-        }),
-    }
 }
 
 fn shape(

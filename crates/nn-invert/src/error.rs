@@ -85,47 +85,19 @@ pub enum Error {
         /// Rows of the matrix.
         expected: usize,
     },
-    /// An input of the wrong length, or no input.
-    #[error("x is {found_rows} x {found_columns}, expected {rows} rows and at least one column")]
-    Input {
-        /// Its rows.
-        found_rows: usize,
-        /// Its columns.
-        found_columns: usize,
-        /// The map's inputs.
-        rows: usize,
-    },
-    /// A NaN or an infinity in an input.
-    #[error("x[{index}, {sample}] is {value}, and every entry must be finite")]
-    InputNotFinite {
-        /// Row of the first such entry, in column order.
-        index: usize,
-        /// Its column.
-        sample: usize,
-        /// The entry.
-        value: f64,
-    },
-    /// A target of the wrong length, or no target.
+    /// Samples, a column each, of the wrong length, or none.
     #[error(
-        "target is {found_rows} x {found_columns}, expected {rows} rows and at least one column"
+        "{argument} is {found_rows} x {found_columns}, expected {rows} rows and at least one column"
     )]
-    TargetShape {
+    Batch {
+        /// The argument's name.
+        argument: &'static str,
         /// Its rows.
         found_rows: usize,
         /// Its columns.
         found_columns: usize,
-        /// The network's outputs.
+        /// The rows it should have.
         rows: usize,
-    },
-    /// A NaN or an infinity in a target.
-    #[error("target[{index}, {sample}] is {value}, and every entry must be finite")]
-    TargetNotFinite {
-        /// Row of the first such entry, in column order.
-        index: usize,
-        /// Its column.
-        sample: usize,
-        /// The entry.
-        value: f64,
     },
     /// A value that no input of an activation gives.
     #[error(
@@ -218,16 +190,6 @@ pub enum Error {
         /// What is allowed.
         limit: f64,
     },
-    /// An option out of its range.
-    #[error("{argument} is {value}, expected {expected}")]
-    Option {
-        /// Its name.
-        argument: &'static str,
-        /// Its value.
-        value: f64,
-        /// What it should be.
-        expected: &'static str,
-    },
     /// A layer with more or fewer outputs than inputs, where each needs the other.
     #[error(
         "layer {layer} ({name}) is rectangular, {outputs} x {inputs}, and has no exact inverse; the whole \
@@ -289,23 +251,33 @@ pub enum Error {
     /// What `linalg` refuses.
     #[error(transparent)]
     Linalg(#[from] linalg::Error),
-    /// A vector of the wrong length.
-    #[error("{argument} has {found} entries, expected {expected}")]
-    Length {
+    /// Too many or too few of something.
+    #[error("{argument} has {found} {unit}, expected {expected}")]
+    Size {
         /// The argument's name.
         argument: &'static str,
-        /// Its entries.
+        /// What is counted: `entries`, `rows`, `columns`.
+        unit: &'static str,
+        /// How many there are.
         found: usize,
-        /// The entries it should have.
+        /// How many there should be.
         expected: usize,
     },
-    /// A NaN or an infinity in a vector.
-    #[error("{argument}[{index}] is {value}, and every entry must be finite")]
+    /// Nothing, where there has to be something.
+    #[error("{what} is empty; at least one is needed")]
+    Empty {
+        /// What is empty.
+        what: &'static str,
+    },
+    /// A NaN or an infinity.
+    #[error("{argument}[{row}, {column}] is {value}, and every entry must be finite")]
     NotFinite {
         /// The argument's name.
         argument: &'static str,
-        /// Index of the first such entry.
-        index: usize,
+        /// Row of the first such entry, in column order.
+        row: usize,
+        /// Its column; 0 in a vector.
+        column: usize,
         /// The entry.
         value: f64,
     },

@@ -5,8 +5,8 @@ use nn_core::Network;
 
 use crate::affine::AffineInverse;
 use crate::answer::{Inversion, Inversions, LayerReport};
+use crate::arguments::batch;
 use crate::chain::{Chain, Function, Kind, Weight, finite_weight};
-use crate::door::check_targets;
 use crate::options::LayerwiseOptions;
 use crate::pass::{Pass, sign};
 use crate::undo::Undo;
@@ -104,7 +104,7 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
     /// [`Error::NotOneToOne`] for an activation that takes values twice (ReLU, sin),
     /// [`Error::TooLarge`] where the factors would take more than
     /// [`LayerwiseOptions::memory`], before anything is allocated; [`Error::Parameter`] for a NaN or an
-    /// infinity in a matrix. [`Error::Option`] for an option out of range.
+    /// infinity in a matrix. [`Error::Argument`] for an option out of range.
     pub fn with_options(chain: Chain<'a, T>, options: LayerwiseOptions) -> Result<Self> {
         options.check()?;
         guard(&chain, &options)?;
@@ -178,12 +178,12 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
     /// The inputs whose outputs are the columns of `targets`, outputs x targets.
     ///
     /// # Errors
-    /// [`Error::TargetShape`], [`Error::TargetNotFinite`]. With
+    /// [`Error::Batch`], [`Error::NotFinite`]. With
     /// [`Outside::Refuse`](crate::Outside): [`Error::OutOfRange`] for the first value that an
     /// activation, the last or one before it, cannot give, [`Error::Unreachable`] where a matrix
     /// cannot give what is asked of it.
     pub fn invert_many(&self, targets: &DMatrix<T>) -> Result<Inversions<T>> {
-        check_targets(targets, self.chain.outputs())?;
+        batch("target", targets, self.chain.outputs())?;
         let mut pass = Pass::new(self, targets);
         for layer in (0..self.steps.len()).rev() {
             pass.undo(layer)?;

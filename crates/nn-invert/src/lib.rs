@@ -224,7 +224,6 @@ mod arguments;
 mod bound;
 mod bounded;
 mod chain;
-mod door;
 mod error;
 mod fixed_point;
 mod invertible;

@@ -5,7 +5,7 @@ use std::any::Any;
 use linalg::{DMatrix, DMatrixView, DVector, PseudoInverse, Real};
 use nn_core::{Activation, Identity, Linear, Network, Sigmoid, Silu, Sin, Softplus, Tanh, View};
 
-use crate::door::{check_finite, check_length};
+use crate::arguments::{finite, size};
 use crate::search::entries;
 use crate::{Error, Map, Result};
 
@@ -38,7 +38,7 @@ pub struct Local {
 /// What the Jacobian at `x` says of the answer x to f(x) = y.
 ///
 /// # Errors
-/// [`Error::Length`], [`Error::NotFinite`], and what the map refuses.
+/// [`Error::Size`], [`Error::NotFinite`], and what the map refuses.
 ///
 /// # Examples
 /// ```
@@ -96,10 +96,10 @@ fn decompose<T: Real>(
     target: &DVector<T>,
     x: &DVector<T>,
 ) -> Result<(DVector<T>, PseudoInverse<T>)> {
-    check_length("target", target.len(), map.outputs())?;
-    check_finite("target", target)?;
-    check_length("x", x.len(), map.inputs())?;
-    check_finite("x", x)?;
+    size("target", "entries", target.len(), map.outputs())?;
+    finite("target", target.as_slice(), target.len())?;
+    size("x", "entries", x.len(), map.inputs())?;
+    finite("x", x.as_slice(), x.len())?;
     let at = map.linearize(x)?;
     let inverse = PseudoInverse::new(&entries(at.jacobian.as_ref())?)?;
     Ok((at.value, inverse))
@@ -268,10 +268,10 @@ pub fn unique<T: Real>(
     if inputs != outputs {
         return Err(Error::NotSquare { outputs, inputs });
     }
-    check_length("target", target.len(), outputs)?;
-    check_finite("target", target)?;
-    check_length("x", x.len(), inputs)?;
-    check_finite("x", x)?;
+    size("target", "entries", target.len(), outputs)?;
+    finite("target", target.as_slice(), target.len())?;
+    size("x", "entries", x.len(), inputs)?;
+    finite("x", x.as_slice(), x.len())?;
     let Smoothness { curvature, .. } = smoothness(network)?;
     let jacobian = network.jacobian(x)?;
     let inverse = PseudoInverse::new(&jacobian)?;

@@ -8,6 +8,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rand_distr::StandardNormal;
 
+use crate::arguments::{positive, within};
 use crate::{Error, Map, Result, Search, SearchOptions, SearchStop, search};
 
 /// Searches from many starts around a seed.
@@ -195,15 +196,10 @@ impl MultiStart {
 
     fn check(&self) -> Result<()> {
         for (argument, count) in [("starts", self.starts), ("wanted", self.wanted)] {
-            if count == 0 {
-                return Err(Error::Argument { argument, value: 0.0, expected: "at least 1" });
-            }
+            within(argument, 0.0, count > 0, "at least 1")?;
         }
         for (argument, value) in [("spread", self.spread), ("apart", self.apart)] {
-            if !(value > 0.0 && value.is_finite()) {
-                let expected = "a finite number greater than 0";
-                return Err(Error::Argument { argument, value, expected });
-            }
+            positive(argument, value)?;
         }
         Ok(())
     }

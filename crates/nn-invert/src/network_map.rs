@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use linalg::{DMatrix, DVector, LinearOperator, Real};
 use nn_core::{Direction, Gradients, Network, Trace};
 
-use crate::chain::check_input;
+use crate::arguments::batch;
 use crate::{Linearization, Map, Result};
 
 impl<T: Real> Map<T> for Network<T> {
@@ -20,13 +20,13 @@ impl<T: Real> Map<T> for Network<T> {
 
     fn value(&self, x: &DVector<T>) -> Result<DVector<T>> {
         let x = column(x.as_slice());
-        check_input(self.inputs(), &x)?;
+        batch("x", &x, self.inputs())?;
         Ok(self.predict(&x)?.column(0).into_owned())
     }
 
     fn linearize<'a>(&'a self, x: &DVector<T>) -> Result<Linearization<'a, T>> {
         let x = column(x.as_slice());
-        check_input(self.inputs(), &x)?;
+        batch("x", &x, self.inputs())?;
         let mut trace = Trace::new();
         self.forward(&x, &mut trace)?;
         let value = trace.output().column(0).into_owned();

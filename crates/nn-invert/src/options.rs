@@ -2,7 +2,8 @@
 
 use linalg::Threads;
 
-use crate::{Error, Result};
+use crate::Result;
+use crate::arguments::{positive, within};
 
 /// How layers are undone, and what is said of the answer. The setters carry the fields' names.
 ///
@@ -181,21 +182,13 @@ impl LayerwiseOptions {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        let refuse = |argument, value, expected| Err(Error::Option { argument, value, expected });
-        if let Outside::Clip { margin } | Outside::Project { margin } = self.outside
-            && !(margin > 0.0 && margin.is_finite())
-        {
-            return refuse("outside.margin", margin, "a positive number");
+        if let Outside::Clip { margin } | Outside::Project { margin } = self.outside {
+            positive("outside.margin", margin)?;
         }
-        if !(self.tolerance > 0.0 && self.tolerance < 1.0) {
-            return refuse("tolerance", self.tolerance, "a number between 0 and 1");
-        }
-        if self.iterations == 0 {
-            return refuse("iterations", 0.0, "at least 1");
-        }
-        if !(self.memory > 0.0) {
-            return refuse("memory", self.memory, "a positive number of bytes");
-        }
+        let fine = self.tolerance > 0.0 && self.tolerance < 1.0;
+        within("tolerance", self.tolerance, fine, "a number between 0 and 1")?;
+        within("iterations", 0.0, self.iterations > 0, "at least 1")?;
+        within("memory", self.memory, self.memory > 0.0, "a positive number of bytes")?;
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use linalg::{Cholesky, DMatrix, DVector, PseudoInverse, Real};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-use crate::door::{check_finite, check_length};
+use crate::arguments::{finite, size, within};
 use crate::search::entries;
 use crate::{Error, Map, Result};
 
@@ -116,13 +116,13 @@ impl<'a, T: Real> Preimages<'a, T> {
     /// The set through `member`, which is brought onto it first if it is near.
     ///
     /// # Errors
-    /// [`Error::Length`], [`Error::NotFinite`], and [`Error::NotAMember`] where Gauss-Newton steps from
+    /// [`Error::Size`], [`Error::NotFinite`], and [`Error::NotAMember`] where Gauss-Newton steps from
     /// `member` do not lead to f(x) = y: [`search`](crate::search) for one first.
     pub fn new(map: &'a dyn Map<T>, target: &'a DVector<T>, member: &DVector<T>) -> Result<Self> {
-        check_length("target", target.len(), map.outputs())?;
-        check_finite("target", target)?;
-        check_length("member", member.len(), map.inputs())?;
-        check_finite("member", member)?;
+        size("target", "entries", target.len(), map.outputs())?;
+        finite("target", target.as_slice(), target.len())?;
+        size("member", "entries", member.len(), map.inputs())?;
+        finite("member", member.as_slice(), member.len())?;
         let size = target.norm().to_double();
         let digits = 64.0 * (map.inputs().max(map.outputs()) as f64) * T::EPSILON;
         let tolerance = digits * if size > 0.0 { size } else { 1.0 };
@@ -170,21 +170,17 @@ impl<'a, T: Real> Preimages<'a, T> {
     /// Steps grow while few corrections bring them back, and are halved where they do not.
     ///
     /// # Errors
-    /// [`Error::Length`] and [`Error::NotFinite`] for `direction`, [`Error::Argument`] for a `length` that
+    /// [`Error::Size`] and [`Error::NotFinite`] for `direction`, [`Error::Argument`] for a `length` that
     /// is not a finite number, 0 or greater, and for a direction without a tangent part.
     pub fn walk(&self, direction: &DVector<T>, length: f64) -> Result<Member<T>> {
-        check_length("direction", direction.len(), self.here.x.len())?;
-        check_finite("direction", direction)?;
-        if !(length >= 0.0 && length.is_finite()) {
-            let expected = "a finite number, 0 or greater";
-            return Err(Error::Argument { argument: "length", value: length, expected });
-        }
+        size("direction", "entries", direction.len(), self.here.x.len())?;
+        finite("direction", direction.as_slice(), direction.len())?;
+        let fine = length >= 0.0 && length.is_finite();
+        within("length", length, fine, "a finite number, 0 or greater")?;
         let mut heading = self.here.tangent(direction);
         let (size, whole) = (heading.norm().to_double(), direction.norm().to_double());
-        if !(size > 1e-12 * whole) {
-            let argument = "the tangent part of direction";
-            return Err(Error::Argument { argument, value: size, expected: "a length above 0" });
-        }
+        let fine = size > 1e-12 * whole;
+        within("the tangent part of direction", size, fine, "a length above 0")?;
         let mut step = length / 8.0;
         let mut moved = 0.0;
         let mut owned: Option<Place<T>> = None;
@@ -241,14 +237,14 @@ impl<'a, T: Real> Preimages<'a, T> {
     /// so is the end of gradient descent from x₀; through nonlinear layers descent ends farther away.
     ///
     /// # Errors
-    /// [`Error::Length`] and [`Error::NotFinite`] for `seed`, and what the map refuses.
+    /// [`Error::Size`] and [`Error::NotFinite`] for `seed`, and what the map refuses.
     ///
     /// # References
     /// Absil, Mahony & Sepulchre, "Optimization algorithms on matrix manifolds", 2008, chapters 4 to 6.
     pub fn nearest(&self, seed: &DVector<T>) -> Result<Nearest<T>> {
         const MOST: usize = 200;
-        check_length("seed", seed.len(), self.here.x.len())?;
-        check_finite("seed", seed)?;
+        size("seed", "entries", seed.len(), self.here.x.len())?;
+        finite("seed", seed.as_slice(), seed.len())?;
         let mut owned: Option<Place<T>> = None;
         let mut iterations = 0;
         loop {

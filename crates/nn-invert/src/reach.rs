@@ -6,7 +6,7 @@ use linalg::{DMatrix, DVector, PseudoInverse, Real};
 use nn_core::{Activation, Fold, Linear, Network, Sin, View};
 
 use crate::active_set::bounded_least_squares;
-use crate::door::{check_finite, check_length};
+use crate::arguments::{finite, size};
 use crate::{Error, Result};
 
 /// What one hidden layer's range says of a target.
@@ -61,7 +61,7 @@ pub struct Witness<T: Real> {
 /// there are local statements alone ([`SearchStop::Stationary`](crate::SearchStop::Stationary)), which are no proof.
 ///
 /// # Errors
-/// [`Error::Length`], [`Error::NotFinite`]; [`Error::OutOfRange`] for a target outside of the last
+/// [`Error::Size`], [`Error::NotFinite`]; [`Error::OutOfRange`] for a target outside of the last
 /// activation's own range, and [`Error::NotOneToOne`] for one that cannot be undone; [`Error::NoView`]
 /// where the network does not end in an affine layer in memory.
 ///
@@ -86,8 +86,8 @@ pub struct Witness<T: Real> {
 /// # References
 /// Farkas' lemma; Boyd & Vandenberghe, "Convex optimization", section 5.8.
 pub fn reach<T: Real>(network: &Network<T>, target: &DVector<T>) -> Result<Reach<T>> {
-    check_length("target", target.len(), network.outputs())?;
-    check_finite("target", target)?;
+    size("target", "entries", target.len(), network.outputs())?;
+    finite("target", target.as_slice(), target.len())?;
     let views: Vec<View<'_, T>> = network.views().collect();
     let names: Vec<String> = network.layers().map(nn_core::Layer::describe).collect();
     let mut z = target.clone();
@@ -366,7 +366,7 @@ mod tests {
         );
         assert_eq!(
             judge(f64::NAN, 0.0).unwrap_err().to_string(),
-            "target[0] is NaN, and every entry must be finite"
+            "target[0, 0] is NaN, and every entry must be finite"
         );
     }
 }

@@ -4,7 +4,7 @@ use linalg::{DMatrix, DMatrixView, DVector, Real, Threads, gemm};
 use nn_core::{Activation, Cell, Interval, Network, Recurrence, State, Steps, Trace, View};
 
 use super::stepwise::{StepAffine, step_input, step_matrix};
-use crate::door::check_targets;
+use crate::arguments::batch;
 use crate::pass::{PROBES, sign};
 use crate::{Error, Result};
 
@@ -160,11 +160,11 @@ impl<'a, T: Real> SequenceInverse<'a, T> {
     /// [`Network::predict`](nn_core::Network::predict) gives them.
     ///
     /// # Errors
-    /// [`Error::TargetShape`], [`Error::TargetNotFinite`], and [`Error::OutOfRange`] for the first
+    /// [`Error::Batch`], [`Error::NotFinite`], and [`Error::OutOfRange`] for the first
     /// value that an activation or an Elman layer cannot give. A step of a GRU or LSTM for which no
     /// input is found is no error: see [`SequenceInversion::reached`].
     pub fn invert_many(&self, targets: &DMatrix<T>) -> Result<Vec<SequenceInversion<T>>> {
-        check_targets(targets, self.network.outputs())?;
+        batch("target", targets, self.network.outputs())?;
         let (times, count) = (self.times, targets.ncols());
         let by_step = |data: &DMatrix<T>| {
             let rows = data.nrows() / times;

@@ -87,7 +87,7 @@ type Observer<'o, T> = &'o mut dyn FnMut(&SearchProgress<'_, T>) -> ControlFlow<
 /// is [`Preimages::nearest`](crate::Preimages::nearest).
 ///
 /// # Errors
-/// [`Error::Length`](crate::Error::Length), [`Error::NotFinite`](crate::Error::NotFinite),
+/// [`Error::Size`](crate::Error::Size), [`Error::NotFinite`](crate::Error::NotFinite),
 /// [`Error::SeedOutside`](crate::Error::SeedOutside), [`Error::Bounds`](crate::Error::Bounds),
 /// [`Error::Index`](crate::Error::Index) and [`Error::Argument`](crate::Error::Argument) for what does
 /// not fit, [`Error::MapNotFinite`](crate::Error::MapNotFinite) where f is not a number at the seed, and

@@ -5,7 +5,7 @@ use linalg::{DMatrix, DVector, LinearOperator, Real};
 use nn_core::Shape;
 
 use super::options::{DENSE, SearchOptions};
-use crate::door::{check_finite, check_length};
+use crate::arguments::{finite, positive, size, within};
 use crate::{Error, Linearization, Map, Result};
 
 /// Most entries of a Jacobian that is made.
@@ -51,9 +51,9 @@ impl<'a, T: Real> Objective<'a, T> {
         options: &'a SearchOptions<T>,
     ) -> Result<Self> {
         let (inputs, outputs) = (map.inputs(), map.outputs());
-        check_length("target", target.len(), outputs)?;
-        check_length("seed", seed.len(), inputs)?;
-        check_finite("seed", seed)?;
+        size("target", "entries", target.len(), outputs)?;
+        size("seed", "entries", seed.len(), inputs)?;
+        finite("seed", seed.as_slice(), seed.len())?;
         check_options(options, inputs, outputs)?;
         let mut fixed = vec![false; inputs];
         for &index in &options.fixed {
@@ -74,10 +74,10 @@ impl<'a, T: Real> Objective<'a, T> {
         let weight = |index| options.weights.as_ref().map_or_else(T::one, |weights| weights[index]);
         let known: Vec<(usize, T)> =
             (0..outputs).map(|i| (i, weight(i))).filter(|(_, w)| *w > T::zero()).collect();
-        for &(index, _) in &known {
-            if !target[index].is_finite() {
-                let value = target[index].to_double();
-                return Err(Error::NotFinite { argument: "target", index, value });
+        for &(row, _) in &known {
+            if !target[row].is_finite() {
+                let value = target[row].to_double();
+                return Err(Error::NotFinite { argument: "target", row, column: 0, value });
             }
         }
         let size =
@@ -122,7 +122,7 @@ impl<'a, T: Real> Objective<'a, T> {
     }
 
     fn point_of(&self, x: DVector<T>, value: DVector<T>) -> Result<Point<T>> {
-        check_length("the map's value", value.len(), self.target.len())?;
+        size("the map's value", "entries", value.len(), self.target.len())?;
         let data = self.known.iter().map(|&(i, w)| w * (value[i] - self.target[i]));
         let near = (0..self.near_rows()).map(|i| self.near * (x[i] - self.seed[i]));
         let smooth = self.neighbors.iter().map(|&(i, j)| self.smooth * (x[j] - x[i]));
@@ -309,47 +309,34 @@ fn neighbors(shape: Shape) -> Vec<(usize, usize)> {
 }
 
 fn check_options<T: Real>(options: &SearchOptions<T>, inputs: usize, outputs: usize) -> Result<()> {
-    let refuse = |argument, value, expected| Err(Error::Argument { argument, value, expected });
-    let positive = |x: f64| x > 0.0 && x.is_finite();
-    if !positive(options.tolerance) {
-        return refuse("tolerance", options.tolerance, "a finite number greater than 0");
+    positive("tolerance", options.tolerance)?;
+    let fine = options.stationarity >= 0.0 && options.stationarity < 1.0;
+    within("stationarity", options.stationarity, fine, "a cosine from 0 to below 1")?;
+    within("iterations", 0.0, options.iterations > 0, "at least 1")?;
+    if let super::SearchMethod::Adam { rate } = options.method {
+        positive("rate", rate)?;
     }
-    if !(options.stationarity >= 0.0 && options.stationarity < 1.0) {
-        return refuse("stationarity", options.stationarity, "a cosine from 0 to below 1");
-    }
-    if options.iterations == 0 {
-        return refuse("iterations", 0.0, "at least 1");
-    }
-    if let super::SearchMethod::Adam { rate } = options.method
-        && !positive(rate)
-    {
-        return refuse("rate", rate, "a finite number greater than 0");
-    }
-    if !(options.stay_near >= 0.0 && options.stay_near.is_finite()) {
-        return refuse("stay_near", options.stay_near, "a finite number, 0 or greater");
-    }
+    let fine = options.stay_near >= 0.0 && options.stay_near.is_finite();
+    within("stay_near", options.stay_near, fine, "a finite number, 0 or greater")?;
     if let Some((shape, weight)) = options.smooth {
-        if !positive(weight) {
-            return refuse("the weight of smooth", weight, "a finite number greater than 0");
-        }
-        check_length("the shape of smooth", shape.len(), inputs)?;
+        positive("the weight of smooth", weight)?;
+        size("the shape of smooth", "entries", shape.len(), inputs)?;
     }
     if let Some(&index) = options.fixed.iter().find(|&&index| index >= inputs) {
         return Err(Error::Index { argument: "fixed", index, size: inputs });
     }
     if let Some(weights) = &options.weights {
-        check_length("weights", weights.len(), outputs)?;
-        check_finite("weights", weights)?;
-        if let Some(weight) = weights.iter().find(|weight| **weight < T::zero()) {
-            return refuse("a weight", weight.to_double(), "0 or greater");
+        size("weights", "entries", weights.len(), outputs)?;
+        finite("weights", weights.as_slice(), weights.len())?;
+        for &weight in weights {
+            within("a weight", weight.to_double(), weight >= T::zero(), "0 or greater")?;
         }
-        if weights.iter().all(|weight| *weight <= T::zero()) {
-            return refuse("the largest weight", 0.0, "a number greater than 0");
-        }
+        let fine = weights.iter().any(|&weight| weight > T::zero());
+        within("the largest weight", 0.0, fine, "a number greater than 0")?;
     }
     if let Some((lower, upper)) = &options.bounds {
-        check_length("the lower bounds", lower.len(), inputs)?;
-        check_length("the upper bounds", upper.len(), inputs)?;
+        size("the lower bounds", "entries", lower.len(), inputs)?;
+        size("the upper bounds", "entries", upper.len(), inputs)?;
         let bad = |&i: &usize| {
             !(lower[i] <= upper[i])
                 || lower[i].to_double() == f64::INFINITY

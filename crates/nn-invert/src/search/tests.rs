@@ -309,11 +309,11 @@ fn what_does_not_fit_is_refused_by_name() {
         (text(&y, &vector(&[1.0]), plain()), "seed has 1 entries, expected 2"),
         (
             text(&vector(&[1.0, f64::NAN]), &x, plain()),
-            "target[1] is NaN, and every entry must be finite",
+            "target[1, 0] is NaN, and every entry must be finite",
         ),
         (
             text(&y, &vector(&[f64::INFINITY, 0.0]), plain()),
-            "seed[0] is inf, and every entry must be finite",
+            "seed[0, 0] is inf, and every entry must be finite",
         ),
         (text(&y, &x, plain().iterations(0)), "iterations is 0, expected at least 1"),
         (

@@ -514,7 +514,7 @@ fn options_out_of_range_are_refused() {
     };
     assert_eq!(
         text(options().outside(Outside::Clip { margin: 0.0 })),
-        "outside.margin is 0, expected a positive number"
+        "outside.margin is 0, expected a finite number greater than 0"
     );
     assert_eq!(
         text(options().tolerance(f64::NAN)),
