@@ -1,14 +1,14 @@
 //! Times one operation of `quad` for `benches/peers/quad.py`.
 //!
 //! A line `operation size` on standard input is answered with the seconds and two numbers of the
-//! result: Σ|x| and max |x|.
+//! result: Σ|x| and max |x|, or Σ|x| and Σ w x² of nodes x and weights w.
 
 use std::error::Error;
 use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use quad::{HarmonicTransform, RingKind, SolidAngle, SphereRule, ring_weights};
+use quad::{GaussLegendre, HarmonicTransform, RingKind, SolidAngle, SphereRule, ring_weights};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
@@ -18,6 +18,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (operation, size) = line.split_once(' ').ok_or("not a request")?;
         let size: usize = size.parse()?;
         let (seconds, [sum, largest]) = match operation {
+            "gauss-legendre" => {
+                let rule = GaussLegendre::new(size)?;
+                let pairs = || rule.nodes().iter().zip(rule.weights());
+                let numbers =
+                    [pairs().map(|(x, _)| x.abs()).sum(), pairs().map(|(x, w)| w * x * x).sum()];
+                let start = Instant::now();
+                black_box(GaussLegendre::new(black_box(size))?);
+                let calls = (0.005 / start.elapsed().as_secs_f64()).clamp(1.0, 1e6).ceil();
+                let (start, mut done) = (Instant::now(), 0.0);
+                while done < calls {
+                    black_box(GaussLegendre::new(black_box(size))?);
+                    done += 1.0;
+                }
+                (start.elapsed().as_secs_f64() / calls, numbers)
+            }
             "clenshaw-curtis" => {
                 let start = Instant::now();
                 for _ in 0..20 {
