@@ -59,7 +59,7 @@ def network(part):
     return torch.nn.Sequential(*modules)
 
 
-def size(tensors):
+def numbers(tensors):
     """A few numbers that a wrong answer would not have."""
     values = [t.detach().double().abs() for t in tensors]
     return [float(sum(v.sum() for v in values)), float(max(v.max() for v in values))]
@@ -74,7 +74,7 @@ def torch_peer(part, what, batch, memory_format):
         def run():
             with torch.inference_mode():
                 return [model(x)]
-        return run, size(run())
+        return run, numbers(run())
     if what == "train":
         labels = torch.arange(batch) % 10
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
@@ -84,7 +84,7 @@ def torch_peer(part, what, batch, memory_format):
             torch.nn.functional.cross_entropy(model(x), labels).backward()
             optimizer.step()
         run()
-        return run, size(model.parameters())
+        return run, numbers(model.parameters())
     x.requires_grad_(what == "input")
     model.requires_grad_(what == "weights")
     y = model(x)
@@ -94,7 +94,7 @@ def torch_peer(part, what, batch, memory_format):
 
     def run():
         return torch.autograd.grad(y, wanted, dy, retain_graph=True)
-    return run, size(run())
+    return run, numbers(run())
 
 
 def onnx_peer(part, batch):
@@ -131,7 +131,7 @@ def onnx_peer(part, batch):
 
     def run():
         return session.run(None, x)
-    return run, size([torch.from_numpy(run()[0])])
+    return run, numbers([torch.from_numpy(run()[0])])
 
 
 def side(make, repetitions):

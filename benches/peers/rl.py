@@ -3,7 +3,7 @@
 import time
 
 import compare
-from compare import Lazy, Line, Peer, Worker, close, fixed, timed
+from compare import Lazy, Line, Peer, Worker, close, fixed, timed, uniform
 
 import numpy as np
 

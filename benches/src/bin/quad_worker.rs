@@ -23,22 +23,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let pairs = || rule.nodes().iter().zip(rule.weights());
                 let numbers =
                     [pairs().map(|(x, _)| x.abs()).sum(), pairs().map(|(x, w)| w * x * x).sum()];
-                let start = Instant::now();
-                black_box(GaussLegendre::new(black_box(size))?);
-                let calls = (0.005 / start.elapsed().as_secs_f64()).clamp(1.0, 1e6).ceil();
-                let (start, mut done) = (Instant::now(), 0.0);
-                while done < calls {
-                    black_box(GaussLegendre::new(black_box(size))?);
-                    done += 1.0;
-                }
-                (start.elapsed().as_secs_f64() / calls, numbers)
+                (timed(|| GaussLegendre::new(black_box(size)))?, numbers)
             }
             "clenshaw-curtis" => {
-                let start = Instant::now();
-                for _ in 0..20 {
-                    black_box(ring_weights(SolidAngle, RingKind::Vertices, black_box(size))?);
-                }
-                let seconds = start.elapsed().as_secs_f64() / 20.0;
+                let run = || ring_weights(SolidAngle, RingKind::Vertices, black_box(size));
+                let seconds = timed(run)?;
                 let weights = ring_weights(SolidAngle, RingKind::Vertices, size)?;
                 (seconds, probe(weights.iter().copied()))
             }
@@ -54,9 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                     plan = Some((size, transform, field));
                 }
                 let Some((_, transform, field)) = &plan else { continue };
-                let start = Instant::now();
-                let found = transform.analyze(black_box(field))?;
-                let seconds = start.elapsed().as_secs_f64();
+                let seconds = timed(|| transform.analyze(black_box(field)))?;
+                let found = transform.analyze(field)?;
                 (seconds, probe(found.power_spectrum().into_iter()))
             }
             _ => return Err(format!("no operation {operation}").into()),
@@ -65,6 +53,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         out.flush()?;
     }
     Ok(())
+}
+
+/// Seconds of one run, of as many as fill 5 ms after the first.
+fn timed<R>(mut run: impl FnMut() -> quad::Result<R>) -> quad::Result<f64> {
+    let start = Instant::now();
+    black_box(run()?);
+    let calls = (0.005 / start.elapsed().as_secs_f64()).clamp(1.0, 1e6).ceil();
+    let (start, mut done) = (Instant::now(), 0.0);
+    while done < calls {
+        black_box(run()?);
+        done += 1.0;
+    }
+    Ok(start.elapsed().as_secs_f64() / calls)
 }
 
 fn probe(values: impl Iterator<Item = f64>) -> [f64; 2] {

@@ -13,7 +13,7 @@ use super::{Extent, Place, Request};
 use crate::verify::check::BoxError;
 
 /// In the order in which they run: crates from the ground up.
-const SCRIPTS: [&str; 11] = [
+const SCRIPTS: [&str; 12] = [
     "linalg",
     "dsp_spectra",
     "dsp_peaks",
@@ -25,6 +25,7 @@ const SCRIPTS: [&str; 11] = [
     "invert_search",
     "rl",
     "rl_process",
+    "rl_training",
 ];
 
 /// A line that a script has.
