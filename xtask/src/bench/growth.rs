@@ -1,7 +1,7 @@
 //! Time and memory over three decades of size, and the exponents with which they grow.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -26,7 +26,8 @@ pub(super) fn run(
     build(place, err)?;
     let program = place
         .workers
-        .map_or_else(|| place.bench.join("../release").join(WORKER), |folder| folder.join(WORKER));
+        .map_or_else(|| super::target().join("release"), Path::to_path_buf)
+        .join(WORKER);
     let listed = Command::new(&program).arg("--list").output();
     let listed = listed.map_err(|error| format!("{}: {error}", program.display()))?;
     let text = String::from_utf8(listed.stdout)?;
@@ -60,7 +61,7 @@ pub(super) fn run(
     Ok(chosen)
 }
 
-fn measure(program: &PathBuf, name: &str, sizes: &[u64]) -> Result<Value, BoxError> {
+fn measure(program: &Path, name: &str, sizes: &[u64]) -> Result<Value, BoxError> {
     let mut worker = Command::new(program)
         .env("RAYON_NUM_THREADS", "1")
         .stdin(Stdio::piped())

@@ -37,6 +37,8 @@ pub struct Request {
     pub python: Option<PathBuf>,
     /// After how long no further line begins.
     pub time: Option<Duration>,
+    /// Where results are kept.
+    pub folder: PathBuf,
 }
 
 /// A part of what can be measured.
@@ -67,7 +69,7 @@ pub enum Start {
 }
 
 impl Default for Request {
-    /// Shows what is kept; one thread and, where there are two cores, two.
+    /// Shows what is kept in `target/bench`; one thread and, where there are two cores, two.
     fn default() -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -79,6 +81,7 @@ impl Default for Request {
             workers: None,
             python: None,
             time: None,
+            folder: target().join("bench"),
         }
     }
 }
@@ -133,7 +136,7 @@ impl Request {
 /// Where things are, and until when to begin lines.
 struct Place<'a> {
     root: PathBuf,
-    bench: PathBuf,
+    folder: &'a Path,
     workers: Option<&'a Path>,
     end: Option<Instant>,
 }
@@ -150,17 +153,15 @@ impl Place<'_> {
 /// # Errors
 /// Nothing matched the filters, our workers could not be built, no Python could be run, or a file could not be written.
 pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> Result<u8, BoxError> {
-    let root = root();
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
     let place = Place {
-        bench: target.join("bench"),
-        root,
+        root: root(),
+        folder: &request.folder,
         workers: request.workers.as_deref(),
         end: request.time.map(|time| Instant::now() + time),
     };
-    fs::create_dir_all(&place.bench)
-        .map_err(|error| format!("{}: {error}", place.bench.display()))?;
-    let mut kept = Kept::open(&place.bench.join("kept.jsonl"))?;
+    fs::create_dir_all(place.folder).map_err(|error| at(place.folder, error))?;
+    let file = place.folder.join("kept.jsonl");
+    let mut kept = Kept::open(&file).map_err(|error| at(&file, error))?;
     let mut ids: Vec<String> = Vec::new();
     for part in &request.parts {
         ids.extend(match part {
@@ -171,22 +172,30 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write) -> Resul
     if !request.parts.is_empty() && ids.is_empty() {
         return Err(format!("no line's id contains {}", request.filters.join(" or ")).into());
     }
-    let all = kept.ids();
-    let shown = if request.parts.is_empty() {
-        request.select(&all)
-    } else {
-        request.select(&ids.iter().map(String::as_str).collect::<Vec<_>>())
+    let known = kept.ids();
+    let shown = match request.parts[..] {
+        [] => request.select(&known),
+        _ => ids.iter().map(String::as_str).collect(),
     };
     out.write_all(table::peers(&kept, &shown).as_bytes())?;
     out.write_all(table::growth(&kept, &shown).as_bytes())?;
     let write = |name: &str, text: String| {
-        let path = place.bench.join(name);
-        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+        let path = place.folder.join(name);
+        fs::write(&path, text).map_err(|error| at(&path, error))
     };
     write("ratios.json", table::ratios(&kept))?;
     write("growth.json", growth::document(&kept))?;
     write("growth.html", growth::page(&kept))?;
     Ok(u8::from(kept.wrong(&shown)))
+}
+
+fn at(path: &Path, error: std::io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// The workspace that is here, for a program that was built elsewhere, or the one that it was built in.

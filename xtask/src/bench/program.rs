@@ -31,7 +31,7 @@ pub(super) fn build(place: &Place<'_>, err: &mut dyn Write) -> Result<(), BoxErr
             .args(["build", "--release", "--manifest-path"])
             .arg(&manifest)
             .arg("--target-dir")
-            .arg(place.bench.join("rust"))
+            .arg(super::target().join("bench/rust"))
             .status()?;
         if !theirs.success() {
             say(err, "it could not be built: its lines will say that it is missing");
@@ -58,7 +58,7 @@ pub(super) fn python(
     }
     let requirements = place.root.join("benches/peers/requirements.txt");
     let wanted = fs::read_to_string(&requirements)?;
-    let folder = place.bench.join("venv");
+    let folder = super::target().join("bench/venv");
     let python = folder.join("bin/python");
     let stamp = folder.join("requirements.txt");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
