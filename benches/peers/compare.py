@@ -129,6 +129,21 @@ def fixed(seconds, name, goal=1.0):
     return Peer(name, lambda: lambda: (seconds, []), goal, compared=False)
 
 
+PEAK = None
+
+
+def peak(operations, goal=None, precision="peak-f32"):
+    """So many floating-point operations at the rate of multiply-adds in registers, of every thread, as a peer."""
+
+    def make():
+        global PEAK
+        PEAK = PEAK or Worker("linalg-worker", 1)
+        # The worker answers for a product of that size.
+        share = operations / (2 * 1024**3) / arguments.threads
+        return lambda: (PEAK.time("linalg", precision, 1024, 1)[0] * share, [])
+    return Peer("multiply-add peak", make, goal, compared=False)
+
+
 def close(tolerance, floor=1e-300):
     """Whether numbers agree within `tolerance` of theirs, or of `floor`."""
     return lambda ours, theirs: len(ours) == len(theirs) and all(
@@ -221,9 +236,10 @@ def measure(line):
         for peer, _, pairs in sides:
             pairs.append((seconds[None], seconds[peer.name]))
     rows += [row(line, peer.name, pairs, peer.goal, True if peer.compared else None) for peer, _, pairs in sides]
-    if line.best is not None and sides:
-        peer, _, pairs = min(sides, key=lambda side: statistics.median(theirs for _, theirs in side[2]))
-        rows.append(row(line, f"best of {len(sides)}: {peer.name}", pairs, line.best, True))
+    rivals = [side for side in sides if side[0].compared]
+    if line.best is not None and rivals:
+        peer, _, pairs = min(rivals, key=lambda side: statistics.median(theirs for _, theirs in side[2]))
+        rows.append(row(line, f"best of {len(rivals)}: {peer.name}", pairs, line.best, True))
     return rows
 
 

@@ -1,7 +1,7 @@
 """linalg and plain nalgebra against numpy and SciPy; see README.md."""
 
 import compare
-from compare import Line, Peer, Worker, close, probe, timed, uniform
+from compare import Line, Peer, Worker, close, peak, probe, timed, uniform
 
 import numpy as np
 import scipy.linalg
@@ -110,6 +110,8 @@ def line(name, size, goal):
         return once
 
     peers = [Peer(f"numpy {np.__version__}, SciPy {scipy.__version__}", numpy, goal)]
+    if name.startswith("gemm"):
+        peers.append(peak(2 * size**3, precision="peak-f32" if name == "gemm-f32" else "peak"))
     if size <= plain and WORKER.threads == 1:
         peers.append(Peer("nalgebra", side("nalgebra")))
     return Line(f"linalg/{name}/{size}", side("linalg"), peers, close(tolerance), slow=size >= 2000 or "lsmr" in name)

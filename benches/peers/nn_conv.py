@@ -1,7 +1,7 @@
 """nn-core's convolution networks against PyTorch and ONNX Runtime; see README.md."""
 
 import compare
-from compare import Lazy, Line, Peer, Worker, arguments, close, timed, uniform
+from compare import Lazy, Line, Peer, Worker, arguments, close, peak, timed, uniform
 
 import numpy as np
 
@@ -169,6 +169,10 @@ def line(part, what, batch, algorithm, threads):
     if threads > 1 and part == "net" and algorithm == "automatic":
         one = Worker("nn-worker", 1)
         peers.append(Peer("itself, one thread", worker(operation, algorithm, batch, repetitions, one), 1.0, compared=False))
+    if part != "net":
+        # As many for each of the three passes; Winograd's form needs fewer, and may be above the peak of the direct one.
+        (channels, width, height), [(_, filters)] = PARTS[part]
+        peers.append(peak(2 * 9 * channels * filters * (width - 2) * (height - 2) * batch))
     # The direct form alone is to be ahead of oneDNN, which is what PyTorch runs.
     best = 1.0 if algorithm == "direct" and threads == 1 else None
     name = operation if algorithm == "automatic" else f"{operation}-{algorithm}"

@@ -1,7 +1,7 @@
 """nn-core's training steps of dense networks against PyTorch and JAX; see README.md."""
 
 import compare
-from compare import Lazy, Line, Peer, Worker, close, timed, uniform
+from compare import Lazy, Line, Peer, Worker, close, peak, timed, uniform
 
 import numpy as np
 
@@ -213,6 +213,10 @@ def lines(threads):
                  for peer, goal in zip((Eager, ByHand, Jax), goals[threads])]
         if name == "tiny":
             peers.append(Peer(JaxLoop.name, side(JaxLoop, name, batch, steps), 0.45))
+        if name == "mlp":
+            # Three products for each layer, two for the first, whose input needs no gradient.
+            operations = batch * (6 * sum(a * b for a, b in zip(SIZES[name], SIZES[name][1:])) - 2 * 784 * 256)
+            peers.append(peak(operations, 1 / 0.87 if batch == 1024 and threads == 1 else None))
         if threads > 1:
             peers.append(Peer("itself, one thread", worker(name, batch, steps, Worker("nn-dense-worker", 1)), 1.0,
                               compared=False))
