@@ -5,7 +5,7 @@ from compare import Lazy, Line, Peer, Worker, close, probe, timed
 
 import numpy as np
 
-ducc0, pyshtools, scipy_fft = Lazy("ducc0"), Lazy("pyshtools"), Lazy("scipy.fft")
+ducc0, pyshtools, cubature, scipy_fft = map(Lazy, ("ducc0", "pyshtools", "cubature", "scipy.fft"))
 WORKER, RUST = Worker("quad-worker"), Worker("quad-peers")
 
 
@@ -61,6 +61,26 @@ def with_shtools(degree):
     return once
 
 
+def with_hcubature(digits):
+    axis = np.array([1.0, -2.0, 0.5]) / np.sqrt(5.25)
+
+    def once():
+        evaluations, values = 0, []
+        for k in (1.0, 3.0, 10.0):
+
+            def f(x):
+                nonlocal evaluations
+                evaluations += len(x)
+                s = np.sin(x[:, 0])
+                along = s * (axis[0] * np.cos(x[:, 1]) + axis[1] * np.sin(x[:, 1])) + axis[2] * np.cos(x[:, 0])
+                return np.exp(k * along) * s
+
+            found = cubature.cubature(f, 2, 1, [0, 0], [np.pi, 2 * np.pi], abserr=0, relerr=10.0**-digits, vectorized=True)
+            values.append(float(found[0][0]))
+        return 1e-3 * evaluations, [sum(values), max(values)]
+    return once
+
+
 def worker(operation, size):
     return lambda: lambda: WORKER.time(operation, size)
 
@@ -85,6 +105,11 @@ def lines(threads):
         yield Line(f"quad/analysis/{degree}", worker("analysis", degree),
                    [Peer("pyshtools", lambda degree=degree: with_shtools(degree), 1.0),
                     Peer("ducc0", lambda degree=degree: with_ducc(degree), 1.5)], close(1e-11))
+    # Counted, not timed: seconds at a millisecond an evaluation.
+    for digits in (3, 6, 10):
+        yield Line(f"quad/automatic-evaluations/{digits}-digits", worker("automatic", digits),
+                   [Peer("hcubature", lambda digits=digits: with_hcubature(digits)),
+                    Peer("bilby's adaptive cubature", rust("automatic-bilby", digits))], close(10.0 ** (1 - digits)), rounds=1)
 
 
 if __name__ == "__main__":

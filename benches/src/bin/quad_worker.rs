@@ -8,7 +8,10 @@ use std::hint::black_box;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use quad::{GaussLegendre, HarmonicTransform, RingKind, SolidAngle, SphereRule, ring_weights};
+use quad::{
+    Automatic, Direction, GaussLegendre, HarmonicTransform, RingKind, SolidAngle, SphereRule,
+    pointwise, ring_weights,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
@@ -47,12 +50,28 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let found = transform.analyze(field)?;
                 (seconds, probe(found.power_spectrum().into_iter()))
             }
+            "automatic" => automatic(size)?,
             _ => return Err(format!("no operation {operation}").into()),
         };
         writeln!(out, "{seconds:e} {sum:e} {largest:e}")?;
         out.flush()?;
     }
     Ok(())
+}
+
+/// Integrals of exp(k u·x) to a tolerance of 10⁻ᵈ for k = 1, 3 and 10: the seconds that their evaluations would take at a
+/// millisecond each, the sum of the integrals and the largest.
+fn automatic(digits: usize) -> Result<(f64, [f64; 2]), Box<dyn Error>> {
+    let u = Direction::from_vector([1.0, -2.0, 0.5])?;
+    let (mut evaluations, mut values) = (0, Vec::new());
+    for k in [1.0, 3.0, 10.0] {
+        let f = pointwise(|x: &Direction| (k * u.dot(x)).exp());
+        let tolerance = 10.0_f64.powi(-i32::try_from(digits)?);
+        let found = Automatic::default().relative_tolerance(tolerance).integrate(SolidAngle, &f)?;
+        evaluations += found.evaluations;
+        values.push(found.value);
+    }
+    Ok((1e-3 * evaluations as f64, probe(values.into_iter())))
 }
 
 /// Seconds of one run, of as many as fill 5 ms after the first.
