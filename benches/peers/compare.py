@@ -113,7 +113,8 @@ class Peer:
 
 @dataclass
 class Line:
-    """An operation of ours and its peers. `best` is the goal against the fastest of them."""
+    """An operation of ours and its peers. `best` is the goal against the fastest of them, `unit` what is compared where it
+    is no time."""
 
     id: str
     ours: Callable[[], Side]
@@ -122,6 +123,7 @@ class Line:
     best: float | None = None
     rounds: int | None = None
     slow: bool = False
+    unit: str = "s"
 
 
 def fixed(seconds, name, goal=1.0):
@@ -204,7 +206,7 @@ def row(line, peer, pairs, goal, same):
     return {"id": line.id, "peer": peer, "ours_s": statistics.median(ours for ours, _ in pairs),
             "peer_s": statistics.median(theirs for _, theirs in pairs), "ratio": ratio, "ratio_min": min(ratios),
             "ratio_max": max(ratios), "threads": arguments.threads, "same_result": same, "goal": goal,
-            "met": None if goal is None else ratio <= goal}
+            "unit": line.unit, "met": None if goal is None else ratio <= goal}
 
 
 def measure(line):
@@ -255,7 +257,7 @@ def show(done):
             print(f"{r['id']:<40} {r['peer']:<30} {'differs: ' + r['differ'] if 'differ' in r else 'missing: ' + r['missing']}")
             continue
         goal = "" if r["goal"] is None else f"   goal {r['goal']:.3g} {'met' if r['met'] else 'MISSED'}"
-        print(f"{r['id']:<40} {r['peer']:<30} {r['ours_s']:>9.3e} s {r['peer_s']:>9.3e} s {r['ratio']:>8.3f} "
+        print(f"{r['id']:<40} {r['peer']:<30} {r['ours_s']:>9.3e} {r['unit']} {r['peer_s']:>9.3e} {r['unit']} {r['ratio']:>8.3f} "
               f"({r['ratio_min']:.3f} to {r['ratio_max']:.3f}){goal}")
     if "error" in done:
         print(f"{done['id']:<40} error: {done['error']}")

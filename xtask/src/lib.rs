@@ -24,6 +24,7 @@ cargo xtask bench [FILTER..]     show what was measured; with one of the next tw
     --fresh         forget what is kept of these lines; without it a run goes on where the last one stopped
     --minutes M     begin no line after that time
     --threads N     of every side (default: 1, then 2)
+    --results DIR   where results are kept (default target/bench)
     --workers DIR   programs built elsewhere (default: cargo builds them)
     --python FILE   a Python that has the peers (default: an environment in target/bench)
 cargo xtask help                 this text

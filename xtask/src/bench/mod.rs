@@ -106,6 +106,7 @@ impl Request {
                     request.threads = vec![threads.get()];
                 }
                 Long("workers") => request.workers = Some(arguments.value()?.into()),
+                Long("results") => request.folder = arguments.value()?.into(),
                 Long("python") => request.python = Some(arguments.value()?.into()),
                 Long("minutes") => {
                     let minutes: f64 = arguments.value()?.parse()?;

@@ -13,7 +13,7 @@ use super::{Extent, Place, Request};
 use crate::verify::check::BoxError;
 
 /// In the order in which they run: crates from the ground up.
-const SCRIPTS: [&str; 12] = [
+const SCRIPTS: [&str; 14] = [
     "linalg",
     "dsp_spectra",
     "dsp_peaks",
@@ -21,6 +21,8 @@ const SCRIPTS: [&str; 12] = [
     "quad",
     "nn_dense",
     "nn_conv",
+    "nn_memory",
+    "nn_examples",
     "invert",
     "invert_search",
     "rl",

@@ -51,7 +51,12 @@ pub fn peers(kept: &Kept, ids: &[&str]) -> String {
             };
             let number = |key: &str| row[key].as_f64().unwrap_or(f64::NAN);
             let range = format!("{} to {}", three(number("ratio_min")), three(number("ratio_max")));
-            let (ours, theirs) = (seconds(number("ours_s")), seconds(number("peer_s")));
+            let measure = match row["unit"].as_str() {
+                Some("B") => bytes,
+                Some("evaluations") => |count: f64| format!("{count}"),
+                _ => seconds,
+            };
+            let (ours, theirs) = (measure(number("ours_s")), measure(number("peer_s")));
             let _ = write!(table, "{ours:>10} {theirs:>10} {:>8} {range:>15}", three(ratio));
             if let Some(goal) = goal {
                 let word = if ratio <= goal { "met" } else { "MISSED" };

@@ -141,11 +141,22 @@ fn a_filter_that_names_nothing_is_a_wrong_question() -> Result<(), BoxError> {
 #[test]
 fn arguments_become_a_request() -> Result<(), BoxError> {
     let parse = |arguments: &[&str]| Request::parse(lexopt::Parser::from_args(arguments));
-    let arguments = ["--peers", "quad", "--quick", "--fresh", "--threads", "2", "--minutes=1.5"];
+    let arguments = [
+        "--peers",
+        "quad",
+        "--quick",
+        "--fresh",
+        "--threads",
+        "2",
+        "--minutes=1.5",
+        "--results",
+        "r",
+    ];
     let request = parse(&arguments)?.ok_or("no help was asked for")?;
     assert_eq!((request.parts, request.filters), (vec![Part::Peers], vec!["quad".to_owned()]));
     assert_eq!((request.extent, request.start), (Extent::Quick, Start::Fresh));
     assert_eq!((request.threads, request.time), (vec![2], Some(Duration::from_secs(90))));
+    assert_eq!(request.folder, PathBuf::from("r"));
     assert_eq!(parse(&["-h"])?, None);
     for (arguments, problem) in [
         (["--threads", "0"], "cannot parse argument \"0\": number would be zero for non-zero type"),
