@@ -15,10 +15,11 @@ pub(super) fn build(place: &Place<'_>, err: &mut dyn Write) -> Result<(), BoxErr
         return Ok(());
     }
     say(err, "building our workers");
-    let ours =
-        cargo(place).args(["build", "--release", "--package", "benches", "--bins"]).status()?;
-    if !ours.success() {
-        return Err("our workers could not be built".into());
+    for what in [["benches", "--bins"], ["nn-core", "--examples"]] {
+        let ours = cargo(place).args(["build", "--release", "--package"]).args(what).status()?;
+        if !ours.success() {
+            return Err("our workers could not be built".into());
+        }
     }
     let mut folders: Vec<_> = fs::read_dir(place.root.join("benches/peers"))?
         .filter_map(|entry| Some(entry.ok()?.path().join("Cargo.toml")))
