@@ -7,6 +7,8 @@ import numpy as np
 
 torch, onnx, onnxruntime = Lazy("torch"), Lazy("onnx"), Lazy("onnxruntime")
 WORKER = Worker("nn-worker")
+# candle and burn in the workspace `nn`: `LIBRARY OPERATION BATCH REPETITIONS`, answered as our worker answers.
+RUST = Worker("nn-peers")
 
 
 def single(seed, count, scale=1.0):
@@ -143,8 +145,8 @@ def side(make, repetitions):
     return made
 
 
-def worker(operation, algorithm, batch, repetitions, worker=WORKER):
-    return lambda: lambda: worker.time(operation, algorithm, batch, repetitions)
+def worker(*request, worker=WORKER):
+    return lambda: lambda: worker.time(*request)
 
 
 # Goals of issue 3 against channels-last and ONNX Runtime: operation, batch, threads.
@@ -169,9 +171,12 @@ def line(part, what, batch, algorithm, threads):
     peers = [Peer(name, torch_side(layout), goals.get(name)) for name, layout in layouts.items()]
     if what == "forward":
         peers.append(Peer("ONNX Runtime", side(lambda: onnx_peer(part, batch), repetitions), goals.get("ONNX Runtime")))
+    if part == "net" and algorithm == "automatic":
+        peers += [Peer(library, worker(library, operation, batch, repetitions, worker=RUST)) for library in ("candle", "burn")]
     if threads > 1 and part == "net" and algorithm == "automatic":
         one = Worker("nn-worker", 1)
-        peers.append(Peer("itself, one thread", worker(operation, algorithm, batch, repetitions, one), 1.0, compared=False))
+        peers.append(Peer("itself, one thread", worker(operation, algorithm, batch, repetitions, worker=one), 1.0,
+                          compared=False))
     if part != "net":
         # As many for each of the three passes; Winograd's form needs fewer, and may be above the peak of the direct one.
         (channels, width, height), [(_, filters)] = PARTS[part]

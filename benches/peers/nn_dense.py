@@ -7,6 +7,8 @@ import numpy as np
 
 torch, jax, jnp = Lazy("torch"), Lazy("jax"), Lazy("jax.numpy")
 WORKER = Worker("nn-dense-worker")
+# candle and burn in the workspace `nn`: `LIBRARY NETWORK BATCH STEPS`, answered as our worker answers.
+RUST = Worker("nn-peers")
 
 SIZES = {"mlp": [784, 256, 128, 10], "tiny": [2, 8, 1]}
 RATES = {"mlp": 0.01, "tiny": 0.05}
@@ -187,10 +189,12 @@ def side(peer, name, batch, steps):
     return make
 
 
-def worker(name, batch, steps, worker=WORKER):
+def worker(*request, worker=WORKER):
+    """Seconds of a step, of as many as the request ends in."""
+
     def once():
-        seconds, answer = worker.time(name, batch, steps)
-        return seconds / steps, answer
+        seconds, answer = worker.time(*request)
+        return seconds / request[-1], answer
     return lambda: once
 
 
@@ -213,12 +217,13 @@ def lines(threads):
                  for peer, goal in zip((Eager, ByHand, Jax), goals[threads])]
         if name == "tiny":
             peers.append(Peer(JaxLoop.name, side(JaxLoop, name, batch, steps), 0.45))
+        peers += [Peer(library, worker(library, name, batch, steps, worker=RUST)) for library in ("candle", "burn")]
         if name == "mlp":
             # Three products for each layer, two for the first, whose input needs no gradient.
             operations = batch * (6 * sum(a * b for a, b in zip(SIZES[name], SIZES[name][1:])) - 2 * 784 * 256)
             peers.append(peak(operations, 1 / 0.87 if batch == 1024 and threads == 1 else None))
         if threads > 1:
-            peers.append(Peer("itself, one thread", worker(name, batch, steps, Worker("nn-dense-worker", 1)), 1.0,
+            peers.append(Peer("itself, one thread", worker(name, batch, steps, worker=Worker("nn-dense-worker", 1)), 1.0,
                               compared=False))
         # Loss and sum of sizes after the same steps in single precision; a peer's small loss is itself a difference of
         # numbers near 1.
