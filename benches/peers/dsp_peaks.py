@@ -1,150 +1,28 @@
-"""Compares dsp's peaks and wavelets with SciPy and PyWavelets, then times them in one run; see README.md.
+"""dsp's peaks and wavelets against SciPy and PyWavelets; see README.md.
 
 Times are processor seconds, so that other work on the machine counts as little as it can.
 """
 
-import argparse
-import json
+import functools
+import math
 import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 
-# One thread; and on both sides memory that was used once is used again, not returned to the system
-# and asked for anew, page by page, in every round. The allocator reads this when a process starts.
-SETTINGS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": str(1 << 34),
-            "MALLOC_MMAP_THRESHOLD_": str(1 << 34), "MALLOC_TOP_PAD_": str(1 << 26)}
-if any(os.environ.get(name) != value for name, value in SETTINGS.items()):
-    os.environ.update(SETTINGS)
-    os.execv(sys.executable, [sys.executable, *sys.argv])
+import compare
+from compare import Lazy, Line, Peer, Worker, timed
 
-import numpy as np  # noqa: E402  (after the number of threads is set)
-import pywt  # noqa: E402
-import scipy  # noqa: E402
-from scipy.signal import find_peaks  # noqa: E402
+import numpy as np
+from scipy.signal import find_peaks
 
-ROOT = Path(__file__).resolve().parents[2]
-
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--cases", type=int, default=100_000, help="random cases to compare bit for bit")
-parser.add_argument("--seed", type=int, default=1)
-parser.add_argument("--rounds", type=int, default=7)
-parser.add_argument("--only", default="", help="rows whose name contains this; 'none' compares only")
-parser.add_argument("--large", action="store_true", help="1e7 samples too, and the minutes of SciPy's slow cases")
-arguments = parser.parse_args()
+pywt = Lazy("pywt")
+WORKER = Worker("dsp-peaks-worker")
+# Linux counts a process' time in ticks of 4 ms in places.
+FILL = 0.1
+FOLDER = tempfile.TemporaryDirectory()
 
 
-class Worker:
-    """Our side, in a process of its own."""
-
-    def __init__(self):
-        target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        self.process = subprocess.Popen([target / "release" / "dsp-peaks-worker"], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
-
-    def ask(self, request):
-        self.process.stdin.write(request + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            sys.exit(f"the worker ended at {request[:200]}")
-        return answer.strip()
-
-
-def written(bound):
-    if bound is None:
-        return "none"
-    if isinstance(bound, np.ndarray):
-        return "[" + " ".join(repr(float(v)) for v in bound) + "]"
-    return repr(float(bound))
-
-
-def random_case(rng, k):
-    """A signal without equal samples, or with many, and any of the options."""
-    n = int(rng.integers(3, 120))
-    ties = k % 4 == 3
-    kind = rng.integers(0, 3)
-    x = rng.integers(-4, 5, n).astype(float) if ties else rng.normal(size=n)
-    if kind == 1:
-        x = np.cumsum(x)
-    elif kind == 2:
-        x = x + (4 * np.sin(np.arange(n) / 5)).round(0 if ties else 12)
-    options = {}
-
-    def interval(name, low, high):
-        a, b = sorted(rng.uniform(low, high, 2))
-        if rng.random() < 0.2:
-            a = a + rng.normal(size=n)
-        options[name] = (a if rng.random() < 0.8 else None, b if rng.random() < 0.3 else None)
-
-    if rng.random() < 0.3:
-        interval("height", -3, 3)
-    if rng.random() < 0.3:
-        interval("threshold", 0, 2)
-    if rng.random() < 0.4:
-        interval("prominence", 0, 4)
-    if rng.random() < 0.4:
-        interval("width", 0, 6)
-    if rng.random() < 0.3:
-        interval("plateau_size", 0, 3)
-    if rng.random() < 0.4 and not ties:
-        options["distance"] = float(rng.uniform(1, 12))
-    if rng.random() < 0.4:
-        options["wlen"] = int(rng.integers(2, 2 * n))
-    if rng.random() < 0.5:
-        options["rel_height"] = float(rng.choice([0, 0.25, 0.5, 0.7, 1.0, 1.3]))
-    if not ties and rng.random() < 0.1:
-        x[rng.integers(0, n, 2)] = np.nan
-    return x, options
-
-
-def expected(x, options):
-    """Every property of SciPy's peaks, by the names of ours."""
-    asked = dict(options)
-    asked.setdefault("height", (None, None))
-    asked.setdefault("threshold", (None, None))
-    asked.setdefault("plateau_size", (None, None))
-    index, p = find_peaks(x, **asked)
-    columns = [index, p["left_edges"], p["right_edges"], p["peak_heights"], p["left_thresholds"], p["right_thresholds"]]
-    if "prominences" in p:
-        columns += [p["prominences"], p["left_bases"], p["right_bases"]]
-    if "widths" in p:
-        columns += [p["widths"], p["width_heights"], p["left_ips"], p["right_ips"]]
-    return np.array(columns, dtype=float).T
-
-
-def compare(worker):
-    rng = np.random.default_rng(arguments.seed)
-    peaks = tied = 0
-    import warnings
-    warnings.simplefilter("ignore")
-    for k in range(arguments.cases):
-        x, options = random_case(rng, k)
-        fields = ["x=" + " ".join(repr(float(v)) for v in x)]
-        for name, value in options.items():
-            text = ":".join(map(written, value)) if isinstance(value, tuple) else repr(value)
-            fields.append(f"{name}={text}")
-        request = "case " + ";".join(fields)
-        answer = worker.ask(request)
-        rows = [[float(v) for v in row.split()] for row in answer.split(",")] if answer else []
-        theirs = expected(x, options)
-        if "prominence" not in options and "width" not in options:
-            theirs = theirs[:, :6]
-        ours = np.array(rows).reshape(theirs.shape if not rows else (len(rows), -1))
-        if ours.shape != theirs.shape or not np.array_equal(ours, theirs, equal_nan=True):
-            sys.exit(f"case {k} differs\n{request}\nours\n{ours}\ntheirs\n{theirs}")
-        peaks += len(theirs)
-        tied += k % 4 == 3
-    print(f"{arguments.cases} random cases, {tied} of them with ties, {peaks} peaks: identical to SciPy {scipy.__version__}")
-    differing = int(worker.ask(f"stream {arguments.cases} {arguments.seed}"))
-    print(f"{arguments.cases} random signals in random chunks: {differing} differ from the whole")
-    if differing:
-        sys.exit(1)
-
-
+@functools.lru_cache(maxsize=2)
 def signals(n):
     rng = np.random.default_rng(1)
     white = rng.normal(size=n)
@@ -161,103 +39,124 @@ def signals(n):
     }
 
 
+PEERS = {
+    "indices": {},
+    "find": {},
+    "distance": {"distance": 50},
+    "prominence": {"prominence": 0.5},
+    "prominence-window": {"prominence": 0.5, "wlen": 201},
+    "width": {"width": 2},
+}
+# SciPy takes minutes there: its walks cross every equal peak.
+TIED = {"clipped", "periodic", "saw", "alternating"}
+WAVELETS = {"haar": 15, "db4": 6, "sym8": 6, "db20": 6, "coif5": 6}
+
+
+def goal(operation, signal, n):
+    """Of issue 4; 1e7 samples for plain maxima only."""
+    if operation == "indices" and n >= 1_000_000:
+        return 1 / 8
+    if n == 1_000_000:
+        return {("prominence", "white"): 1 / 1.5, ("prominence", "sine"): 1 / 1.5, ("prominence", "walk"): 1 / 20,
+                ("prominence", "clipped"): 1 / 1000, ("distance", "white"): 1 / 2, ("distance", "sine"): 1 / 2,
+                ("distance", "walk"): 1 / 2}.get((operation, signal))
+    return None
+
+
+def worker(signal, n, operation):
+
+    def load():
+        # The worker holds one signal, and both sides of a line may be asked for different ones.
+        if WORKER.process is None or WORKER.holds != (signal, n):
+            path = os.path.join(FOLDER.name, "x")
+            signals(n)[signal].astype("<f8").tofile(path)
+            WORKER.ask("load", path)
+            WORKER.holds = (signal, n)
+
+    def make():
+        calls, elapsed = 1, 0.0
+        while elapsed < FILL / 2:
+            load()
+            start = time.perf_counter()
+            WORKER.ask("time", operation, calls)
+            elapsed = time.perf_counter() - start
+            calls = math.ceil(calls * min(max(FILL / elapsed, 1), 100))
+
+        def once():
+            load()
+            return WORKER.time("time", operation, calls)
+        return once
+    return make
+
+
+def scipy_side(signal, n, options):
+    x = signals(n)[signal]
+
+    def once():
+        seconds, (index, _) = timed(lambda: find_peaks(x, **options), fill=FILL, clock=time.process_time)
+        return seconds, [len(index), int(index.sum())]
+    return once
+
+
 def denoised(x, name, level):
     parts = pywt.wavedec(x, name, level=level)
     threshold = np.median(np.abs(parts[-1])) / 0.6744897501960817 * np.sqrt(2 * np.log(len(x)))
     return pywt.waverec([parts[0]] + [pywt.threshold(d, threshold, "soft") for d in parts[1:]], name)[:len(x)]
 
 
-PEERS = {
-    "indices": lambda x: find_peaks(x)[0],
-    "find": lambda x: find_peaks(x)[0],
-    "distance": lambda x: find_peaks(x, distance=50)[0],
-    "prominence": lambda x: find_peaks(x, prominence=0.5)[0],
-    "prominence-window": lambda x: find_peaks(x, prominence=0.5, wlen=201)[0],
-    "width": lambda x: find_peaks(x, width=2)[0],
-}
-WAVELETS = [("haar", 15), ("db4", 6), ("sym8", 6), ("db20", 6), ("coif5", 6)]
-# SciPy takes minutes there: its walks cross every equal peak.
-SLOW = {"clipped", "periodic", "saw", "alternating"}
+def wavelet_side(n, what, name, level):
+    x = signals(n)["sine"]
+
+    def run():
+        if what == "denoise":
+            return denoised(x, name, level)
+        return pywt.waverec(pywt.wavedec(x, name, level=level), name)[:len(x)]
+
+    def once():
+        seconds, y = timed(run, fill=FILL, clock=time.process_time)
+        return seconds, [len(y), float(np.abs(y).sum())]
+    return once
 
 
-def rows(n):
-    for signal, x in signals(n).items():
-        for operation, peer in PEERS.items():
-            slow = signal in SLOW and operation in ("prominence", "width")
-            if slow and (n > 100_000 and not (arguments.large and signal == "clipped" and operation == "prominence" and n == 1_000_000)):
-                continue
-            ties = signal in SLOW and operation == "distance"
-            yield f"{operation}/{signal}/{n}", operation, x, peer, slow, None if ties else exact
-    if n == 1_000_000:
-        x = signals(n)["sine"]
-        for name, level in WAVELETS:
-            yield (f"dwt/{name}/{n}", f"dwt:{name}:{level}", x,
-                   lambda x, w=name, k=level: pywt.waverec(pywt.wavedec(x, w, level=k), w)[:len(x)], False, close)
-            yield (f"denoise/{name}/{n}", f"denoise:{name}:{level}", x,
-                   lambda x, w=name, k=level: denoised(x, w, k), False, close)
+def peaks(operation, signal, n):
+    slow = signal in TIED and operation in ("prominence", "width")
+    # SciPy's choice among equal peaks that are too near one another is another one.
+    compared = not (signal in TIED and operation == "distance")
+    peer = Peer("SciPy", lambda: scipy_side(signal, n, PEERS[operation]), goal(operation, signal, n), compared)
+    return Line(f"dsp/peaks-{operation}/{signal}/{n}", worker(signal, n, operation), [peer],
+                rounds=1 if slow else None, slow=slow or n > 1_000_000)
 
 
-def exact(answer, theirs):
-    return [int(v) for v in answer[1:]] == [len(theirs), int(theirs.sum())]
+def doubling(operation, signal):
+    """Time at 2 n beside time at n."""
+    n = 100_000
+    return Line(f"dsp/peaks-{operation}-doubled/{signal}", worker(signal, 2 * n, operation),
+                [Peer("itself at half the length", worker(signal, n, operation), 2.3, compared=False)])
 
 
-def close(answer, theirs):
-    mine, sum_of = float(answer[2]), float(np.abs(theirs).sum())
-    return int(answer[1]) == len(theirs) and abs(mine - sum_of) <= 1e-9 * sum_of
+def wavelets(what, name, level):
+    n = 1_000_000
+    return Line(f"dsp/{what}/{name}/{n}", worker("sine", n, f"{what}:{name}:{level}"),
+                [Peer("PyWavelets", lambda: wavelet_side(n, what, name, level), 1 / 3.5 if what == "dwt" else 1 / 5)],
+                lambda ours, theirs: ours[0] == theirs[0] and abs(ours[1] - theirs[1]) <= 1e-9 * theirs[1])
 
 
-def main():
-    worker = Worker()
-    if arguments.cases:
-        compare(worker)
-    if arguments.only == "none":
+def lines(threads):
+    if threads > 1:
         return
-    table = []
-    print(f"{'operation':<34}{'ours':>11}{'theirs':>12}{'ours/theirs':>13}{'min':>8}{'max':>8}   load {os.getloadavg()[0]:.1f}")
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "x")
-        for n in [100_000, 1_000_000] + ([10_000_000] if arguments.large else []):
-            for name, operation, x, peer, slow, same in rows(n):
-                if arguments.only not in name:
-                    continue
-                x.astype("<f8").tofile(path)
-                worker.ask(f"load {path}")
-                pairs = []
-                repeats = 1 if slow else max(1, 2_000_000 // n)
-                for _ in range(1 if slow else arguments.rounds):
-                    answer = worker.ask(f"time {operation} {repeats}").split()
-                    start = time.process_time()
-                    for _ in range(repeats):
-                        theirs = peer(x)
-                    pairs.append((float(answer[0]), (time.process_time() - start) / repeats))
-                    if same and not same(answer, theirs):
-                        sys.exit(f"{name}: ours {answer[1:]} and the peer's {len(theirs)} {theirs.sum()} differ")
-                ours, other = (statistics.median(pair[k] for pair in pairs) for k in (0, 1))
-                ratios = [a / b for a, b in pairs]
-                ratio = statistics.median(ratios)
-                row = {"id": name, "peer": "PyWavelets" if ":" in operation else "SciPy", "ours_s": ours, "peer_s": other,
-                       "ratio": ratio, "ratio_min": min(ratios), "ratio_max": max(ratios), "threads": 1,
-                       "same_result": same is not None}
-                table.append(row)
-                print(f"{name:<34}{ours * 1e3:>9.3f}ms{other * 1e3:>10.3f}ms{ratio:>13.3f}{min(ratios):>8.3f}{max(ratios):>8.3f}", flush=True)
-        print("\ntime at 2n over time at n, of ours alone")
-        for name in signals(10):
-            line = f"{name:<14}"
-            for operation in ("indices", "distance", "prominence", "width", "width-whole"):
-                least = []
-                for n in (50_000, 100_000, 200_000):
-                    signals(n)[name].astype("<f8").tofile(path)
-                    worker.ask(f"load {path}")
-                    repeats = 2_000_000 // n
-                    answers = [worker.ask(f"time {operation} {repeats}").split() for _ in range(9)]
-                    least.append(min(float(answer[0]) for answer in answers))
-                line += f"  {operation} {least[1] / least[0]:.2f} {least[2] / least[1]:.2f}"
-            print(line, flush=True)
-    out = ROOT / "target" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "dsp_peaks.json").write_text(json.dumps(table, indent=1) + "\n")
-    print(f"medians of the ratios: {statistics.median(row['ratio'] for row in table):.2f}" if table else "")
+    for operation in PEERS:
+        for signal in signals(10):
+            # SciPy takes minutes for a million there, of which one case is enough.
+            minutes = signal in TIED and operation in ("prominence", "width")
+            yield peaks(operation, signal, 100_000 if minutes else 1_000_000)
+    yield peaks("prominence", "clipped", 1_000_000)
+    yield from (peaks("indices", signal, 10_000_000) for signal in ("white", "sine", "walk"))
+    for operation in ("indices", "distance", "prominence", "width", "width-whole"):
+        yield from (doubling(operation, signal) for signal in signals(10))
+    for what in ("dwt", "denoise"):
+        yield from (wavelets(what, name, level) for name, level in WAVELETS.items())
 
 
 if __name__ == "__main__":
-    main()
+    compare.keep_memory()
+    compare.run(lines)

@@ -1,54 +1,18 @@
-"""Times nn-invert's layer-wise inverse against NumPy and SciPy in one run; see README.md."""
+"""nn-invert's layer-wise inverse against NumPy and SciPy; see README.md."""
 
-import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--rounds", type=int, default=5)
-parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--only", default="", help="rows whose name contains this")
-parser.add_argument("--large", action="store_true", help="dense 10,000 and newton_krylov: minutes")
-arguments = parser.parse_args()
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ[name] = str(arguments.threads)
+import compare
+from compare import Line, Peer, Worker, arguments
 
-import numpy as np  # noqa: E402  (after the number of threads is set)
-import scipy  # noqa: E402
-import scipy.linalg  # noqa: E402
-import scipy.optimize  # noqa: E402
-import scipy.sparse  # noqa: E402
-import scipy.sparse.linalg  # noqa: E402
+import numpy as np
+import scipy.linalg
+import scipy.optimize
+import scipy.sparse
+import scipy.sparse.linalg
 
-ROOT = Path(__file__).resolve().parents[2]
-PEER = "scipy " + scipy.__version__
-# One thread: processor time, which other programs disturb least. More: the clock's.
-now = time.process_time if arguments.threads == 1 else time.perf_counter
-
-
-class Worker:
-    def __init__(self):
-        target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        self.process = subprocess.Popen(
-            [target / "release" / "invert-worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def run(self, case, file):
-        self.process.stdin.write(f"{case} {file}\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().split()
-        if not answer:
-            sys.exit(f"the worker ended at {case}")
-        ready, ready_wall, invert, invert_wall, residual, size = map(float, answer)
-        if arguments.threads > 1:
-            ready, invert = ready_wall, invert_wall
-        return ready, invert, residual, size
+WORKER = Worker("invert-worker")
 
 
 def leaky(z):
@@ -96,6 +60,21 @@ class Case:
             self.layers.append(w)
             coo = w.tocoo()
             return [np.stack([coo.row, coo.col, coo.data], axis=1)]
+        if self.kind == "stencil":
+            side = round(np.sqrt(n))
+            line = scipy.sparse.diags([-1.0, 2.0, -1.0], [-1, 0, 1], shape=(side, side))
+            w = (0.5 * scipy.sparse.kronsum(line, line) + scipy.sparse.identity(n)).tocsr()
+            self.layers.append(w)
+            coo = w.tocoo()
+            return [np.stack([coo.row, coo.col, coo.data], axis=1)]
+        if self.kind == "circulant":
+            first = np.zeros(n)
+            first[[0, 1, 2, n - 2, n - 1]] = [2, *(0.4 * rng.standard_normal(4))]
+            row, tap = np.repeat(np.arange(n), 5), np.tile(np.flatnonzero(first), n)
+            entries = row, (row - tap) % n, first[tap]
+            w = scipy.sparse.csr_matrix((entries[2], entries[:2]), shape=(n, n))
+            self.layers.append((first, w))
+            return [np.stack(entries, axis=1)]
         if self.kind == "banded":
             ab = rng.standard_normal((5, n)) * 0.2
             ab[2] += 2
@@ -108,7 +87,7 @@ class Case:
         return [d, u.T, v.T]
 
     def product(self, layer, h):
-        if self.kind == "banded":
+        if self.kind in ("banded", "circulant"):
             return layer[1] @ h
         if self.kind == "low":
             d, u, v = layer
@@ -138,6 +117,8 @@ class Case:
             return scipy.linalg.lu_solve(ready, r, check_finite=False)
         if self.kind == "banded":
             return scipy.linalg.solve_banded((2, 2), ready[0], r, check_finite=False)
+        if self.kind == "circulant":
+            return scipy.linalg.solve_circulant(ready[0], r)
         if self.kind == "low":
             d, du, v, core = ready
             h = r / d[:, None]
@@ -157,95 +138,119 @@ class Case:
         return np.max(np.linalg.norm(self.forward(x) - self.y, axis=0) / np.linalg.norm(self.y, axis=0))
 
 
-def measure(case, evidence):
-    """Seconds to make ready, and to invert, with the residual or without."""
-    start = now()
-    ready = case.ready()
-    middle = now()
-    x = case.back(ready)
-    if evidence:
-        case.residual(x)
-    return middle - start, now() - middle, x
+KEPT = {}
 
 
-def report(rows, name, threads, pairs, per=1):
-    ratios = [a / b for a, b in pairs]
-    row = {
-        "id": name, "peer": PEER, "ours_s": min(a for a, _ in pairs) / per, "peer_s": min(b for _, b in pairs) / per,
-        "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
-        "threads": threads, "same_result": True,
-    }
-    rows.append(row)
-    print(f"{name:<46}{row['ours_s'] * 1e3:>11.3f}ms{row['peer_s'] * 1e3:>11.3f}ms{row['ratio']:>8.2f}"
-          f"{row['ratio_min']:>7.2f}{row['ratio_max']:>7.2f}", flush=True)
+def case(*key):
+    """Made once: making the large ones takes longer than inverting them. The last two are kept."""
+    if key not in KEPT:
+        for old in list(KEPT)[:-1]:
+            del KEPT[old]
+        KEPT[key] = Case(*key)
+    return KEPT[key]
 
 
-def compare(worker, rows, name, case, extra="", limit=1e-8):
-    words = f"{case.kind}-{case.activation}{extra}" + ("-pool" if arguments.threads > 1 else "")
-    if arguments.only not in name:
-        return None
-    ours, theirs = [], {True: [], False: []}
-    for _ in range(arguments.rounds):
-        ready, invert, residual, size = worker.run(words, case.file.name)
-        ours.append((ready, invert))
-        for evidence in (True, False):
-            *seconds, x = measure(case, evidence)
-            theirs[evidence].append(seconds)
-    if residual > limit or case.residual(x) > 10 * limit:
-        sys.exit(f"{name}: residuals {residual:e} and {case.residual(x):e}")
-    if abs(size / np.linalg.norm(x[:, -1]) - 1) > 1e-6:
-        sys.exit(f"{name}: the inputs differ")
-    count = case.y.shape[1]
-    both = list(zip(ours, theirs[True], strict=True))
-    bare = list(zip(ours, theirs[False], strict=True))
-    threads = arguments.threads
-    report(rows, f"{name}: all, with residuals", threads, [(sum(a), sum(b)) for a, b in both])
-    report(rows, f"{name}: each target, with residuals", threads, [(a[1], b[1]) for a, b in both], count)
-    report(rows, f"{name}: each target, theirs without", threads, [(a[1], b[1]) for a, b in bare], count)
-    return min(a[1] for a in ours) / count
+def ours(key, extra="", targets_only=False, worker=WORKER, pool=arguments.threads > 1):
+    """Seconds of a target; its answer is the size of the last input, and 0 for a residual that is small."""
+
+    def make():
+        problem = case(*key)
+        # Stencils and circulant matrices of a few entries a row are sparse ones to us.
+        kind = "sparse" if problem.kind in ("stencil", "circulant") else problem.kind
+        words = f"{kind}-{problem.activation}{extra}" + ("-pool" if pool else "")
+
+        def once():
+            _, ready, _, invert, residual, size = map(float, worker.ask(words, problem.file.name))
+            seconds = invert if targets_only else ready + invert
+            return seconds / problem.y.shape[1], [size, float(residual > 1e-8)]
+        return once
+    return make
 
 
-def main():
-    worker, rows = Worker(), []
-    print(f"{'operation':<46}{'ours':>13}{'theirs':>13}{'ratio':>8}{'min':>7}{'max':>7}")
-    one = compare(worker, rows, "dense 1000, 1 target", Case("dense", "tanh", 1000, 2, 1))
-    many = compare(worker, rows, "dense 1000, 256 targets", Case("dense", "tanh", 1000, 2, 256))
-    if one and many:
-        print(f"    each of 256 takes {many / one:.3f} of a single one")
-    compare(worker, rows, "dense 1000 in f32, 1 target", Case("dense", "tanh", 1000, 2, 1), "-single")
+def theirs(key, targets_only=False, evidence=True):
+    """The same by SciPy, with the residual that ours always computes, or without."""
+
+    def make():
+        problem = case(*key)
+
+        def once():
+            start = time.perf_counter()
+            ready = problem.ready()
+            middle = time.perf_counter()
+            x = problem.back(ready)
+            if evidence:
+                problem.residual(x)
+            end = time.perf_counter()
+            small = problem.residual(x) <= 1e-7
+            return (end - (middle if targets_only else start)) / problem.y.shape[1], \
+                [float(np.linalg.norm(x[:, -1])), float(not small)]
+        return once
+    return make
+
+
+def with_newton(key):
+    """The whole network at once."""
+
+    def make():
+        problem = case(*key)
+
+        def once():
+            start = time.perf_counter()
+            found = scipy.optimize.newton_krylov(
+                lambda x: (problem.forward(x[:, None]) - problem.y)[:, 0], np.zeros(problem.n),
+                f_tol=1e-9 * np.linalg.norm(problem.y), tol_norm=np.linalg.norm)
+            return time.perf_counter() - start, [float(np.linalg.norm(found)), 0.0]
+        return once
+    return make
+
+
+def agree(ours, theirs):
+    return abs(ours[0] / theirs[0] - 1) <= 1e-6 and ours[1] == theirs[1] == 0.0
+
+
+def against(name, key, goals=(None, None), extra="", slow=False, rounds=None):
+    """All of it, and each target once the layers are ready, beside SciPy with residuals and without."""
+    for what, targets_only, goal in (("all", False, goals[0]), ("target", True, goals[1])):
+        yield Line(f"nn-invert/{name}/{what}", ours(key, extra, targets_only),
+                   [Peer("SciPy with residuals", theirs(key, targets_only), goal),
+                    Peer("SciPy without", theirs(key, targets_only, evidence=False))], agree, slow=slow, rounds=rounds)
+
+
+def lines(threads):
+    if threads > 2:
+        return
+    one, many = ("dense", "tanh", 1000, 2, 1), ("dense", "tanh", 1000, 2, 256)
+    yield from against("dense-1000", one)
+    yield from against("dense-1000-f32", one, extra="-single")
+    yield from against("dense-1000-256-targets", many, (None, 0.9))
+    yield Line("nn-invert/dense-1000-256-targets/each", ours(many, targets_only=True),
+               [Peer("itself, one target", ours(one, targets_only=True), 0.12, compared=False)])
     for activation in ("leaky", "tanh"):
-        name = f"sparse 100000 {activation}"
-        one = compare(worker, rows, f"{name}, 1 target", Case("sparse", activation, 100_000, 3, 1))
-        many = compare(worker, rows, f"{name}, 8 targets", Case("sparse", activation, 100_000, 3, 8))
-        if one and many:
-            print(f"    each of 8 takes {many / one:.3f} of a single one")
-    for n in (10_000, 1_000_000):
-        compare(worker, rows, f"sparse {n} leaky, 1 target", Case("sparse", "leaky", n, 3, 1))
-    compare(worker, rows, "banded 100000, 1 target", Case("banded", "leaky", 100_000, 3, 1))
-    compare(worker, rows, "low rank 100000, 1 target", Case("low", "leaky", 100_000, 3, 1))
-    if arguments.large:
-        newton(worker, rows)
-        arguments.rounds = 1
-        compare(worker, rows, "dense 10000, 1 target", Case("dense", "tanh", 10_000, 2, 1))
-        compare(worker, rows, "dense 10000 in f32, 1 target", Case("dense", "tanh", 10_000, 2, 1), "-single")
-    out = ROOT / "target" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "invert.json").write_text(json.dumps(rows, indent=1) + "\n")
-
-
-def newton(worker, rows):
-    """The whole network at once, as newton_krylov solves it."""
-    case = Case("sparse", "leaky", 100_000, 3, 1)
-    ready, invert, _, _ = worker.run("sparse-leaky", case.file.name)
-    start = now()
-    found = scipy.optimize.newton_krylov(
-        lambda x: (case.forward(x[:, None]) - case.y)[:, 0], np.zeros(case.n),
-        f_tol=1e-9 * np.linalg.norm(case.y), tol_norm=np.linalg.norm,
-    )
-    seconds = now() - start
-    print(f"newton_krylov's relative residual: {case.residual(found[:, None]):.1e}")
-    report(rows, "sparse 100000 leaky against newton_krylov", arguments.threads, [(ready + invert, seconds)])
+        single, eight = ("sparse", activation, 100_000, 3, 1), ("sparse", activation, 100_000, 3, 8)
+        yield from list(against(f"sparse-100000-{activation}", single, (0.75, None)))[:1]
+        yield from list(against(f"sparse-100000-{activation}-8-targets", eight))[:1]
+        yield Line(f"nn-invert/sparse-100000-{activation}-8-targets/each", ours(eight),
+                   [Peer("itself, one target", ours(single), 0.35, compared=False)])
+        if threads > 1:
+            yield Line(f"nn-invert/sparse-100000-{activation}/two-threads", ours(single),
+                       [Peer("itself, one thread", ours(single, worker=Worker("invert-worker", 1), pool=False), 0.45,
+                             compared=False)])
+    for kind in ("banded", "low"):
+        yield from against(f"{kind}-100000", (kind, "leaky", 100_000, 3, 1), (1.0, 1.0))
+    yield from list(against("stencil-316x316", ("stencil", "leaky", 316 * 316, 3, 1), (1.0, None)))[:1]
+    yield from list(against("circulant-100000", ("circulant", "leaky", 100_000, 3, 1), (1.0, None)))[:1]
+    yield from list(against("sparse-10000-leaky", ("sparse", "leaky", 10_000, 3, 1)))[:1]
+    large = ("sparse", "leaky", 1_000_000, 3, 1)
+    yield from list(against("sparse-1000000-leaky", large, slow=True, rounds=3))[:1]
+    if threads == 1:
+        sparse = ("sparse", "leaky", 100_000, 3, 1)
+        yield Line("nn-invert/sparse-100000-leaky/whole", ours(sparse), [Peer("newton_krylov", with_newton(sparse), 1 / 40)],
+                   agree, slow=True, rounds=1)
+    huge = ("dense", "tanh", 10_000, 2, 1)
+    for extra in ("", "-single"):
+        name = "dense-10000" + ("-f32" if extra else "")
+        yield from list(against(name, huge, (1.2, None), extra, slow=True, rounds=1))[:1]
 
 
 if __name__ == "__main__":
-    main()
+    compare.run(lines)

@@ -1,42 +1,14 @@
-"""Times nn-core's convolution network against PyTorch and ONNX Runtime in one run; see README.md."""
+"""nn-core's convolution networks against PyTorch and ONNX Runtime; see README.md."""
 
-import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
-import time
-from pathlib import Path
+import compare
+from compare import Lazy, Line, Peer, Worker, arguments, close, peak, timed, uniform
 
-ROOT = Path(__file__).resolve().parents[2]
+import numpy as np
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--rounds", type=int, default=5)
-parser.add_argument("--only", default="", help="rows whose name contains this")
-arguments = parser.parse_args()
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ[name] = str(arguments.threads)
-
-import numpy as np  # noqa: E402  (after the number of threads is set)
-import onnx  # noqa: E402
-import onnxruntime  # noqa: E402
-import torch  # noqa: E402
-
-torch.set_num_threads(arguments.threads)
-
-
-def uniform(seed, count):
-    """Uniform on [-1/2, 1/2) by SplitMix64, as benches::uniform makes it."""
-    with np.errstate(over="ignore"):
-        z = (np.arange(1, count + 1, dtype=np.uint64) + np.uint64(seed << 32)) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(11)) * 2.0**-53 - 0.5
+torch, onnx, onnxruntime = Lazy("torch"), Lazy("onnx"), Lazy("onnxruntime")
+WORKER = Worker("nn-worker")
+# candle and burn in the workspace `nn`: `LIBRARY OPERATION BATCH REPETITIONS`, answered as our worker answers.
+RUST = Worker("nn-peers")
 
 
 def single(seed, count, scale=1.0):
@@ -89,7 +61,7 @@ def network(part):
     return torch.nn.Sequential(*modules)
 
 
-def probe(tensors):
+def numbers(tensors):
     """A few numbers that a wrong answer would not have."""
     values = [t.detach().double().abs() for t in tensors]
     return [float(sum(v.sum() for v in values)), float(max(v.max() for v in values))]
@@ -104,7 +76,7 @@ def torch_peer(part, what, batch, memory_format):
         def run():
             with torch.inference_mode():
                 return [model(x)]
-        return run, probe(run())
+        return run, numbers(run())
     if what == "train":
         labels = torch.arange(batch) % 10
         optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
@@ -114,7 +86,7 @@ def torch_peer(part, what, batch, memory_format):
             torch.nn.functional.cross_entropy(model(x), labels).backward()
             optimizer.step()
         run()
-        return run, probe(model.parameters())
+        return run, numbers(model.parameters())
     x.requires_grad_(what == "input")
     model.requires_grad_(what == "weights")
     y = model(x)
@@ -124,7 +96,7 @@ def torch_peer(part, what, batch, memory_format):
 
     def run():
         return torch.autograd.grad(y, wanted, dy, retain_graph=True)
-    return run, probe(run())
+    return run, numbers(run())
 
 
 def onnx_peer(part, batch):
@@ -161,87 +133,68 @@ def onnx_peer(part, batch):
 
     def run():
         return session.run(None, x)
-    return run, probe([torch.from_numpy(run()[0])])
+    return run, numbers([torch.from_numpy(run()[0])])
 
 
-class Worker:
-    """Our side, in a process of its own."""
+def side(make, repetitions):
+    """The least of so many, as the worker takes it."""
 
-    def __init__(self):
-        target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        self.process = subprocess.Popen(
-            [target / "release" / "nn-worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def time(self, operation, algorithm, batch, repetitions):
-        self.process.stdin.write(f"{operation} {algorithm} {batch} {repetitions}\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().split()
-        if not answer:
-            sys.exit(f"the worker ended at {operation} {algorithm} {batch}")
-        return float(answer[0]), [float(x) for x in answer[1:]]
+    def made():
+        run, answer = make()
+        return lambda: (timed(run, batches=repetitions)[0], answer)
+    return made
 
 
-def peer_time(run, repetitions):
-    """The least seconds of a repetition, as the worker takes it."""
-    best = float("inf")
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        run()
-        best = min(best, time.perf_counter() - start)
-    if arguments.threads > 1:
-        # OpenMP's threads spin for a while after a call, on the cores that the other side needs.
-        time.sleep(0.3)
-    return best
+def worker(*request, worker=WORKER):
+    return lambda: lambda: worker.time(*request)
 
 
-def agree(ours, theirs):
-    return all(abs(a - b) <= 1e-4 * max(abs(b), 1e-30) for a, b in zip(ours, theirs, strict=True))
+# Goals of issue 3 against channels-last and ONNX Runtime: operation, batch, threads.
+GOALS = {
+    ("net-forward", 1, 1): {"ONNX Runtime": 0.66}, ("net-forward", 32, 1): {"ONNX Runtime": 0.53},
+    ("net-forward", 1, 2): {"ONNX Runtime": 0.77}, ("net-forward", 32, 2): {"ONNX Runtime": 0.66},
+    ("net-train", 1, 1): {"PyTorch channels-last": 0.4}, ("net-train", 32, 1): {"PyTorch channels-last": 0.25},
+}
 
 
-def main():
-    worker = Worker()
-    rows = []
-    operations = [("net", "forward"), ("net", "train"), ("first", "forward"), ("first", "weights"),
-                  ("second", "forward"), ("second", "weights"), ("second", "input")]
-    print(f"{'operation':<22}{'ours':<12}{'peer':<22}{'ours':>10}{'peer':>10}"
-          f"{'ratio':>7}{'min':>6}{'max':>6}")
-    for part, what in operations:
-        for batch in (1, 32):
-            name = f"{part}-{what}/{batch}"
-            if arguments.only not in name:
-                continue
-            repetitions = 20 if batch == 1 else 3
-            peers = {
-                "torch": lambda: torch_peer(part, what, batch, torch.contiguous_format),
-                "torch channels_last": lambda: torch_peer(part, what, batch, torch.channels_last),
-            }
-            if what == "forward":
-                peers["onnxruntime"] = lambda: onnx_peer(part, batch)
-            algorithms = ["automatic"] if part == "first" else ["automatic", "direct"]
-            for peer, make in peers.items():
-                run, expected = make()
-                for algorithm in algorithms:
-                    _, found = worker.time(f"{part}-{what}", algorithm, batch, 1)
-                    if not agree(found, expected):
-                        sys.exit(f"{name}: ours {found} and {peer}'s {expected} differ")
-                    pairs = [(worker.time(f"{part}-{what}", algorithm, batch, repetitions)[0],
-                              peer_time(run, repetitions)) for _ in range(arguments.rounds)]
-                    ratios = [a / b for a, b in pairs]
-                    row = {
-                        "id": f"conv-{name}-{algorithm}", "peer": peer,
-                        "ours_s": min(a for a, _ in pairs), "peer_s": min(b for _, b in pairs),
-                        "ratio": statistics.median(ratios), "ratio_min": min(ratios),
-                        "ratio_max": max(ratios), "threads": arguments.threads, "same_result": True,
-                    }
-                    rows.append(row)
-                    print(f"{name:<22}{algorithm:<12}{peer:<22}{row['ours_s'] * 1e6:>8.0f}us"
-                          f"{row['peer_s'] * 1e6:>8.0f}us{row['ratio']:>7.2f}{row['ratio_min']:>6.2f}"
-                          f"{row['ratio_max']:>6.2f}", flush=True)
-    out = ROOT / "target" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"nn_conv_{arguments.threads}.json").write_text(json.dumps(rows, indent=1) + "\n")
+def line(part, what, batch, algorithm, threads):
+    operation, repetitions = f"{part}-{what}", 20 if batch == 1 else 3
+    goals = GOALS.get((operation, batch, threads), {}) if algorithm == "automatic" else {}
+    if algorithm == "direct" and threads == 1:
+        # The direct form alone is to be ahead of oneDNN, which is what PyTorch runs.
+        goals = {"PyTorch channels-last": 1.0}
+    layouts = {"PyTorch": "contiguous_format", "PyTorch channels-last": "channels_last"}
+
+    def torch_side(layout):
+        return side(lambda: torch_peer(part, what, batch, getattr(torch, layout)), repetitions)
+
+    peers = [Peer(name, torch_side(layout), goals.get(name)) for name, layout in layouts.items()]
+    if what == "forward":
+        peers.append(Peer("ONNX Runtime", side(lambda: onnx_peer(part, batch), repetitions), goals.get("ONNX Runtime")))
+    if part == "net" and algorithm == "automatic":
+        peers += [Peer(library, worker(library, operation, batch, repetitions, worker=RUST)) for library in ("candle", "burn")]
+    if threads > 1 and part == "net" and algorithm == "automatic":
+        one = Worker("nn-worker", 1)
+        peers.append(Peer("itself, one thread", worker(operation, algorithm, batch, repetitions, worker=one), 1.0,
+                          compared=False))
+    if part != "net":
+        # As many for each of the three passes; Winograd's form needs fewer, and may be above the peak of the direct one.
+        (channels, width, height), [(_, filters)] = PARTS[part]
+        peers.append(peak(2 * 9 * channels * filters * (width - 2) * (height - 2) * batch))
+    name = operation if algorithm == "automatic" else f"{operation}-{algorithm}"
+    return Line(f"nn-core/{name}/{batch}", worker(operation, algorithm, batch, repetitions), peers, close(1e-4))
+
+
+def lines(threads):
+    if threads > 2:
+        return
+    parts = {"net": ["forward", "train"], "first": ["forward", "weights"], "second": ["forward", "weights", "input"]}
+    for part, whats in parts.items():
+        for what in whats:
+            for batch in (1, 32):
+                for algorithm in ["automatic"] if part == "first" else ["automatic", "direct"]:
+                    yield line(part, what, batch, algorithm, threads)
 
 
 if __name__ == "__main__":
-    main()
+    compare.run(lines)

@@ -1,46 +1,14 @@
-"""Times training steps of dense networks against PyTorch and JAX in one run; see README.md."""
+"""nn-core's training steps of dense networks against PyTorch and JAX; see README.md."""
 
-import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
-import time
-from pathlib import Path
+import compare
+from compare import Lazy, Line, Peer, Worker, close, peak, timed, uniform
 
-ROOT = Path(__file__).resolve().parents[2]
+import numpy as np
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--threads", type=int, default=1)
-parser.add_argument("--rounds", type=int, default=7)
-parser.add_argument("--only", default="", help="rows whose name contains this")
-arguments = parser.parse_args()
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ[name] = str(arguments.threads)
-# JAX's own pool has a thread for every processor that the process may use.
-os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.threads])
-
-import numpy as np  # noqa: E402  (after the number of threads is set)
-import torch  # noqa: E402
-import jax  # noqa: E402
-import jax.numpy as jnp  # noqa: E402
-
-torch.set_num_threads(arguments.threads)
-F = torch.nn.functional
-
-
-def uniform(seed, count):
-    """Uniform on [-1/2, 1/2) by SplitMix64, as benches::uniform makes it."""
-    with np.errstate(over="ignore"):
-        z = (np.arange(1, count + 1, dtype=np.uint64) + np.uint64(seed << 32)) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(11)) * 2.0**-53 - 0.5
-
+torch, jax, jnp = Lazy("torch"), Lazy("jax"), Lazy("jax.numpy")
+WORKER = Worker("nn-dense-worker")
+# candle and burn in the workspace `nn`: `LIBRARY NETWORK BATCH STEPS`, answered as our worker answers.
+RUST = Worker("nn-peers")
 
 SIZES = {"mlp": [784, 256, 128, 10], "tiny": [2, 8, 1]}
 RATES = {"mlp": 0.01, "tiny": 0.05}
@@ -77,7 +45,7 @@ class Eager:
             layers += [torch.nn.Linear(w.shape[1], w.shape[0]), activation()]
         self.net = torch.nn.Sequential(*layers[:-1])
         self.x, self.t = torch.from_numpy(x), torch.from_numpy(t)
-        self.loss = F.cross_entropy if name == "mlp" else F.mse_loss
+        self.loss = getattr(torch.nn.functional, "cross_entropy" if name == "mlp" else "mse_loss")
         self.optimizer = torch.optim.SGD(self.net.parameters(), lr=RATES[name])
 
     def start(self):
@@ -113,8 +81,11 @@ class ByHand:
         self.w = [torch.from_numpy(w.copy()) for w in self.given[0]]
         self.b = [torch.from_numpy(b.copy()) for b in self.given[1]]
 
-    @torch.no_grad()
     def run(self, steps):
+        with torch.no_grad():
+            return self.descend(steps)
+
+    def descend(self, steps):
         w, b, n = self.w, self.b, len(self.x)
         for _ in range(steps):
             a = [self.x]
@@ -204,83 +175,61 @@ class JaxLoop(Jax):
         return value
 
 
-class Worker:
-    """Our side, in a process of its own."""
+def side(peer, name, batch, steps):
+    """Seconds of a step, of so many from the same start; loss and parameters after them."""
 
-    def __init__(self):
-        target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        self.process = subprocess.Popen(
-            [target / "release" / "nn-dense-worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    def make():
+        made = peer(name, batch)
 
-    def time(self, name, batch, steps):
-        self.process.stdin.write(f"{name} {batch} {steps}\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline().split()
-        if not line:
-            sys.exit(f"the worker ended at {name} {batch}")
-        return float(line[0]), [float(x) for x in line[1:]]
+        def once():
+            made.start()
+            seconds, loss = timed(lambda: made.run(steps))
+            return seconds / steps, made.answer(loss)
+        return once
+    return make
 
 
-def peer_time(peer, steps):
-    peer.start()
-    start = time.perf_counter()
-    loss = peer.run(steps)
-    return time.perf_counter() - start, peer.answer(loss)
+def worker(*request, worker=WORKER):
+    """Seconds of a step, of as many as the request ends in."""
+
+    def once():
+        seconds, answer = worker.time(*request)
+        return seconds / request[-1], answer
+    return lambda: once
 
 
-def agree(ours, theirs):
-    # Loss and sum of sizes after the same steps in single precision; a peer's small loss is itself
-    # a difference of numbers near 1.
-    return all(abs(a - b) <= 1e-4 * max(abs(b), 1e-2) for a, b in zip(ours, theirs, strict=True))
-
-
-# name, batch, steps in a timing, peers
+# Network, batch, steps in a timing; per number of threads the goals against PyTorch eager, by hand, JAX, and the best.
+# Those for one thread are of issue 3, those for two of the table that it names.
 ROWS = [
-    ("mlp", 1, 200, [Eager, ByHand, Jax]),
-    ("mlp", 32, 60, [Eager, ByHand, Jax]),
-    ("mlp", 128, 30, [Eager, ByHand, Jax]),
-    ("mlp", 1024, 6, [Eager, ByHand, Jax]),
-    ("tiny", 500, 100, [Eager, ByHand, Jax, JaxLoop]),
+    ("mlp", 1, 200, {1: (0.11, None, None, 0.5), 2: (0.11, None, None, 0.5)}),
+    ("mlp", 32, 60, {1: (0.55, None, None, 0.85), 2: (1 / 1.8, 1.0, 1 / 1.2, None)}),
+    ("mlp", 128, 30, {1: (0.75, None, None, 0.9), 2: (1 / 1.35, None, 1 / 1.15, None)}),
+    ("mlp", 1024, 6, {1: (0.87, None, None, 0.95), 2: (1 / 1.2, None, 1 / 1.05, None)}),
+    ("tiny", 500, 100, {1: (0.035, None, None, None), 2: (0.035, None, None, None)}),
 ]
 
 
-def main():
-    worker = Worker()
-    rows = []
-    print(f"{'a step':<14}{'ours':>11}  " + "".join(f"{'ratio to':>27}" for _ in range(1)))
-    for name, batch, steps, peers in ROWS:
-        if arguments.only not in f"{name}/{batch}":
-            continue
-        peers = [peer(name, batch) for peer in peers]
-        _, ours = worker.time(name, batch, steps)
-        for peer in peers:
-            _, theirs = peer_time(peer, steps)
-            if not agree(ours, theirs):
-                sys.exit(f"{name}/{batch}: ours {ours} and those of {peer.name} {theirs} differ")
-        pairs = {peer.name: [] for peer in peers}
-        mine = []
-        for _ in range(arguments.rounds):
-            for peer in peers:
-                a = worker.time(name, batch, steps)[0] / steps
-                b = peer_time(peer, steps)[0] / steps
-                pairs[peer.name].append((a, b))
-                mine.append(a)
-        line = f"{name + '/' + str(batch):<12}{statistics.median(mine) * 1e6:>10.1f}us"
-        for peer, times in pairs.items():
-            ratios = [a / b for a, b in times]
-            rows.append({
-                "id": f"nn-dense/{name}/{batch}", "peer": peer,
-                "ours_s": statistics.median(a for a, _ in times), "peer_s": statistics.median(b for _, b in times),
-                "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios),
-                "threads": arguments.threads, "same_result": True,
-            })
-            line += f"   {peer} {rows[-1]['peer_s'] * 1e6:.1f}us {rows[-1]['ratio']:.3f} ({min(ratios):.3f}-{max(ratios):.3f})"
-        print(line, flush=True)
-    out = ROOT / "target" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"nn_dense-{arguments.threads}.json").write_text(json.dumps(rows, indent=1) + "\n")
+def lines(threads):
+    if threads > 2:
+        return
+    for name, batch, steps, goals in ROWS:
+        peers = [Peer(peer.name, side(peer, name, batch, steps), goal)
+                 for peer, goal in zip((Eager, ByHand, Jax), goals[threads])]
+        if name == "tiny":
+            peers.append(Peer(JaxLoop.name, side(JaxLoop, name, batch, steps), 0.45))
+        peers += [Peer(library, worker(library, name, batch, steps, worker=RUST)) for library in ("candle", "burn")]
+        if name == "mlp":
+            # Three products for each layer, two for the first, whose input needs no gradient.
+            operations = batch * (6 * sum(a * b for a, b in zip(SIZES[name], SIZES[name][1:])) - 2 * 784 * 256)
+            peers.append(peak(operations, 1 / 0.87 if batch == 1024 and threads == 1 else None))
+        if threads > 1:
+            peers.append(Peer("itself, one thread", worker(name, batch, steps, worker=Worker("nn-dense-worker", 1)), 1.0,
+                              compared=False))
+        # Loss and sum of sizes after the same steps in single precision; a peer's small loss is itself a difference of
+        # numbers near 1.
+        yield Line(f"nn-core/{name}/{batch}", worker(name, batch, steps), peers, close(1e-4, 1e-2), goals[threads][3])
 
 
 if __name__ == "__main__":
-    main()
+    compare.pin()  # JAX's own pool has a thread for every processor that the process may use
+    compare.run(lines)

@@ -1,42 +1,12 @@
-"""Times quad against ducc0, pyshtools and SciPy in one run, one thread each; see README.md."""
+"""quad against gauss-quad, bilby, SciPy, ducc0 and pyshtools; see README.md."""
 
-import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
-import time
-from pathlib import Path
+import compare
+from compare import Lazy, Line, Peer, Worker, close, probe, timed
 
-ROOT = Path(__file__).resolve().parents[2]
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS", "DUCC0_NUM_THREADS"):
-    os.environ[name] = "1"
+import numpy as np
 
-import ducc0  # noqa: E402  (after the number of threads is set)
-import numpy as np  # noqa: E402
-import pyshtools  # noqa: E402
-import scipy.fft  # noqa: E402
-
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--rounds", type=int, default=15)
-arguments = parser.parse_args()
-
-
-class Worker:
-    def __init__(self):
-        target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        self.process = subprocess.Popen(
-            [target / "release" / "quad-worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def time(self, name, size):
-        self.process.stdin.write(f"{name} {size}\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().split()
-        if not answer:
-            sys.exit(f"the worker ended at {name} {size}")
-        return float(answer[0]), [float(x) for x in answer[1:]]
+ducc0, pyshtools, cubature, scipy_fft = map(Lazy, ("ducc0", "pyshtools", "cubature", "scipy.fft"))
+WORKER, RUST = Worker("quad-worker"), Worker("quad-peers")
 
 
 def clenshaw_curtis(size):
@@ -45,10 +15,17 @@ def clenshaw_curtis(size):
     moments = np.zeros(n + 1)
     k = np.arange(0, n + 1, 2)
     moments[::2] = 2.0 / (1.0 - k * k)
-    weights = scipy.fft.dct(moments, type=1) / n
+    weights = scipy_fft.dct(moments, type=1) / n
     weights[0] /= 2
     weights[-1] /= 2
     return weights
+
+
+def with_scipy(size):
+    def once():
+        seconds, weights = timed(lambda: clenshaw_curtis(size), fill=0.005)
+        return seconds, probe(weights)
+    return once
 
 
 def field(theta, phi):
@@ -61,19 +38,16 @@ def with_ducc(degree):
     theta = ducc0.misc.GL_thetas(rings)
     values = field(theta, 2 * np.pi * np.arange(columns) / columns)[None]
 
-    def run():
-        return ducc0.sht.analysis_2d(map=values, spin=0, lmax=degree, geometry="GL", nthreads=1)
-
-    def power(alm):
-        spectrum = np.zeros(degree + 1)
-        index = 0
+    def once():
+        seconds, alm = timed(
+            lambda: ducc0.sht.analysis_2d(map=values, spin=0, lmax=degree, geometry="GL", nthreads=1), fill=0.005)
+        spectrum, index = np.zeros(degree + 1), 0
         for m in range(degree + 1):
             count = degree + 1 - m
             spectrum[m:] += (1 if m == 0 else 2) * np.abs(alm[0, index:index + count]) ** 2
             index += count
-        return spectrum
-
-    return run, power
+        return seconds, probe(spectrum)
+    return once
 
 
 def with_shtools(degree):
@@ -81,53 +55,62 @@ def with_shtools(degree):
     columns = 2 * degree + 1
     values = field(np.arccos(zeros), 2 * np.pi * np.arange(columns) / columns)
 
-    def run():
-        return pyshtools.expand.SHExpandGLQ(values, weights, zeros, norm=4)
-
-    return run, lambda c: np.sum(c ** 2, axis=(0, 2))
-
-
-def seconds(run, calls=1):
-    start = time.perf_counter()
-    for _ in range(calls):
-        result = run()
-    return (time.perf_counter() - start) / calls, result
+    def once():
+        seconds, c = timed(lambda: pyshtools.expand.SHExpandGLQ(values, weights, zeros, norm=4), fill=0.005)
+        return seconds, probe(np.sum(c**2, axis=(0, 2)))
+    return once
 
 
-def compare(worker, rows, name, size, peer, run, numbers, calls=1):
-    _, ours = worker.time(name, size)
-    theirs = numbers(seconds(run)[1])
-    theirs = [float(np.abs(theirs).sum()), float(np.abs(theirs).max())]
-    if not all(abs(a - b) <= 1e-11 * abs(b) for a, b in zip(ours, theirs, strict=True)):
-        sys.exit(f"{name}/{size}: ours {ours} and {peer}'s {theirs} differ")
-    pairs = [(worker.time(name, size)[0], seconds(run, calls)[0]) for _ in range(arguments.rounds)]
-    ratios = [a / b for a, b in pairs]
-    row = {
-        "id": f"{name}/{size}", "peer": peer, "ours_s": min(a for a, _ in pairs),
-        "peer_s": min(b for _, b in pairs), "ratio": statistics.median(ratios),
-        "ratio_min": min(ratios), "ratio_max": max(ratios), "threads": 1, "same_result": True,
-    }
-    rows.append(row)
-    print(f"{row['id']:<24}{peer:<18}{row['ours_s'] * 1e3:>9.3f}ms{row['peer_s'] * 1e3:>9.3f}ms"
-          f"{row['ratio']:>7.2f}{row['ratio_min']:>7.2f}{row['ratio_max']:>7.2f}", flush=True)
+def with_hcubature(digits):
+    axis = np.array([1.0, -2.0, 0.5]) / np.sqrt(5.25)
+
+    def once():
+        evaluations, values = 0, []
+        for k in (1.0, 3.0, 10.0):
+
+            def f(x):
+                nonlocal evaluations
+                evaluations += len(x)
+                s = np.sin(x[:, 0])
+                along = s * (axis[0] * np.cos(x[:, 1]) + axis[1] * np.sin(x[:, 1])) + axis[2] * np.cos(x[:, 0])
+                return np.exp(k * along) * s
+
+            found = cubature.cubature(f, 2, 1, [0, 0], [np.pi, 2 * np.pi], abserr=0, relerr=10.0**-digits, vectorized=True)
+            values.append(float(found[0][0]))
+        return float(evaluations), [sum(values), max(values)]
+    return once
 
 
-def main():
-    worker = Worker()
-    rows = []
-    print(f"{'operation':<24}{'peer':<18}{'ours':>11}{'theirs':>11}{'ratio':>7}{'min':>7}{'max':>7}")
-    for size in (1025, 4097):
-        compare(worker, rows, "clenshaw-curtis", size, "scipy " + scipy.__version__,
-                lambda size=size: clenshaw_curtis(size), lambda w: w, calls=20)
+def worker(operation, size):
+    return lambda: lambda: WORKER.time(operation, size)
+
+
+def rust(operation, size):
+    return lambda: lambda: RUST.time(operation, size)
+
+
+def lines(threads):
+    if threads > 1:
+        return
+    for n in (10, 100, 1000, 1_000_000):
+        # Weights sum to 2, the largest node is near 1: the tolerance is that of a double.
+        yield Line(f"quad/gauss-legendre/{n}", worker("gauss-legendre", n),
+                   [Peer(name, rust(f"gauss-legendre-{name}", n)) for name in ("gauss-quad", "bilby")],
+                   close(1e-12), best=1.0)
+    for size in (65, 1025, 4097):
+        yield Line(f"quad/clenshaw-curtis/{size}", worker("clenshaw-curtis", size),
+                   [Peer("SciPy's cosine transform", lambda size=size: with_scipy(size), 2.0 if size == 4097 else None),
+                    Peer("bilby", rust("clenshaw-curtis-bilby", size), 1 / 500 if size == 4097 else None)], close(1e-11))
     for degree in (63, 127, 255, 511):
-        for peer, make in (("ducc0 " + ducc0.__version__, with_ducc),
-                           ("pyshtools " + pyshtools.__version__, with_shtools)):
-            run, power = make(degree)
-            compare(worker, rows, "analysis", degree, peer, run, power)
-    out = ROOT / "target" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "quad.json").write_text(json.dumps(rows, indent=1) + "\n")
+        yield Line(f"quad/analysis/{degree}", worker("analysis", degree),
+                   [Peer("pyshtools", lambda degree=degree: with_shtools(degree), 1.0),
+                    Peer("ducc0", lambda degree=degree: with_ducc(degree), 1.5)], close(1e-11))
+    for digits in (3, 6, 10):
+        yield Line(f"quad/automatic-evaluations/{digits}-digits", worker("automatic", digits),
+                   [Peer("hcubature", lambda digits=digits: with_hcubature(digits)),
+                    Peer("bilby's adaptive cubature", rust("automatic-bilby", digits))], close(10.0 ** (1 - digits)), rounds=1,
+                   unit="evaluations")
 
 
 if __name__ == "__main__":
-    main()
+    compare.run(lines)

@@ -1,43 +1,15 @@
-"""Times the simulators of rl-pg against NumPy and Gymnasium in one run, one thread each; see README.md."""
+"""rl-pg's simulators against NumPy and Gymnasium, one thread each, in processor seconds; see README.md."""
 
-import argparse
-import json
-import os
-import statistics
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ[name] = "1"
+import compare
+from compare import Lazy, Line, Peer, Worker, close, fixed, timed, uniform
 
-import gymnasium  # noqa: E402  (after the number of threads is set)
-import numpy as np  # noqa: E402
-from gymnasium.envs.classic_control.cartpole import CartPoleVectorEnv  # noqa: E402
+import numpy as np
 
-parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--rounds", type=int, default=15)
-arguments = parser.parse_args()
-
+gymnasium, cartpole = Lazy("gymnasium"), Lazy("gymnasium.envs.classic_control.cartpole")
+WORKER = Worker("rl-worker")
 PUSHES = 200
-
-
-class Worker:
-    def __init__(self):
-        target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-        self.process = subprocess.Popen(
-            [target / "release" / "rl-worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def ask(self, operation, count):
-        self.process.stdin.write(f"{operation} {count}\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().split()
-        if not answer:
-            sys.exit(f"the worker ended at {operation} {count}")
-        return [float(x) for x in answer]
 
 
 # ArmHit-v0, from its equations, for many rollouts at once.
@@ -143,16 +115,6 @@ def radical_inverse(i, base):
     return inverse
 
 
-def uniform(seed, count):
-    """`benches::uniform`: SplitMix64 of a counter, on [-1/2, 1/2)."""
-    with np.errstate(over="ignore"):
-        z = (np.arange(1, count + 1, dtype=np.uint64) + np.uint64(seed << 32)) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53 - 0.5
-
-
 def swings(count):
     """`benches::swings`."""
     x, y, t, vx, vy = (radical_inverse(np.arange(1, count + 1), base) for base in (2, 3, 5, 7, 11))
@@ -195,14 +157,14 @@ def with_numpy(starts):
                               a + 0.02 * w, w + 0.02 * turning])
             steps += 1
             if ((np.abs(state[0]) > 2.4) | (np.abs(state[2]) > 0.20943951023931953) | (steps >= 500)).any():
-                sys.exit("a pole fell")
+                raise RuntimeError("a pole fell")
         return [float(np.abs(state[2]).sum())]
 
     return run
 
 
 def with_vector(starts):
-    env = CartPoleVectorEnv(num_envs=starts.shape[1])
+    env = cartpole.CartPoleVectorEnv(num_envs=starts.shape[1])
 
     def run():
         env.reset(seed=0)
@@ -231,47 +193,44 @@ def with_make(starts):
     return run
 
 
-def seconds(run):
-    start, runs = time.process_time(), 0
-    while runs == 0 or time.process_time() - start < 0.2:
-        run()
-        runs += 1
-    return (time.process_time() - start) / runs
+def side(run, per):
+    """Processor seconds of one of `per` items."""
+
+    def once():
+        seconds, answer = timed(run, fill=0.2, clock=time.process_time)
+        return seconds / per, answer
+    return once
 
 
-def compare(worker, rows, operation, count, peer, run, per):
-    """Processor seconds of `per` items by either side, in turn."""
-    ours, theirs = worker.ask(operation, count)[1:], run()
+def worker(operation, count, per):
+    def once():
+        seconds, answer = WORKER.time(operation, count)
+        return seconds / per, answer
+    return lambda: once
+
+
+def poles(make, count):
+    """A peer that begins where ours does."""
+
+    def made():
+        starts = np.array([float(x) for x in WORKER.ask("starts", count)]).reshape(count, 4).T
+        return side(make(starts), count * PUSHES)
+    return made
+
+
+def lines(threads):
+    if threads > 1:
+        return
+    yield Line("rl-pg/arm-hit/2000", worker("arm-hit", 2000, 2000),
+               [Peer("NumPy", lambda: side(with_arms(2000), 2000), 1 / 20)], close(1e-10))
     # A pole that is pushed to and fro by a rule doubles a rounding every quarter of a second.
-    tolerance = 1e-10 if operation == "arm-hit" else 1e-7
-    if not all(abs(a - b) <= tolerance * abs(b) for a, b in zip(ours, theirs, strict=True)):
-        sys.exit(f"{operation}/{count}: ours {ours} and {peer}'s {theirs} differ")
-    pairs = [(worker.ask(operation, count)[0], seconds(run)) for _ in range(arguments.rounds)]
-    ratios = [a / b for a, b in pairs]
-    row = {
-        "id": f"{operation}/{count}", "peer": peer, "ours_s": min(a for a, _ in pairs),
-        "peer_s": min(b for _, b in pairs), "ratio": statistics.median(ratios),
-        "ratio_min": min(ratios), "ratio_max": max(ratios), "threads": 1, "same_result": True,
-    }
-    rows.append(row)
-    print(f"{row['id']:<18}{peer:<32}{per / row['ours_s']:>14,.0f}{per / row['peer_s']:>14,.0f}"
-          f"{row['ratio']:>9.4f}{row['ratio_min']:>9.4f}{row['ratio_max']:>9.4f}", flush=True)
-
-
-def main():
-    worker = Worker()
-    rows = []
-    print(f"{'operation':<18}{'peer':<32}{'ours a second':>14}{'theirs':>14}{'ratio':>9}{'min':>9}{'max':>9}")
-    compare(worker, rows, "arm-hit", 2000, "numpy " + np.__version__, with_arms(2000), 2000)
-    for count, peer, make in ((1024, "numpy " + np.__version__ + ", 1024 at once", with_numpy),
-                              (1024, "gymnasium's vector, 1024 at once", with_vector),
-                              (20, "gymnasium.make " + gymnasium.__version__, with_make)):
-        starts = np.array(worker.ask("starts", count)).reshape(count, 4).T
-        compare(worker, rows, "cart-pole", count, peer, make(starts), count * PUSHES)
-    out = ROOT / "target" / "bench"
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "rl.json").write_text(json.dumps(rows, indent=1) + "\n")
+    yield Line("rl-pg/cart-pole/1024", worker("cart-pole", 1024, 1024 * PUSHES),
+               [Peer("NumPy, 1024 at once", poles(with_numpy, 1024)),
+                Peer("Gymnasium's vector, 1024 at once", poles(with_vector, 1024)),
+                fixed(1 / 20e6, "20 million steps a second")], close(1e-7))
+    yield Line("rl-pg/cart-pole/20", worker("cart-pole", 20, 20 * PUSHES),
+               [Peer("gymnasium.make", poles(with_make, 20))], close(1e-7))
 
 
 if __name__ == "__main__":
-    main()
+    compare.run(lines)

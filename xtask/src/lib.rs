@@ -1,5 +1,5 @@
 //! Plumbline's own tasks: `verify` holds every claim of the crates against a number, `tidy` holds
-//! the workspace to its own rules.
+//! the workspace to its own rules, `bench` times the crates beside what people would use instead.
 
 pub mod bench;
 pub mod tidy;
@@ -17,7 +17,16 @@ cargo xtask verify [FILTER..]    hold every claim against a number, next to the 
     --report DIR    where the page with the plots goes (default target/verify)
     --jobs N        threads (default: one per core)
 cargo xtask tidy                 hold the workspace to its own rules
-cargo xtask bench                what it will do
+cargo xtask bench [FILTER..]     show what was measured; with one of the next two, measure it first
+    --peers         ours beside PyTorch, SciPy and others, each in turn, answers compared before times
+    --growth        time and memory over three decades of size
+    --quick         lines with a goal only, three rounds, within ten minutes
+    --fresh         forget what is kept of these lines; without it a run goes on where the last one stopped
+    --minutes M     begin no line after that time
+    --threads N     of every side (default: 1, then 2)
+    --results DIR   where results are kept (default target/bench)
+    --workers DIR   programs built elsewhere (default: cargo builds them)
+    --python FILE   a Python that has the peers (default: an environment in target/bench)
 cargo xtask help                 this text
 
 Exit code: 0 all of it holds, 1 something does not, 2 the question was wrong or nothing matched.

@@ -41,7 +41,10 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<u8, BoxError> {
             None => Ok(help(&mut out)),
         },
         Some("tidy") => no_more(arguments).and_then(|()| tidy::run(&mut out)),
-        Some("bench") => Ok(bench::run(&mut err)),
+        Some("bench") => match bench::Request::parse(arguments)? {
+            Some(request) => bench::run(&request, &mut out, &mut err),
+            None => Ok(help(&mut out)),
+        },
         Some("help") => Ok(help(&mut out)),
         // Not for people: the checks of simulators in other processes run this program as one.
         Some(verify::checks::WORKER) => {

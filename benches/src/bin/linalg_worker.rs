@@ -8,9 +8,10 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use benches::{definite, hermitian, matrix, sparse_problem, symmetric, uniform};
+use benches::{MultiplyAdds, definite, hermitian, matrix, sparse_problem, symmetric, uniform};
+use linalg::lanes::run;
 use linalg::nalgebra;
-use linalg::{Complex, DMatrix, DVector, Threads};
+use linalg::{Complex, DMatrix, DVector, Real, Threads};
 
 type Answer = Result<Option<(f64, [f64; 2])>, Box<dyn Error>>;
 
@@ -69,6 +70,19 @@ fn timed<R>(run: impl FnOnce() -> R) -> (f64, R) {
     (start.elapsed().as_secs_f64(), result)
 }
 
+/// Seconds that the 2·n³ operations of a product take at the rate of [`MultiplyAdds`], the highest of twenty of about a
+/// millisecond.
+fn peak<T: Real>(n: usize) -> f64 {
+    let steps = 400_000;
+    let mut least = f64::INFINITY;
+    for _ in 0..20 {
+        let (seconds, (lanes, sum)) = timed(|| run::<T, _>(MultiplyAdds { steps }));
+        std::hint::black_box(sum);
+        least = least.min(seconds / (steps * lanes * MultiplyAdds::OPERATIONS) as f64);
+    }
+    least * 2.0 * (n as f64).powi(3)
+}
+
 fn probe<'a>(values: impl IntoIterator<Item = &'a f64>) -> [f64; 2] {
     values.into_iter().fold([0.0, 0.0], |[sum, largest], x| [sum + x.abs(), largest.max(x.abs())])
 }
@@ -80,6 +94,8 @@ fn probe_complex(values: &[Complex<f64>]) -> [f64; 2] {
 /// The two numbers, from what is compared: the matrix or vector itself, σ, λ.
 fn ours(operation: &str, n: usize, threads: Threads, inputs: &mut Inputs) -> Answer {
     Ok(Some(match operation {
+        "peak" => (peak::<f64>(n), [0.0, 0.0]),
+        "peak-f32" => (peak::<f32>(n), [0.0, 0.0]),
         "gemm" => {
             let (a, b) = (inputs.real("a", n), inputs.real("b", n));
             let (seconds, c) = timed(|| {

@@ -1,10 +1,12 @@
 //! Times rollouts in a Python worker: the side of `benches/peers/rl_process.py` that is ours.
 //!
-//! Arguments: the Python to run, and its worker with its arguments. Writes a line for each way of
-//! asking: its name, the least and the median of 8 times in seconds for a rollout, and the sum of the rewards.
+//! Arguments: the Python to run, and its worker with its arguments, to which the encoding is added. A line `encoding
+//! batch lists` on standard input is answered with the seconds of a rollout, of so many lists of `batch` rollouts, and
+//! the sum of the rewards of a list.
 
+use std::collections::HashMap;
 use std::error::Error;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::process::Command;
 use std::time::Instant;
 
@@ -13,39 +15,41 @@ use rl_pg::Simulator;
 use rl_pg::process::{ExternalSimulator, Options};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut out = std::io::stdout();
     let mut arguments = std::env::args().skip(1);
     let python = arguments.next().ok_or("which Python?")?;
     let arguments: Vec<String> = arguments.collect();
-    for encoding in ["json", "binary"] {
-        let mut command = Command::new(&python);
-        command.args(&arguments).arg(encoding);
-        let mut simulator = ExternalSimulator::start(command, Options::default())?;
-        for batch in [1, 64, 256] {
-            let rounds = 8192 / batch;
-            let entry = |i: usize, j: usize| ((7 * i + 13 * j) as f64).sin();
-            let contexts = DMatrix::from_fn(4, batch, entry);
-            let actions = DMatrix::from_fn(15, batch, entry);
-            let seeds: Vec<u64> = (0..batch as u64).collect();
-            let mut times = Vec::new();
-            let mut sum = 0.0;
-            for _ in 0..8 {
-                let start = Instant::now();
-                for _ in 0..rounds {
-                    sum = 0.0;
-                    if batch == 1 {
-                        sum +=
-                            simulator.rollout(contexts.as_slice(), actions.as_slice(), 0)?.reward;
-                    } else {
-                        let outcomes = simulator.rollouts(&contexts, &actions, &seeds)?;
-                        sum += outcomes.iter().map(|outcome| outcome.reward).sum::<f64>();
-                    }
-                }
-                times.push(start.elapsed().as_secs_f64() / (rounds * batch) as f64);
-            }
-            times.sort_by(f64::total_cmp);
-            writeln!(out, "{encoding}/{batch} {:e} {:e} {sum:e}", times[0], times[4])?;
+    let mut simulators = HashMap::new();
+    let mut out = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let [encoding, batch, lists] = line.split(' ').collect::<Vec<_>>()[..] else {
+            return Err(format!("not a request: {line}").into());
+        };
+        if !simulators.contains_key(encoding) {
+            let mut command = Command::new(&python);
+            command.args(&arguments).arg(encoding);
+            let simulator = ExternalSimulator::start(command, Options::default())?;
+            simulators.insert(encoding.to_owned(), simulator);
         }
+        let simulator = simulators.get_mut(encoding).ok_or("inserted above")?;
+        let (batch, lists): (usize, usize) = (batch.parse()?, lists.parse()?);
+        let entry = |i: usize, j: usize| ((7 * i + 13 * j) as f64).sin();
+        let contexts = DMatrix::from_fn(4, batch, entry);
+        let actions = DMatrix::from_fn(15, batch, entry);
+        let seeds: Vec<u64> = (0..batch as u64).collect();
+        let mut sum = 0.0;
+        let start = Instant::now();
+        for _ in 0..lists {
+            sum = if batch == 1 {
+                simulator.rollout(contexts.as_slice(), actions.as_slice(), 0)?.reward
+            } else {
+                let outcomes = simulator.rollouts(&contexts, &actions, &seeds)?;
+                outcomes.iter().map(|outcome| outcome.reward).sum()
+            };
+        }
+        let seconds = start.elapsed().as_secs_f64() / (lists * batch) as f64;
+        writeln!(out, "{seconds:e} {sum:e}")?;
+        out.flush()?;
     }
     Ok(())
 }

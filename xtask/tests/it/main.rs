@@ -1,5 +1,6 @@
 //! What the tasks do, seen from outside: synthetic checks through the runner, and the binary.
 
+mod bench;
 mod binary;
 mod command;
 mod page;
