@@ -206,6 +206,17 @@ impl<T: Real> RealFft<T> {
     ) -> Result<()> {
         check_length("spectrum", spectrum.len(), self.bins())?;
         check_length("x", x.len(), self.len)?;
+        self.inverse_planned(spectrum, x, workspace);
+        Ok(())
+    }
+
+    /// [`Self::inverse_into`] of the right lengths.
+    pub(crate) fn inverse_planned(
+        &self,
+        spectrum: &[Complex<T>],
+        x: &mut [T],
+        workspace: &mut Workspace<T>,
+    ) {
         if let Kernel::Even(even) = &self.kernel {
             let half = self.len / 2;
             let (_, work) = workspace.both(0, self.len + 1 + even.scratch());
@@ -220,7 +231,6 @@ impl<T: Real> RealFft<T> {
         } else {
             self.inverse_by_forward(spectrum, x, workspace);
         }
-        Ok(())
     }
 
     /// The inverse by a forward transform, for odd lengths. With `y_k = Re X_k + Im X_k` over all k,
@@ -269,11 +279,21 @@ impl<T: Real> Kernel<T> {
         if len <= direct::LONGEST {
             return Self::Direct(Direct::new(len));
         }
-        // Five columns leave less of row 0 to do than three.
-        let smallest = numbers::factors(len)[0];
-        match if len.is_multiple_of(5) { 5 } else { smallest } {
-            p if p == len => Self::Prime(Box::new(Prime::new(len, planner))),
-            p => Self::Split(Box::new(Split::new(p, len / p, planner))),
+        let factors = numbers::factors(len);
+        let (smallest, largest) = (factors[0], factors[factors.len() - 1]);
+        // What is left for the rows has small factors, if it can: rustfft's convolutions for large ones
+        // cost digits. Else five columns leave less of row 0 to do than three.
+        let columns = if largest > direct::LONGEST {
+            largest
+        } else if len.is_multiple_of(5) {
+            5
+        } else {
+            smallest
+        };
+        if columns == len {
+            Self::Prime(Box::new(Prime::new(len, planner)))
+        } else {
+            Self::Split(Box::new(Split::new(columns, len / columns, planner)))
         }
     }
 
