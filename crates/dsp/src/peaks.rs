@@ -124,8 +124,7 @@ impl<'a> Search<'a> {
         };
         let sign = if options.polarity == Polarity::Minima { -1.0 } else { 1.0 };
 
-        let tops =
-            if self.is_flat() { Vec::new() } else { persistence::tops(x, options.ends) };
+        let tops = if self.is_flat() { Vec::new() } else { persistence::tops(x, options.ends) };
         let mut kept = Cow::Borrowed(&tops[..]);
         if options.plateau_size.is_some() {
             kept.to_mut().retain(|&p| {

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use linalg::lanes::{Task, Vectors, run};
 use linalg::{Complex, Real};
 use rustfft::{Fft, FftPlanner};
 
 use super::numbers::root_of_unity;
 
-/// Bins that are taken apart at once, in vector registers where the compiler sees to it.
-const LANES: usize = 4;
+/// Bins that are taken apart at once: as many doubles as the widest registers hold.
+const LANES: usize = 8;
 
 #[derive(Clone)]
 pub(super) struct Even<T: Real> {
@@ -103,56 +104,74 @@ impl<T: Real> Even<T> {
         let (left, right) = z[1..half].split_at_mut(count);
         let skipped = right.len() - count;
         let right = &mut right[skipped..];
-        let blocks = left.chunks_mut(LANES).zip(right.rchunks_mut(LANES)).zip(&self.twiddles);
-        match direction {
-            Direction::Forward => {
-                blocks.for_each(|((a, b), [re, im])| untangle_block(a, b, re, im));
-            }
-            Direction::Inverse => blocks.for_each(|((a, b), [re, im])| {
-                untangle_block(a, b, &re.map(|re| -re), im);
-            }),
+        run(Untangle { left, right, twiddles: &self.twiddles, direction });
+    }
+}
+
+/// [`Even::untangle`] on the bins from 1 up and those from N/2 − 1 down, which come last first.
+struct Untangle<'a, T> {
+    left: &'a mut [Complex<T>],
+    right: &'a mut [Complex<T>],
+    twiddles: &'a [[[T; LANES]; 2]],
+    direction: Direction,
+}
+
+impl<T: Real> Task<T> for Untangle<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors<T>>(self, _: V) {
+        let Self { left, right, twiddles, direction } = self;
+        let sign = match direction {
+            Direction::Forward => T::one(),
+            Direction::Inverse => -T::one(),
+        };
+        let whole = left.len() - left.len() % LANES;
+        let (left, last_left) = left.split_at_mut(whole);
+        let (last_right, right) = right.split_at_mut(right.len() - whole);
+        let (left, _) = left.as_chunks_mut::<LANES>();
+        let (right, _) = right.as_chunks_mut::<LANES>();
+        for ((a, b), twiddles) in left.iter_mut().zip(right.iter_mut().rev()).zip(twiddles) {
+            untangle_block(a, b, twiddles, sign);
+        }
+        if let Some(twiddles) = twiddles.get(whole / LANES) {
+            // The rest as a block whose other lanes nobody reads.
+            let zero = Complex::new(T::zero(), T::zero());
+            let (mut a, mut b) = ([zero; LANES], [zero; LANES]);
+            let count = last_left.len();
+            a[..count].copy_from_slice(last_left);
+            b[LANES - count..].copy_from_slice(last_right);
+            untangle_block(&mut a, &mut b, twiddles, sign);
+            last_left.copy_from_slice(&a[..count]);
+            last_right.copy_from_slice(&b[LANES - count..]);
         }
     }
 }
 
-/// One block of [`Even::untangle`]: `b` runs backwards.
-fn untangle_block<T: Real>(
-    a: &mut [Complex<T>],
-    b: &mut [Complex<T>],
-    re: &[T; LANES],
-    im: &[T; LANES],
-) {
-    let count = a.len();
-    if count == LANES && b.len() == LANES {
-        // The lengths are known here, which is what makes lanes of the loop below.
-        untangle_lanes(&mut a[..LANES], &mut b[..LANES], re, im);
-    } else {
-        untangle_lanes(a, &mut b[..count], re, im);
-    }
-}
-
+/// One block; `b` runs backwards.
 #[inline(always)]
-fn untangle_lanes<T: Real>(
-    a: &mut [Complex<T>],
-    b: &mut [Complex<T>],
-    re: &[T; LANES],
-    im: &[T; LANES],
+fn untangle_block<T: Real>(
+    a: &mut [Complex<T>; LANES],
+    b: &mut [Complex<T>; LANES],
+    [re, im]: &[[T; LANES]; 2],
+    sign: T,
 ) {
-    let count = a.len();
-    let scale = T::from_double(0.5);
-    let mut even = [Complex::new(T::zero(), T::zero()); LANES];
-    let mut odd = even;
-    for lane in 0..count {
-        let (sum, difference) = (a[lane] + b[count - 1 - lane], a[lane] - b[count - 1 - lane]);
+    let half = T::from_double(0.5);
+    let mut after = [[T::zero(); LANES]; 4];
+    let [a_re, a_im, b_re, b_im] = &mut after;
+    for lane in 0..LANES {
+        let (here, there) = (a[lane], b[LANES - 1 - lane]);
+        let (sum_re, sum_im) = (here.re + there.re, here.im + there.im);
+        let (less_re, less_im) = (here.re - there.re, here.im - there.im);
         // (a + conj b)/2 and −i w (a − conj b)/2.
-        even[lane] = Complex::new(scale * sum.re, scale * difference.im);
-        odd[lane] = Complex::new(
-            re[lane] * sum.im + im[lane] * difference.re,
-            im[lane] * sum.im - re[lane] * difference.re,
-        );
+        let (even_re, even_im) = (half * sum_re, half * less_im);
+        let odd_re = sign * re[lane] * sum_im + im[lane] * less_re;
+        let odd_im = im[lane] * sum_im - sign * re[lane] * less_re;
+        (a_re[lane], a_im[lane]) = (even_re + odd_re, even_im + odd_im);
+        (b_re[lane], b_im[lane]) = (even_re - odd_re, odd_im - even_im);
     }
-    for lane in 0..count {
-        a[lane] = even[lane] + odd[lane];
-        b[count - 1 - lane] = (even[lane] - odd[lane]).conj();
+    for lane in 0..LANES {
+        a[lane] = Complex::new(a_re[lane], a_im[lane]);
+        b[LANES - 1 - lane] = Complex::new(b_re[lane], b_im[lane]);
     }
 }

@@ -117,8 +117,7 @@ mod tests {
     #[test]
     fn of_equal_heights_the_first_stays_and_negative_zero_is_zero() {
         let at = |heights: [f64; 4]| {
-            let peaks: Vec<(f64, f64)> =
-                (0..4).map(f64::from).zip(heights).collect();
+            let peaks: Vec<(f64, f64)> = (0..4).map(f64::from).zip(heights).collect();
             run(&peaks, 2.0)
         };
         assert_eq!(at([-0.0, 0.0, -0.0, 0.0]), [true, false, true, false]);

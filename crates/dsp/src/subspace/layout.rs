@@ -123,7 +123,9 @@ impl Layout {
 
     fn number(&self, sample: &[u8]) -> f64 {
         let bits = match self.byte_order {
-            ByteOrder::Little => sample.iter().rev().fold(0, |bits, &byte| bits << 8 | u32::from(byte)),
+            ByteOrder::Little => {
+                sample.iter().rev().fold(0, |bits, &byte| bits << 8 | u32::from(byte))
+            }
             ByteOrder::Big => sample.iter().fold(0, |bits, &byte| bits << 8 | u32::from(byte)),
         };
         match self.kind {

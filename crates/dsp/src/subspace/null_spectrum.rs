@@ -202,22 +202,35 @@ impl NullSpectrum {
         let n = values.len();
         // Of equal neighbors the first counts. The ends are each other's neighbors.
         let lowest = |before: f64, own: f64, after: f64| own < before && own <= after;
-        let inner = values.windows(3).zip(1..).filter(|(three, _)| lowest(three[0], three[1], three[2]));
+        let inner =
+            values.windows(3).zip(1..).filter(|(three, _)| lowest(three[0], three[1], three[2]));
         let ends = [0, n - 1].into_iter().filter(|&index| {
             lowest(values[(index + n - 1) % n], values[index], values[(index + 1) % n])
         });
+        let mut candidates: Vec<usize> = inner.map(|(_, index)| index).chain(ends).collect();
+        candidates.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+        // Within a step of where D is v, no minimum is below v − max |D″|·step²/2: most need no polish.
         let step = TAU / n as f64;
-        let mut minima: Vec<(f64, f64)> = inner
-            .map(|(_, index)| index)
-            .chain(ends)
-            .map(|index| {
-                let angle = self.polish(grid.angle(index), step);
-                (self.at(angle), angle)
-            })
-            .collect();
-        minima.sort_by(|a, b| a.0.total_cmp(&b.0));
-        minima.truncate(self.sources);
+        let depth = step * step * self.most_bend() / 2.0;
+        let mut minima: Vec<(f64, f64)> = Vec::new();
+        for index in candidates {
+            if let Some(&(last, _)) = minima.get(self.sources - 1)
+                && values[index] - depth > last
+            {
+                break;
+            }
+            let angle = self.polish(grid.angle(index), step);
+            let found = (self.at(angle), angle);
+            let place = minima.partition_point(|other| other.0 <= found.0);
+            minima.insert(place, found);
+            minima.truncate(self.sources);
+        }
         minima.into_iter().map(|(_, angle)| angle).collect()
+    }
+
+    /// What |D″| is nowhere above.
+    fn most_bend(&self) -> f64 {
+        self.diagonals.iter().zip(0_u32..).map(|(g, k)| 2.0 * f64::from(k * k) * g.norm()).sum()
     }
 
     /// The minimum between `start` − `step` and `start` + `step`.

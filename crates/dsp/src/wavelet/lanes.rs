@@ -186,9 +186,9 @@ fn blocks<const WIDTH: usize>(
     }
     for i in whole..p.len() {
         let sum = |taps: &[[f64; 2]]| {
-            taps.iter().zip(a[i..].iter().zip(&b[i..])).fold(0.0, |sum, (tap, (&a, &b))| {
-                fused.add(tap[1], b, fused.add(tap[0], a, sum))
-            })
+            taps.iter()
+                .zip(a[i..].iter().zip(&b[i..]))
+                .fold(0.0, |sum, (tap, (&a, &b))| fused.add(tap[1], b, fused.add(tap[0], a, sum)))
         };
         (p[i], q[i]) = (sum(first), sum(second));
     }

@@ -2,6 +2,7 @@
 
 use super::lanes::{Analysis, Synthesis};
 use super::{Wavelet, check};
+use crate::door::finite;
 use crate::{Error, Result};
 
 /// How the signal goes on beyond its ends; the names are PyWavelets'.
@@ -149,13 +150,18 @@ impl Wavelet {
     /// Mallat, *A theory for multiresolution signal decomposition*, IEEE Trans. PAMI 11 (1989).
     /// PyWavelets' `wavedec`, whose modes and lengths these are.
     pub fn decompose(&self, x: &[f64], mode: Mode, levels: usize) -> Result<Decomposition> {
-        check(x, levels)?;
+        check(x.len(), levels)?;
         let [mut approximation, mut detail] = self.analyze(x, mode);
         let (mut details, mut lengths) = (vec![detail], vec![x.len()]);
         for _ in 1..levels {
             lengths.push(approximation.len());
             [approximation, detail] = self.analyze(&approximation, mode);
             details.push(detail);
+        }
+        // Every sample has a part in every level's approximation, so a NaN or an infinity ends up in the
+        // last one, which is short.
+        if !approximation.iter().all(|value| value.is_finite()) {
+            finite(x, "x")?;
         }
         Ok(Decomposition { approximation, details, wavelet: self.clone(), mode, lengths })
     }
@@ -319,6 +325,28 @@ mod tests {
             for (i, (x, back)) in x.iter().zip(&back).enumerate() {
                 prop_assert!((x - back).abs() <= limit, "{} {:?} {}: {} {}", name, mode, i, x, back);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_found_wherever_it_is() {
+        for name in ["haar", "db4", "bior3.1"] {
+            let wavelet = Wavelet::new(name).unwrap();
+            for (mode, n) in Mode::ALL.into_iter().flat_map(|mode| [1, 2, 7, 40].map(|n| (mode, n)))
+            {
+                for at in 0..n {
+                    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                        let mut x = vec![1.0; n];
+                        x[at] = value;
+                        let text = wavelet.decompose(&x, mode, 3).unwrap_err().to_string();
+                        let expected =
+                            format!("x[{at}] is {value}, and every sample must be finite");
+                        assert_eq!(text, expected, "{name} {mode:?} {n}");
+                    }
+                }
+            }
+            // Sums of the largest numbers overflow, and are what was asked for.
+            assert!(wavelet.decompose(&[f64::MAX; 9], Mode::Constant, 3).is_ok(), "{name}");
         }
     }
 
