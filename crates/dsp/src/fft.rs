@@ -40,7 +40,7 @@ use split::Split;
 /// |---|---|
 /// | even | one complex transform of N/2 values |
 /// | prime | a real convolution of N − 1 values (Rader), padded where N − 1 has a large factor |
-/// | odd | N = p·m, p its smallest prime factor: real transforms of p, complex ones of m values |
+/// | odd | N = p·m, p a prime factor (the largest, where that is above 31): real transforms of p, complex ones of m values |
 /// | odd, up to 31 | the sums themselves |
 ///
 /// A prime length takes about five times as long as its neighbors with small factors.

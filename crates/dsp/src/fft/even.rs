@@ -9,16 +9,13 @@ use rustfft::{Fft, FftPlanner};
 
 use super::numbers::root_of_unity;
 
-/// Bins that are taken apart at once: as many doubles as the widest registers hold.
-const LANES: usize = 8;
-
 #[derive(Clone)]
 pub(super) struct Even<T: Real> {
     half: usize,
     forward: Arc<dyn Fft<T>>,
     inverse: Arc<dyn Fft<T>>,
-    /// ½ e^{−2πi k/N} for k = 1 … N/4, real and imaginary parts apart.
-    twiddles: Vec<[[T; LANES]; 2]>,
+    /// ½ e^{−2πi k/N} for k from 1 to below N/4.
+    twiddles: Vec<Complex<T>>,
 }
 
 #[derive(Clone, Copy)]
@@ -30,11 +27,8 @@ enum Direction {
 impl<T: Real> Even<T> {
     pub(super) fn new(len: usize, planner: &mut FftPlanner<T>) -> Self {
         let half = len / 2;
-        let twiddles = (1..half.div_ceil(2)).step_by(LANES).map(|first| {
-            let halves = |k| root_of_unity::<T>(k, len).scale(T::from_double(0.5));
-            let lanes: [Complex<T>; LANES] = std::array::from_fn(|lane| halves(first + lane));
-            [lanes.map(|w| w.re), lanes.map(|w| w.im)]
-        });
+        let scale = T::from_double(0.5);
+        let twiddles = (1..half.div_ceil(2)).map(|k| root_of_unity::<T>(k, len).scale(scale));
         Self {
             half,
             forward: planner.plan_fft_forward(half),
@@ -55,9 +49,7 @@ impl<T: Real> Even<T> {
 
     pub(super) fn forward(&self, x: &[T], out: &mut [Complex<T>], work: &mut [Complex<T>]) {
         let (pairs, scratch) = work.split_at_mut(self.half);
-        for (z, x) in pairs.iter_mut().zip(x.chunks_exact(2)) {
-            *z = Complex::new(x[0], x[1]);
-        }
+        run(Pair { x, pairs: &mut *pairs });
         self.forward_pairs(pairs, out, scratch);
     }
 
@@ -108,11 +100,28 @@ impl<T: Real> Even<T> {
     }
 }
 
+/// Even samples as real parts, odd ones as imaginary parts.
+struct Pair<'a, T> {
+    x: &'a [T],
+    pairs: &'a mut [Complex<T>],
+}
+
+impl<T: Real> Task<T> for Pair<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors<T>>(self, _: V) {
+        for (z, x) in self.pairs.iter_mut().zip(self.x.as_chunks::<2>().0) {
+            *z = Complex::new(x[0], x[1]);
+        }
+    }
+}
+
 /// [`Even::untangle`] on the bins from 1 up and those from N/2 − 1 down, which come last first.
 struct Untangle<'a, T> {
     left: &'a mut [Complex<T>],
     right: &'a mut [Complex<T>],
-    twiddles: &'a [[[T; LANES]; 2]],
+    twiddles: &'a [Complex<T>],
     direction: Direction,
 }
 
@@ -121,57 +130,22 @@ impl<T: Real> Task<T> for Untangle<'_, T> {
 
     #[inline(always)]
     fn run<V: Vectors<T>>(self, _: V) {
-        let Self { left, right, twiddles, direction } = self;
-        let sign = match direction {
+        let half = T::from_double(0.5);
+        let sign = match self.direction {
             Direction::Forward => T::one(),
             Direction::Inverse => -T::one(),
         };
-        let whole = left.len() - left.len() % LANES;
-        let (left, last_left) = left.split_at_mut(whole);
-        let (last_right, right) = right.split_at_mut(right.len() - whole);
-        let (left, _) = left.as_chunks_mut::<LANES>();
-        let (right, _) = right.as_chunks_mut::<LANES>();
-        for ((a, b), twiddles) in left.iter_mut().zip(right.iter_mut().rev()).zip(twiddles) {
-            untangle_block(a, b, twiddles, sign);
+        let both = self.left.iter_mut().zip(self.right.iter_mut().rev());
+        // Plain numbers and no complex ones: so the compiler sees the lanes in it.
+        for ((a, b), w) in both.zip(self.twiddles) {
+            let (sum_re, sum_im) = (a.re + b.re, a.im + b.im);
+            let (less_re, less_im) = (a.re - b.re, a.im - b.im);
+            // (a + conj b)/2 and −i w (a − conj b)/2.
+            let (even_re, even_im) = (half * sum_re, half * less_im);
+            let odd_re = sign * w.re * sum_im + w.im * less_re;
+            let odd_im = w.im * sum_im - sign * w.re * less_re;
+            *a = Complex::new(even_re + odd_re, even_im + odd_im);
+            *b = Complex::new(even_re - odd_re, odd_im - even_im);
         }
-        if let Some(twiddles) = twiddles.get(whole / LANES) {
-            // The rest as a block whose other lanes nobody reads.
-            let zero = Complex::new(T::zero(), T::zero());
-            let (mut a, mut b) = ([zero; LANES], [zero; LANES]);
-            let count = last_left.len();
-            a[..count].copy_from_slice(last_left);
-            b[LANES - count..].copy_from_slice(last_right);
-            untangle_block(&mut a, &mut b, twiddles, sign);
-            last_left.copy_from_slice(&a[..count]);
-            last_right.copy_from_slice(&b[LANES - count..]);
-        }
-    }
-}
-
-/// One block; `b` runs backwards.
-#[inline(always)]
-fn untangle_block<T: Real>(
-    a: &mut [Complex<T>; LANES],
-    b: &mut [Complex<T>; LANES],
-    [re, im]: &[[T; LANES]; 2],
-    sign: T,
-) {
-    let half = T::from_double(0.5);
-    let mut after = [[T::zero(); LANES]; 4];
-    let [a_re, a_im, b_re, b_im] = &mut after;
-    for lane in 0..LANES {
-        let (here, there) = (a[lane], b[LANES - 1 - lane]);
-        let (sum_re, sum_im) = (here.re + there.re, here.im + there.im);
-        let (less_re, less_im) = (here.re - there.re, here.im - there.im);
-        // (a + conj b)/2 and −i w (a − conj b)/2.
-        let (even_re, even_im) = (half * sum_re, half * less_im);
-        let odd_re = sign * re[lane] * sum_im + im[lane] * less_re;
-        let odd_im = im[lane] * sum_im - sign * re[lane] * less_re;
-        (a_re[lane], a_im[lane]) = (even_re + odd_re, even_im + odd_im);
-        (b_re[lane], b_im[lane]) = (even_re - odd_re, odd_im - even_im);
-    }
-    for lane in 0..LANES {
-        a[lane] = Complex::new(a_re[lane], a_im[lane]);
-        b[LANES - 1 - lane] = Complex::new(b_re[lane], b_im[lane]);
     }
 }
