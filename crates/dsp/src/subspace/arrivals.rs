@@ -48,7 +48,7 @@ impl Section {
     /// The envelope of a pulse travels with it whatever its phase, where a threshold on the trace comes
     /// the later the weaker the pulse, and an extremum of the trace skips cycles. And what arrives next
     /// moves the maximum long before it moves the front: on the wide-angle section of 100 MHz among
-    /// GPRPy's examples, as it was recorded, the air wave moves out at c within 0.6 % by fronts over six
+    /// `GPRPy`'s examples, as it was recorded, the air wave moves out at c within 0.6 % by fronts over six
     /// ranges of 7 to 16 m, for any period from 7 to 14 ns; by maxima of the whole envelope, even
     /// without wow, within 3.3 %. [`moveout`] is made for some wrong picks. O(n log n) per trace.
     ///

@@ -140,7 +140,6 @@ impl Layout {
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "integers, and floats that are read back")]
 mod tests {
     use super::super::Section;
     use super::*;
