@@ -111,6 +111,7 @@ mod tests {
         assert_eq!(run(&rising, 2.0), [true, false, true, false, true, false, true]);
         let falling: Vec<(f64, f64)> = rising.iter().map(|&(at, height)| (at, -height)).collect();
         assert_eq!(run(&falling, 2.5), [true, false, false, true, false, false, true]);
+        assert_eq!(run(&falling, 1.0), [true; 7], "at the distance is not nearer");
         assert_eq!(run(&rising, f64::INFINITY), [false, false, false, false, false, false, true]);
     }
 
