@@ -1,20 +1,41 @@
 //! What algorithms ask of a signal before they start.
 
+use linalg::lanes::{Task, Vectors, run};
+
 use crate::{Error, Result};
 
 /// Refuses a NaN or an infinity, by the index of the first.
 pub(crate) fn finite(x: &[f64], argument: &'static str) -> Result<()> {
-    // Blocks, because the compiler does not turn an early exit into vector compares.
-    let sound = |block: &[f64]| block.iter().fold(true, |sound, value| sound & value.is_finite());
-    for (block, values) in x.chunks(512).enumerate() {
-        if !sound(values)
-            && let Some(place) = values.iter().position(|value| !value.is_finite())
-        {
-            let (index, value) = (512 * block + place, values[place]);
-            return Err(Error::NotFinite { argument, index, value });
-        }
+    let sound = 512 * run(SoundBlocks(x));
+    let rest = x.get(sound..).unwrap_or(&[]);
+    match rest.iter().position(|value| !value.is_finite()) {
+        Some(place) => Err(Error::NotFinite { argument, index: sound + place, value: rest[place] }),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// How many blocks of 512 there are before the first with a NaN or an infinity. Blocks, because the
+/// compiler does not turn an early exit into vector compares.
+struct SoundBlocks<'a>(&'a [f64]);
+
+impl Task<f64> for SoundBlocks<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<V: Vectors<f64>>(self, _: V) -> usize {
+        let mut sound = 0;
+        for block in self.0.chunks(512) {
+            let mut all = true;
+            for value in block {
+                all &= value.is_finite();
+            }
+            if !all {
+                break;
+            }
+            sound += 1;
+        }
+        sound
+    }
 }
 
 #[cfg(test)]

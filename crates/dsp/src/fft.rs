@@ -40,7 +40,7 @@ use split::Split;
 /// |---|---|
 /// | even | one complex transform of N/2 values |
 /// | prime | a real convolution of N − 1 values (Rader), padded where N − 1 has a large factor |
-/// | odd | N = p·m, p its smallest prime factor: real transforms of p, complex ones of m values |
+/// | odd | N = p·m, p a prime factor (the largest, where that is above 31): real transforms of p, complex ones of m values |
 /// | odd, up to 31 | the sums themselves |
 ///
 /// A prime length takes about five times as long as its neighbors with small factors.
@@ -55,9 +55,9 @@ use split::Split;
 /// | 44,100 | 0.15 | 0.10 |
 /// | 1,000,000 | 0.10 | 0.06 |
 /// | 11,025 | 0.14 | 0.10 |
-/// | 999 = 27·37, 30,021 = 3·10,007 | 0.33, 0.29 | 0.11, 0.17 |
+/// | 999 = 27·37, 30,021 = 3·10,007 | 0.20, 0.26 | 0.11, 0.17 |
 /// | 1009, 10,007, 65,537, primes | 0.30, 0.25, 0.20 | 0.22, 0.20, 0.28 |
-/// | 100,003, 1,000,003, primes | 0.22, 0.26 | 0.22, 0.15 |
+/// | 100,003, 1,000,003, primes | 0.22, 0.17 | 0.22, 0.15 |
 ///
 /// # Examples
 /// ```
@@ -206,6 +206,17 @@ impl<T: Real> RealFft<T> {
     ) -> Result<()> {
         check_length("spectrum", spectrum.len(), self.bins())?;
         check_length("x", x.len(), self.len)?;
+        self.inverse_planned(spectrum, x, workspace);
+        Ok(())
+    }
+
+    /// [`Self::inverse_into`] of the right lengths.
+    pub(crate) fn inverse_planned(
+        &self,
+        spectrum: &[Complex<T>],
+        x: &mut [T],
+        workspace: &mut Workspace<T>,
+    ) {
         if let Kernel::Even(even) = &self.kernel {
             let half = self.len / 2;
             let (_, work) = workspace.both(0, self.len + 1 + even.scratch());
@@ -220,7 +231,6 @@ impl<T: Real> RealFft<T> {
         } else {
             self.inverse_by_forward(spectrum, x, workspace);
         }
-        Ok(())
     }
 
     /// The inverse by a forward transform, for odd lengths. With `y_k = Re X_k + Im X_k` over all k,
@@ -269,11 +279,21 @@ impl<T: Real> Kernel<T> {
         if len <= direct::LONGEST {
             return Self::Direct(Direct::new(len));
         }
-        // Five columns leave less of row 0 to do than three.
-        let smallest = numbers::factors(len)[0];
-        match if len.is_multiple_of(5) { 5 } else { smallest } {
-            p if p == len => Self::Prime(Box::new(Prime::new(len, planner))),
-            p => Self::Split(Box::new(Split::new(p, len / p, planner))),
+        let factors = numbers::factors(len);
+        let (smallest, largest) = (factors[0], factors[factors.len() - 1]);
+        // What is left for the rows has small factors, if it can: rustfft's convolutions for large ones
+        // cost digits. Else five columns leave less of row 0 to do than three.
+        let columns = if largest > direct::LONGEST {
+            largest
+        } else if len.is_multiple_of(5) {
+            5
+        } else {
+            smallest
+        };
+        if columns == len {
+            Self::Prime(Box::new(Prime::new(len, planner)))
+        } else {
+            Self::Split(Box::new(Split::new(columns, len / columns, planner)))
         }
     }
 

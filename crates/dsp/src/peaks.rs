@@ -58,7 +58,8 @@ pub struct Peak {
 ///
 /// The conditions apply in the order plateau size, height, threshold, distance, prominence, width.
 /// A prominence and a width do not depend on which other peaks were kept. O(n) whatever the
-/// signal, but for the sort that `distance` needs on long rising chains of peaks.
+/// signal, `distance` included, and O(log n) more for a width. Where the indices of all maxima are
+/// enough, [`peak_indices`] takes a tenth of the time, for each [`Peak`] has 112 bytes.
 ///
 /// # Errors
 /// [`Error::Nan`] with the index of the first NaN under [`NanPolicy::Refuse`];
@@ -124,20 +125,19 @@ impl<'a> Search<'a> {
         };
         let sign = if options.polarity == Polarity::Minima { -1.0 } else { 1.0 };
 
-        let tops = persistence::tops(x, options.ends);
-        let all: &[usize] = if self.is_flat() { &[] } else { &tops };
-        let mut kept = all.to_vec();
+        let tops = if self.is_flat() { Vec::new() } else { persistence::tops(x, options.ends) };
+        let mut kept = Cow::Borrowed(&tops[..]);
         if options.plateau_size.is_some() {
-            kept.retain(|&p| {
+            kept.to_mut().retain(|&p| {
                 let top = maxima::plateau(x, p);
                 within(options.plateau_size, (top.right_edge - top.left_edge + 1) as f64, p)
             });
         }
         if options.height.is_some() {
-            kept.retain(|&p| within(options.height, sign * x[p], p));
+            kept.to_mut().retain(|&p| within(options.height, sign * x[p], p));
         }
         if let Some(threshold) = options.threshold {
-            kept.retain(|&p| {
+            kept.to_mut().retain(|&p| {
                 let (left, right) = self.thresholds(p);
                 let at = original(p);
                 threshold.contains(left.min(right), at) && threshold.contains(left.max(right), at)
@@ -145,20 +145,19 @@ impl<'a> Search<'a> {
         }
         if let Some(distance) = options.distance {
             let position = |k: usize| positions.map_or(kept[k] as f64, |at| at[kept[k]]);
-            let keeps = distance::thinned(kept.len(), |k| x[kept[k]], position, distance);
-            let mut keeps = keeps.into_iter();
-            kept.retain(|_| keeps.next() == Some(true));
+            let apart = distance::thinned(kept.len(), |k| x[kept[k]], position, distance);
+            kept = apart.into_iter().map(|k| kept[k]).collect();
         }
 
         let judged = options.prominence.is_some() || options.width.is_some();
-        let mut prominences = if judged { self.prominences(all, &kept) } else { Vec::new() };
+        let mut prominences = if judged { self.prominences(&tops, &kept) } else { Vec::new() };
         if let Some(bounds) = options.prominence {
             let keeps: Vec<bool> = kept
                 .iter()
                 .zip(&prominences)
                 .map(|(&p, prominence)| bounds.contains(prominence.value, original(p)))
                 .collect();
-            retain(&mut kept, &keeps);
+            retain(kept.to_mut(), &keeps);
             retain(&mut prominences, &keeps);
         }
         let mut widths = Vec::new();
@@ -175,7 +174,7 @@ impl<'a> Search<'a> {
                 .zip(&widths)
                 .map(|(&p, width)| bounds.contains(width.value(), original(p)))
                 .collect();
-            retain(&mut kept, &keeps);
+            retain(kept.to_mut(), &keeps);
             retain(&mut prominences, &keeps);
             retain(&mut widths, &keeps);
         }

@@ -3,21 +3,19 @@
 
 use std::sync::Arc;
 
+use linalg::lanes::{Task, Vectors, run};
 use linalg::{Complex, Real};
 use rustfft::{Fft, FftPlanner};
 
 use super::numbers::root_of_unity;
-
-/// Bins that are taken apart at once, in vector registers where the compiler sees to it.
-const LANES: usize = 4;
 
 #[derive(Clone)]
 pub(super) struct Even<T: Real> {
     half: usize,
     forward: Arc<dyn Fft<T>>,
     inverse: Arc<dyn Fft<T>>,
-    /// ½ e^{−2πi k/N} for k = 1 … N/4, real and imaginary parts apart.
-    twiddles: Vec<[[T; LANES]; 2]>,
+    /// ½ e^{−2πi k/N} for k from 1 to below N/4.
+    twiddles: Vec<Complex<T>>,
 }
 
 #[derive(Clone, Copy)]
@@ -29,11 +27,8 @@ enum Direction {
 impl<T: Real> Even<T> {
     pub(super) fn new(len: usize, planner: &mut FftPlanner<T>) -> Self {
         let half = len / 2;
-        let twiddles = (1..half.div_ceil(2)).step_by(LANES).map(|first| {
-            let halves = |k| root_of_unity::<T>(k, len).scale(T::from_double(0.5));
-            let lanes: [Complex<T>; LANES] = std::array::from_fn(|lane| halves(first + lane));
-            [lanes.map(|w| w.re), lanes.map(|w| w.im)]
-        });
+        let scale = T::from_double(0.5);
+        let twiddles = (1..half.div_ceil(2)).map(|k| root_of_unity::<T>(k, len).scale(scale));
         Self {
             half,
             forward: planner.plan_fft_forward(half),
@@ -54,9 +49,7 @@ impl<T: Real> Even<T> {
 
     pub(super) fn forward(&self, x: &[T], out: &mut [Complex<T>], work: &mut [Complex<T>]) {
         let (pairs, scratch) = work.split_at_mut(self.half);
-        for (z, x) in pairs.iter_mut().zip(x.chunks_exact(2)) {
-            *z = Complex::new(x[0], x[1]);
-        }
+        run(Pair { x, pairs: &mut *pairs });
         self.forward_pairs(pairs, out, scratch);
     }
 
@@ -103,56 +96,56 @@ impl<T: Real> Even<T> {
         let (left, right) = z[1..half].split_at_mut(count);
         let skipped = right.len() - count;
         let right = &mut right[skipped..];
-        let blocks = left.chunks_mut(LANES).zip(right.rchunks_mut(LANES)).zip(&self.twiddles);
-        match direction {
-            Direction::Forward => {
-                blocks.for_each(|((a, b), [re, im])| untangle_block(a, b, re, im));
-            }
-            Direction::Inverse => blocks.for_each(|((a, b), [re, im])| {
-                untangle_block(a, b, &re.map(|re| -re), im);
-            }),
+        run(Untangle { left, right, twiddles: &self.twiddles, direction });
+    }
+}
+
+/// Even samples as real parts, odd ones as imaginary parts.
+struct Pair<'a, T> {
+    x: &'a [T],
+    pairs: &'a mut [Complex<T>],
+}
+
+impl<T: Real> Task<T> for Pair<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors<T>>(self, _: V) {
+        for (z, x) in self.pairs.iter_mut().zip(self.x.as_chunks::<2>().0) {
+            *z = Complex::new(x[0], x[1]);
         }
     }
 }
 
-/// One block of [`Even::untangle`]: `b` runs backwards.
-fn untangle_block<T: Real>(
-    a: &mut [Complex<T>],
-    b: &mut [Complex<T>],
-    re: &[T; LANES],
-    im: &[T; LANES],
-) {
-    let count = a.len();
-    if count == LANES && b.len() == LANES {
-        // The lengths are known here, which is what makes lanes of the loop below.
-        untangle_lanes(&mut a[..LANES], &mut b[..LANES], re, im);
-    } else {
-        untangle_lanes(a, &mut b[..count], re, im);
-    }
+/// [`Even::untangle`] on the bins from 1 up and those from N/2 − 1 down, which come last first.
+struct Untangle<'a, T> {
+    left: &'a mut [Complex<T>],
+    right: &'a mut [Complex<T>],
+    twiddles: &'a [Complex<T>],
+    direction: Direction,
 }
 
-#[inline(always)]
-fn untangle_lanes<T: Real>(
-    a: &mut [Complex<T>],
-    b: &mut [Complex<T>],
-    re: &[T; LANES],
-    im: &[T; LANES],
-) {
-    let count = a.len();
-    let scale = T::from_double(0.5);
-    let mut even = [Complex::new(T::zero(), T::zero()); LANES];
-    let mut odd = even;
-    for lane in 0..count {
-        let (sum, difference) = (a[lane] + b[count - 1 - lane], a[lane] - b[count - 1 - lane]);
-        // (a + conj b)/2 and −i w (a − conj b)/2.
-        even[lane] = Complex::new(scale * sum.re, scale * difference.im);
-        odd[lane] = Complex::new(
-            re[lane] * sum.im + im[lane] * difference.re,
-            im[lane] * sum.im - re[lane] * difference.re,
-        );
-    }
-    for lane in 0..count {
-        a[lane] = even[lane] + odd[lane];
-        b[count - 1 - lane] = (even[lane] - odd[lane]).conj();
+impl<T: Real> Task<T> for Untangle<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors<T>>(self, _: V) {
+        let half = T::from_double(0.5);
+        let sign = match self.direction {
+            Direction::Forward => T::one(),
+            Direction::Inverse => -T::one(),
+        };
+        let both = self.left.iter_mut().zip(self.right.iter_mut().rev());
+        // Plain numbers and no complex ones: so the compiler sees the lanes in it.
+        for ((a, b), w) in both.zip(self.twiddles) {
+            let (sum_re, sum_im) = (a.re + b.re, a.im + b.im);
+            let (less_re, less_im) = (a.re - b.re, a.im - b.im);
+            // (a + conj b)/2 and −i w (a − conj b)/2.
+            let (even_re, even_im) = (half * sum_re, half * less_im);
+            let odd_re = sign * w.re * sum_im + w.im * less_re;
+            let odd_im = w.im * sum_im - sign * w.re * less_re;
+            *a = Complex::new(even_re + odd_re, even_im + odd_im);
+            *b = Complex::new(even_re - odd_re, odd_im - even_im);
+        }
     }
 }

@@ -13,6 +13,7 @@
 
 use std::sync::Arc;
 
+use linalg::lanes::{Task, Vectors, run};
 use linalg::{Complex, Real};
 use rustfft::{Fft, FftPlanner};
 
@@ -22,12 +23,16 @@ use super::numbers::root_of_unity;
 /// Columns that are transformed at once, in vector registers where the compiler sees to it.
 const LANES: usize = 4;
 
+/// The longest column whose sums are what [`Columns`] computes, and the same divided by two.
+const LONGEST: usize = 61;
+const MOST: usize = LONGEST / 2;
+
 #[derive(Clone)]
 pub(super) struct Split<T: Real> {
     p: usize,
     m: usize,
-    /// Of p samples; not used for p up to 7, whose sums are written out.
-    column: Kernel<T>,
+    /// Of p samples, where their sums would take longer.
+    column: Option<Kernel<T>>,
     /// Row 0.
     zeroth: Kernel<T>,
     rows: Arc<dyn Fft<T>>,
@@ -51,7 +56,7 @@ impl<T: Real> Split<T> {
         Self {
             p,
             m,
-            column: Kernel::new(p, planner),
+            column: (p > LONGEST).then(|| Kernel::new(p, planner)),
             zeroth: Kernel::new(m, planner),
             rows: planner.plan_fft_forward(m),
             waves: (1..=h).flat_map(|s| (1..=h).map(move |r| root_of_unity(s * r, p))).collect(),
@@ -63,12 +68,14 @@ impl<T: Real> Split<T> {
     }
 
     pub(super) fn reals(&self) -> usize {
-        self.m + self.zeroth.reals().max(self.p + self.column.reals())
+        let column = self.column.as_ref().map_or(0, |column| self.p + column.reals());
+        self.m + self.zeroth.reals().max(column)
     }
 
     pub(super) fn work(&self) -> usize {
         let row = self.rows.get_outofplace_scratch_len();
-        self.p * self.m + self.zeroth.work().max(row).max(self.column.work())
+        let column = self.column.as_ref().map_or(0, Kernel::work);
+        self.p * self.m + self.zeroth.work().max(row).max(column)
     }
 
     pub(super) fn forward(
@@ -88,20 +95,32 @@ impl<T: Real> Split<T> {
             3 => self.columns::<1>(x, sums, columns),
             5 => self.columns::<2>(x, sums, columns),
             7 => self.columns::<3>(x, sums, columns),
-            _ => {
-                let (samples, reals) = reals.split_at_mut(p);
-                for q in 0..m {
-                    for (sample, x) in samples.iter_mut().zip(x[q..].iter().step_by(m)) {
-                        *sample = *x;
-                    }
-                    // `rows` is free yet.
-                    self.column.forward(samples, &mut rows[..=h], reals, work);
-                    sums[q] = rows[0].re;
-                    for (s, w) in self.tail[q * h..(q + 1) * h].iter().enumerate() {
-                        columns[s * m + q] = rows[s + 1] * w;
+            _ => match &self.column {
+                None => {
+                    let Self { waves, tail, .. } = self;
+                    run(Columns {
+                        x,
+                        waves,
+                        twiddles: tail,
+                        sums: &mut *sums,
+                        columns: &mut *columns,
+                    });
+                }
+                Some(kernel) => {
+                    let (samples, reals) = reals.split_at_mut(p);
+                    for q in 0..m {
+                        for (sample, x) in samples.iter_mut().zip(x[q..].iter().step_by(m)) {
+                            *sample = *x;
+                        }
+                        // `rows` is free yet.
+                        kernel.forward(samples, &mut rows[..=h], reals, work);
+                        sums[q] = rows[0].re;
+                        for (s, w) in self.tail[q * h..(q + 1) * h].iter().enumerate() {
+                            columns[s * m + q] = rows[s + 1] * w;
+                        }
                     }
                 }
-            }
+            },
         }
         self.zeroth.forward(sums, zeroth, reals, work);
         self.rows.process_outofplace_with_scratch(columns, rows, work);
@@ -189,6 +208,61 @@ impl<T: Real> Split<T> {
             sums[q] = sum;
             for s in 0..H {
                 columns[s][q] = z[s] * twiddles[s];
+            }
+        }
+    }
+}
+
+/// The same for any p up to [`LONGEST`], in the widest lanes there are.
+struct Columns<'a, T> {
+    x: &'a [T],
+    waves: &'a [Complex<T>],
+    twiddles: &'a [Complex<T>],
+    sums: &'a mut [T],
+    columns: &'a mut [Complex<T>],
+}
+
+impl<T: Real> Task<T> for Columns<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors<T>>(self, _: V) {
+        const LANES: usize = 8;
+        let Self { x, waves, twiddles, sums, columns } = self;
+        let (m, zero) = (sums.len(), T::zero());
+        let p = x.len() / m;
+        let h = (p - 1) / 2;
+        let (mut even, mut odd) = ([[zero; LANES]; MOST], [[zero; LANES]; MOST]);
+        for first in (0..m).step_by(LANES) {
+            let count = LANES.min(m - first);
+            let row = |r: usize| &x[r * m + first..r * m + first + count];
+            let mut own = [zero; LANES];
+            own[..count].copy_from_slice(row(0));
+            let mut sum = own;
+            for (r, (even, odd)) in (1..=h).zip(even.iter_mut().zip(&mut odd)) {
+                let both = row(r).iter().zip(row(p - r));
+                for ((&a, &b), (even, odd)) in both.zip(even.iter_mut().zip(odd)) {
+                    (*even, *odd) = (a + b, a - b);
+                }
+                for lane in 0..LANES {
+                    sum[lane] += even[lane];
+                }
+            }
+            sums[first..first + count].copy_from_slice(&sum[..count]);
+            for (s, waves) in waves.chunks_exact(h).enumerate() {
+                let (mut re, mut im) = (own, [zero; LANES]);
+                for (w, (even, odd)) in waves.iter().zip(even.iter().zip(&odd)) {
+                    for lane in 0..LANES {
+                        re[lane] += even[lane] * w.re;
+                        im[lane] += odd[lane] * w.im;
+                    }
+                }
+                let column = &mut columns[s * m + first..s * m + first + count];
+                let twiddles = twiddles[first * h + s..].iter().step_by(h);
+                for ((z, w), (&re, &im)) in column.iter_mut().zip(twiddles).zip(re.iter().zip(&im))
+                {
+                    *z = Complex::new(re, im) * w;
+                }
             }
         }
     }

@@ -53,12 +53,14 @@
 //! [`sources`] does all of these and refines; [`tones`], [`directions`] and [`delays`] name its axis.
 
 mod array;
+mod arrivals;
 mod axis;
 mod covariance;
 mod delay;
 mod eigen;
 mod estimate;
 mod fit;
+mod layout;
 mod null_spectrum;
 mod pulse;
 mod section;
@@ -71,6 +73,7 @@ use linalg::{Complex, DMatrix};
 use crate::{Error, Result};
 
 pub use array::Array;
+pub use arrivals::{Moveout, Pick, moveout};
 pub use axis::Axis;
 pub use covariance::{Covariance, Smoothing};
 pub use delay::{DelayOptions, TransferFunction, delays, transfer_function};
@@ -79,9 +82,10 @@ pub use estimate::{
     Estimate, Estimator, Options, Refinement, Source, Sources, directions, sources, tones,
 };
 pub use fit::Amplitudes;
+pub use layout::{ByteOrder, Layout, SampleKind};
 pub use null_spectrum::{Grid, Method, NullSpectrum};
 pub use pulse::{gaussian_pulse, ricker};
-pub use section::{Moveout, Pick, Section, moveout};
+pub use section::Section;
 pub use shift::{Solution, esprit, matrix_pencil};
 
 /// Refuses a parameter that is not a finite number greater than 0.

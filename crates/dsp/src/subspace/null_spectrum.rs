@@ -1,13 +1,11 @@
 //! D(ω), which is small where there is a source: MUSIC, eigenvector method, minimum norm, Capon.
 
 use std::f64::consts::TAU;
-use std::fmt;
-use std::sync::Arc;
 
 use linalg::{Complex, roots};
-use rustfft::{Fft, FftPlanner};
 
 use super::Subspace;
+use crate::fft::{RealFft, Workspace};
 use crate::{Error, Result};
 
 /// What the null spectrum D(ω) = e(ω)ᴴ·G·e(ω) measures of the steering vector e.
@@ -74,15 +72,9 @@ pub struct NullSpectrum {
 }
 
 /// The angles 0, 2π/n, 4π/n, … and the transform that evaluates a [`NullSpectrum`] there.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Grid {
-    transform: Arc<dyn Fft<f64>>,
-}
-
-impl fmt::Debug for Grid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grid").field("points", &self.points()).finish()
-    }
+    transform: RealFft<f64>,
 }
 
 impl Grid {
@@ -95,7 +87,7 @@ impl Grid {
             let expected = "at least 1";
             return Err(Error::OutOfRange { argument: "points", value: 0.0, expected });
         }
-        Ok(Self { transform: FftPlanner::new().plan_fft_forward(points) })
+        Ok(Self { transform: RealFft::new(points)? })
     }
 
     /// How many angles there are.
@@ -182,14 +174,22 @@ impl NullSpectrum {
     /// D at every angle of `grid`. O(n log n); points fewer than M fold what they cannot tell apart.
     #[must_use]
     pub fn on(&self, grid: &Grid) -> Vec<f64> {
+        // D is real: what its diagonals are the transform of, by the inverse transform to real numbers.
         let n = grid.points();
-        let mut buffer = vec![Complex::default(); n];
-        buffer[0] += self.diagonals[0] / 2.0;
+        let mut spectrum = vec![Complex::default(); grid.transform.bins()];
+        let mut add = |k: usize, g: Complex<f64>| {
+            if let Some(value) = spectrum.get_mut(k % n) {
+                *value += g * n as f64;
+            }
+        };
+        add(0, self.diagonals[0]);
         for (k, g) in self.diagonals.iter().enumerate().skip(1) {
-            buffer[k % n] += g;
+            add(k, g.conj());
+            add(n - k % n, *g);
         }
-        grid.transform.process(&mut buffer);
-        buffer.iter().map(|d| 2.0 * d.re).collect()
+        let mut values = vec![0.0; n];
+        grid.transform.inverse_planned(&spectrum, &mut values, &mut Workspace::default());
+        values
     }
 
     /// The angles of the deepest minima, one per source at most, deepest first: found on `grid`,
@@ -200,22 +200,37 @@ impl NullSpectrum {
     pub fn minima(&self, grid: &Grid) -> Vec<f64> {
         let values = self.on(grid);
         let n = values.len();
-        let lowest = |index: usize| {
-            let (before, after) = (values[(index + n - 1) % n], values[(index + 1) % n]);
-            // Of equal neighbours the first counts.
-            values[index] < before && values[index] <= after
-        };
+        // Of equal neighbors the first counts. The ends are each other's neighbors.
+        let lowest = |before: f64, own: f64, after: f64| own < before && own <= after;
+        let inner =
+            values.windows(3).zip(1..).filter(|(three, _)| lowest(three[0], three[1], three[2]));
+        let ends = [0, n - 1].into_iter().filter(|&index| {
+            lowest(values[(index + n - 1) % n], values[index], values[(index + 1) % n])
+        });
+        let mut candidates: Vec<usize> = inner.map(|(_, index)| index).chain(ends).collect();
+        candidates.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+        // Within a step of where D is v, no minimum is below v − max |D″|·step²/2: most need no polish.
         let step = TAU / n as f64;
-        let mut minima: Vec<(f64, f64)> = (0..n)
-            .filter(|&index| lowest(index))
-            .map(|index| {
-                let angle = self.polish(grid.angle(index), step);
-                (self.at(angle), angle)
-            })
-            .collect();
-        minima.sort_by(|a, b| a.0.total_cmp(&b.0));
-        minima.truncate(self.sources);
+        let depth = step * step * self.most_bend() / 2.0;
+        let mut minima: Vec<(f64, f64)> = Vec::new();
+        for index in candidates {
+            if let Some(&(last, _)) = minima.get(self.sources - 1)
+                && values[index] - depth > last
+            {
+                break;
+            }
+            let angle = self.polish(grid.angle(index), step);
+            let found = (self.at(angle), angle);
+            let place = minima.partition_point(|other| other.0 <= found.0);
+            minima.insert(place, found);
+            minima.truncate(self.sources);
+        }
         minima.into_iter().map(|(_, angle)| angle).collect()
+    }
+
+    /// What |D″| is nowhere above.
+    fn most_bend(&self) -> f64 {
+        self.diagonals.iter().zip(0_u32..).map(|(g, k)| 2.0 * f64::from(k * k) * g.norm()).sum()
     }
 
     /// The minimum between `start` − `step` and `start` + `step`.

@@ -1,59 +1,196 @@
-//! The two loops that take the time, compiled for the widest lanes that the machine has.
+//! One level there and one back: the loops that take the time, compiled for the widest lanes that
+//! the machine has.
 
 use linalg::lanes::{Task, Vectors, run};
 
-/// Outputs that are computed side by side.
-const WIDTH: usize = 16;
+use super::Mode;
 
-/// Two filters over the even and the odd samples of a signal at once:
+/// Outputs of either kind that are computed in one go, so that all they need fits the first cache,
+/// and the pairs of taps that the longest filter (db38) has.
+const TILE: usize = 512;
+const MOST_PAIRS: usize = 38;
+
+/// The taps of two outputs: for each output, for each m, those that meet either input.
+pub(super) type Taps = [Vec<[f64; 2]>; 2];
+
+/// Two filters over the even and the odd samples of a signal, at every second place:
 ///
 /// ```text
-/// out[q][i] = Σ_m taps[q][m][0]·inputs[0][i + m] + taps[q][m][1]·inputs[1][i + m]
+/// out[q][i] = Σ_m taps[q][m][0]·x[start + 2(i + m)] + taps[q][m][1]·x[start + 2(i + m) + 1]
 /// ```
-///
-/// The analysis takes the even and odd samples in and puts low and high pass out; the synthesis
-/// the other way round.
-pub(super) struct Filters<'a> {
-    /// For each output, for each m, the taps of either input.
-    pub(super) taps: [&'a [[f64; 2]]; 2],
-    /// As long as the outputs and the taps together, less one.
-    pub(super) inputs: [&'a [f64]; 2],
-    pub(super) outputs: [&'a mut [f64]; 2],
+pub(super) struct Analysis<'a> {
+    pub(super) x: &'a [f64],
+    pub(super) mode: Mode,
+    pub(super) taps: Taps,
+    /// The first sample that the first output needs; before the signal where negative.
+    pub(super) start: isize,
+    /// Outputs of either kind.
+    pub(super) count: usize,
 }
 
-impl Filters<'_> {
-    pub(super) fn run(self) {
-        run(self);
+impl Analysis<'_> {
+    /// Low pass and high pass.
+    pub(super) fn run(self) -> [Vec<f64>; 2] {
+        run(self)
     }
 
+    /// The samples from `from` on, even and odd places apart.
     #[inline(always)]
-    fn filter(self, fused: Fused) {
-        let Self { taps: [first, second], inputs: [a, b], outputs: [low, high] } = self;
-        let taps = first.len();
-        let whole = low.len() - low.len() % WIDTH;
-        let blocks = low.chunks_exact_mut(WIDTH).zip(high.chunks_exact_mut(WIDTH));
-        for (block, (low, high)) in blocks.enumerate() {
-            let place = block * WIDTH;
-            let (a, b) = (&a[place..place + taps + WIDTH - 1], &b[place..place + taps + WIDTH - 1]);
-            let (mut p, mut q) = ([0.0; WIDTH], [0.0; WIDTH]);
-            let rows = a.windows(WIDTH).zip(b.windows(WIDTH));
-            for ((first, second), (a, b)) in first.iter().zip(second).zip(rows) {
-                for k in 0..WIDTH {
-                    p[k] = fused.add(first[1], b[k], fused.add(first[0], a[k], p[k]));
-                    q[k] = fused.add(second[1], b[k], fused.add(second[0], a[k], q[k]));
+    #[expect(
+        clippy::cast_possible_wrap,
+        clippy::cast_sign_loss,
+        reason = "lengths are below 2⁶³, and what is cast back was clamped to 0 and more"
+    )]
+    fn gather(&self, from: isize, [even, odd]: [&mut [f64]; 2]) {
+        let (n, pairs) = (self.x.len() as isize, even.len() as isize);
+        let lead = ((1 - from) / 2).clamp(0, pairs);
+        let until = ((n - from) / 2).clamp(lead, pairs);
+        let inside = if lead < until { (from + 2 * lead) as usize } else { 0 };
+        let (lead, until) = (lead as usize, until as usize);
+        let (both, _) = self.x[inside..inside + 2 * (until - lead)].as_chunks::<2>();
+        for ((even, odd), pair) in even[lead..until].iter_mut().zip(&mut odd[lead..until]).zip(both)
+        {
+            (*even, *odd) = (pair[0], pair[1]);
+        }
+        for u in (0..lead).chain(until..even.len()) {
+            let i = from + 2 * u as isize;
+            (even[u], odd[u]) = (self.mode.sample(self.x, i), self.mode.sample(self.x, i + 1));
+        }
+    }
+}
+
+impl Task<f64> for Analysis<'_> {
+    type Output = [Vec<f64>; 2];
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_wrap, reason = "lengths are below 2⁶³")]
+    fn run<V: Vectors<f64>>(self, vectors: V) -> [Vec<f64>; 2] {
+        let mut found = [Vec::with_capacity(self.count), Vec::with_capacity(self.count)];
+        let (mut even, mut odd) = ([0.0; TILE + MOST_PAIRS], [0.0; TILE + MOST_PAIRS]);
+        let (mut low, mut high) = ([0.0; TILE], [0.0; TILE]);
+        for first in (0..self.count).step_by(TILE) {
+            let outputs = TILE.min(self.count - first);
+            let pairs = outputs + self.taps[0].len() - 1;
+            let from = self.start + 2 * first as isize;
+            self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
+            let (low, high) = (&mut low[..outputs], &mut high[..outputs]);
+            filter(vectors, &self.taps, [&even[..pairs], &odd[..pairs]], [&mut *low, &mut *high]);
+            found[0].extend_from_slice(low);
+            found[1].extend_from_slice(high);
+        }
+        found
+    }
+}
+
+/// The inverse: two inputs, and the outputs in turn.
+///
+/// ```text
+/// x[2i + q] = Σ_m taps[q][m][0]·low[i + m − turn] + taps[q][m][1]·high[i + m − turn]
+/// ```
+pub(super) struct Synthesis<'a> {
+    pub(super) low: &'a [f64],
+    pub(super) high: &'a [f64],
+    pub(super) taps: Taps,
+    /// How far the first output lies before the inputs, which then are periods; `None` where there
+    /// are as many as are needed.
+    pub(super) turn: Option<usize>,
+    /// Pairs of outputs.
+    pub(super) count: usize,
+}
+
+impl Synthesis<'_> {
+    /// Twice `count` samples.
+    pub(super) fn run(self) -> Vec<f64> {
+        run(self)
+    }
+}
+
+impl Task<f64> for Synthesis<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run<V: Vectors<f64>>(self, vectors: V) -> Vec<f64> {
+        let mut x = Vec::with_capacity(2 * self.count);
+        let mut around = [[0.0; TILE + MOST_PAIRS]; 2];
+        let (mut even, mut odd) = ([0.0; TILE], [0.0; TILE]);
+        let mut both = [[0.0; 2]; TILE];
+        for first in (0..self.count).step_by(TILE) {
+            let outputs = TILE.min(self.count - first);
+            let needed = outputs + self.taps[0].len() - 1;
+            let inputs = if let Some(turn) = self.turn {
+                let period = self.low.len();
+                let start = (first + period - turn % period) % period;
+                for (around, whole) in around.iter_mut().zip([self.low, self.high]) {
+                    wrapped(whole, start, &mut around[..needed]);
                 }
-            }
-            low.copy_from_slice(&p);
-            high.copy_from_slice(&q);
-        }
-        for i in whole..low.len() {
-            let sum = |taps: &[[f64; 2]]| {
-                taps.iter().zip(a[i..].iter().zip(&b[i..])).fold(0.0, |sum, (tap, (&a, &b))| {
-                    fused.add(tap[1], b, fused.add(tap[0], a, sum))
-                })
+                [&around[0][..needed], &around[1][..needed]]
+            } else {
+                [&self.low[first..first + needed], &self.high[first..first + needed]]
             };
-            (low[i], high[i]) = (sum(first), sum(second));
+            filter(vectors, &self.taps, inputs, [&mut even[..outputs], &mut odd[..outputs]]);
+            for (pair, (even, odd)) in both.iter_mut().zip(even.iter().zip(&odd)).take(outputs) {
+                *pair = [*even, *odd];
+            }
+            x.extend_from_slice(both[..outputs].as_flattened());
         }
+        x
+    }
+}
+
+/// The periodic continuation of `whole` from `start` on.
+fn wrapped(whole: &[f64], start: usize, out: &mut [f64]) {
+    let (mut from, mut rest) = (start, out);
+    while !rest.is_empty() {
+        let count = rest.len().min(whole.len() - from);
+        let (now, after) = rest.split_at_mut(count);
+        now.copy_from_slice(&whole[from..from + count]);
+        (from, rest) = (0, after);
+    }
+}
+
+/// Two filters over two inputs at once: `out[q][i] = Σ_m taps[q][m][0]·a[i + m] + taps[q][m][1]·b[i + m]`.
+#[inline(always)]
+fn filter<V: Vectors<f64>>(vectors: V, taps: &Taps, inputs: [&[f64]; 2], outputs: [&mut [f64]; 2]) {
+    let fused = Fused(vectors.lanes() > 1);
+    // Four registers for each output: enough sums side by side to keep the processor busy.
+    if vectors.lanes() > 4 {
+        blocks::<32>(fused, taps, inputs, outputs);
+    } else {
+        blocks::<16>(fused, taps, inputs, outputs);
+    }
+}
+
+#[inline(always)]
+fn blocks<const WIDTH: usize>(
+    fused: Fused,
+    [first, second]: &Taps,
+    [a, b]: [&[f64]; 2],
+    [p, q]: [&mut [f64]; 2],
+) {
+    let taps = first.len();
+    let whole = p.len() - p.len() % WIDTH;
+    let blocks = p.chunks_exact_mut(WIDTH).zip(q.chunks_exact_mut(WIDTH));
+    for (block, (p, q)) in blocks.enumerate() {
+        let place = block * WIDTH;
+        let (a, b) = (&a[place..place + taps + WIDTH - 1], &b[place..place + taps + WIDTH - 1]);
+        let (mut low, mut high) = ([0.0; WIDTH], [0.0; WIDTH]);
+        let rows = a.windows(WIDTH).zip(b.windows(WIDTH));
+        for ((first, second), (a, b)) in first.iter().zip(second).zip(rows) {
+            for k in 0..WIDTH {
+                low[k] = fused.add(first[1], b[k], fused.add(first[0], a[k], low[k]));
+                high[k] = fused.add(second[1], b[k], fused.add(second[0], a[k], high[k]));
+            }
+        }
+        p.copy_from_slice(&low);
+        q.copy_from_slice(&high);
+    }
+    for i in whole..p.len() {
+        let sum = |taps: &[[f64; 2]]| {
+            taps.iter()
+                .zip(a[i..].iter().zip(&b[i..]))
+                .fold(0.0, |sum, (tap, (&a, &b))| fused.add(tap[1], b, fused.add(tap[0], a, sum)))
+        };
+        (p[i], q[i]) = (sum(first), sum(second));
     }
 }
 
@@ -66,14 +203,5 @@ impl Fused {
     #[inline(always)]
     fn add(self, a: f64, b: f64, sum: f64) -> f64 {
         if self.0 { a.mul_add(b, sum) } else { a * b + sum }
-    }
-}
-
-impl Task<f64> for Filters<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vectors<f64>>(self, vectors: V) {
-        self.filter(Fused(vectors.lanes() > 1));
     }
 }

@@ -220,7 +220,7 @@ pub fn denoise(x: &[f64], options: &DenoiseOptions) -> Result<Denoised> {
     options.check()?;
     let levels = options.levels.unwrap_or_else(|| options.wavelet.max_level(x.len()).clamp(1, 6));
     let mut first = one_start(x, options, levels)?;
-    let mut turned = x.to_vec();
+    let mut turned = if options.spins > 1 { x.to_vec() } else { Vec::new() };
     for spin in 1..options.spins {
         turned.rotate_left(1);
         let other = one_start(&turned, options, levels)?.signal;

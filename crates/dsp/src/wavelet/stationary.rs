@@ -2,6 +2,7 @@
 //! signal starts.
 
 use super::{Wavelet, check};
+use crate::door::finite;
 use crate::{Error, Result};
 
 /// A signal taken apart without decimation, as a period of a periodic one.
@@ -41,7 +42,8 @@ impl Stationary {
     /// # Errors
     /// As [`Wavelet::decompose`].
     pub fn new(wavelet: &Wavelet, x: &[f64], levels: usize) -> Result<Self> {
-        check(x, levels)?;
+        check(x.len(), levels)?;
+        finite(x, "x")?;
         let middle = wavelet.dec_lo().len() / 2;
         let mut approximation = x.to_vec();
         let mut details = Vec::with_capacity(levels);

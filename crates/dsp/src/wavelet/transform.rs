@@ -1,7 +1,8 @@
 //! The decimated transform and its inverse.
 
-use super::lanes::Filters;
+use super::lanes::{Analysis, Synthesis};
 use super::{Wavelet, check};
+use crate::door::finite;
 use crate::{Error, Result};
 
 /// How the signal goes on beyond its ends; the names are PyWavelets'.
@@ -51,7 +52,7 @@ impl Mode {
         clippy::cast_sign_loss,
         reason = "lengths are below 2⁶³, and remainders by them are not negative"
     )]
-    fn sample(self, x: &[f64], i: isize) -> f64 {
+    pub(super) fn sample(self, x: &[f64], i: isize) -> f64 {
         let n = x.len() as isize;
         let wrap = |period: isize| i.rem_euclid(period) as usize;
         let (first, last) = (x[0], x[x.len() - 1]);
@@ -149,51 +150,34 @@ impl Wavelet {
     /// Mallat, *A theory for multiresolution signal decomposition*, IEEE Trans. PAMI 11 (1989).
     /// PyWavelets' `wavedec`, whose modes and lengths these are.
     pub fn decompose(&self, x: &[f64], mode: Mode, levels: usize) -> Result<Decomposition> {
-        check(x, levels)?;
-        let (mut approximation, mut detail) = self.analyze(x, mode);
+        check(x.len(), levels)?;
+        let [mut approximation, mut detail] = self.analyze(x, mode);
         let (mut details, mut lengths) = (vec![detail], vec![x.len()]);
         for _ in 1..levels {
             lengths.push(approximation.len());
-            (approximation, detail) = self.analyze(&approximation, mode);
+            [approximation, detail] = self.analyze(&approximation, mode);
             details.push(detail);
+        }
+        // Every sample has a part in every level's approximation, so a NaN or an infinity ends up in the
+        // last one, which is short.
+        if !approximation.iter().all(|value| value.is_finite()) {
+            finite(x, "x")?;
         }
         Ok(Decomposition { approximation, details, wavelet: self.clone(), mode, lengths })
     }
 
-    /// One level.
-    #[expect(clippy::cast_possible_wrap, reason = "lengths are below 2⁶³")]
-    fn analyze(&self, x: &[f64], mode: Mode) -> (Vec<f64>, Vec<f64>) {
+    /// One level: low pass and high pass.
+    #[expect(clippy::cast_possible_wrap, reason = "a filter has 76 taps at most")]
+    fn analyze(&self, x: &[f64], mode: Mode) -> [Vec<f64>; 2] {
         let taps = self.dec_lo().len();
-        let count = mode.outputs(x.len(), taps);
-        // The first sample that the first coefficient needs.
-        let start =
-            1 - if mode == Mode::Periodization { taps as isize / 2 } else { taps as isize - 1 };
         // From the latest tap, which meets the earliest sample, to the first.
         let pairs = |filter: &[f64]| -> Vec<[f64; 2]> {
             filter.rchunks_exact(2).map(|pair| [pair[1], pair[0]]).collect()
         };
-        let (lo, hi) = (pairs(self.dec_lo()), pairs(self.dec_hi()));
-        let (mut low, mut high) = (vec![0.0; count], vec![0.0; count]);
-        let (mut even, mut odd) = ([0.0; TILE + MOST_PAIRS], [0.0; TILE + MOST_PAIRS]);
-        for (tile, (low, high)) in low.chunks_mut(TILE).zip(high.chunks_mut(TILE)).enumerate() {
-            let pairs = low.len() + taps / 2 - 1;
-            let from = start + 2 * (tile * TILE) as isize;
-            let inside = usize::try_from(from).ok().and_then(|from| x.get(from..from + 2 * pairs));
-            if let Some(inside) = inside {
-                let (both, _) = inside.as_chunks::<2>();
-                for ((even, odd), pair) in even.iter_mut().zip(&mut odd).zip(both) {
-                    (*even, *odd) = (pair[0], pair[1]);
-                }
-            } else {
-                for (u, (even, odd)) in (0..).zip(even.iter_mut().zip(&mut odd)).take(pairs) {
-                    let i = from + 2 * u;
-                    (*even, *odd) = (mode.sample(x, i), mode.sample(x, i + 1));
-                }
-            }
-            let inputs = [&even[..pairs], &odd[..pairs]];
-            Filters { taps: [&lo, &hi], inputs, outputs: [low, high] }.run();
-        }
-        (low, high)
+        let wraps = mode == Mode::Periodization;
+        let start = 1 - if wraps { taps as isize / 2 } else { taps as isize - 1 };
+        let count = mode.outputs(x.len(), taps);
+        Analysis { x, mode, taps: [pairs(self.dec_lo()), pairs(self.dec_hi())], start, count }.run()
     }
 
     /// The inverse of one level, `len` samples of it.
@@ -202,47 +186,21 @@ impl Wavelet {
         // Output pair u of the plain sum Σ_i low[i]·rec_lo[t + taps − 2 − 2i] needs low[u..u + taps/2].
         // A periodization's sum is the same over the periodic coefficients, moved by half of that,
         // and by one output where the half is odd.
-        let wraps = mode == Mode::Periodization;
-        let (turn, skip) = if wraps { (taps / 4, (taps / 2 + 1) % 2) } else { (0, 0) };
+        let (turn, skip) = match mode {
+            Mode::Periodization => (Some(taps / 4), (taps / 2 + 1) % 2),
+            _ => (None, 0),
+        };
         let pair = |parity: usize| -> Vec<[f64; 2]> {
             let filters = self.rec_lo().rchunks_exact(2).zip(self.rec_hi().rchunks_exact(2));
             filters.map(|(lo, hi)| [lo[parity], hi[parity]]).collect()
         };
-        let (even, odd) = (pair(0), pair(1));
         let count = (len + skip).div_ceil(2);
-        let mut x = vec![0.0; 2 * count];
-        let (mut evens, mut odds) = ([0.0; TILE], [0.0; TILE]);
-        let (mut around_low, mut around_high) =
-            ([0.0; TILE + MOST_PAIRS], [0.0; TILE + MOST_PAIRS]);
-        for (tile, x) in x.chunks_mut(2 * TILE).enumerate() {
-            let (first, count) = (tile * TILE, x.len() / 2);
-            let needed = count + taps / 2 - 1;
-            let inputs = if wraps {
-                let period = low.len();
-                for k in 0..needed {
-                    let i = (first + k + period * taps - turn) % period;
-                    (around_low[k], around_high[k]) = (low[i], high[i]);
-                }
-                [&around_low[..needed], &around_high[..needed]]
-            } else {
-                [&low[first..first + needed], &high[first..first + needed]]
-            };
-            let outputs = [&mut evens[..count], &mut odds[..count]];
-            Filters { taps: [&even, &odd], inputs, outputs }.run();
-            for (pair, (even, odd)) in x.chunks_exact_mut(2).zip(evens.iter().zip(&odds)) {
-                (pair[0], pair[1]) = (*even, *odd);
-            }
-        }
+        let mut x = Synthesis { low, high, taps: [pair(0), pair(1)], turn, count }.run();
         x.drain(..skip);
         x.truncate(len);
         x
     }
 }
-
-/// Coefficients that are computed in one go, from samples that fit the first cache, and the pairs
-/// of taps that the longest filter (db38) has.
-const TILE: usize = 1024;
-const MOST_PAIRS: usize = 38;
 
 impl Decomposition {
     /// The signal: exactly as many samples as were taken apart.
@@ -367,6 +325,28 @@ mod tests {
             for (i, (x, back)) in x.iter().zip(&back).enumerate() {
                 prop_assert!((x - back).abs() <= limit, "{} {:?} {}: {} {}", name, mode, i, x, back);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_is_found_wherever_it_is() {
+        for name in ["haar", "db4", "bior3.1"] {
+            let wavelet = Wavelet::new(name).unwrap();
+            for (mode, n) in Mode::ALL.into_iter().flat_map(|mode| [1, 2, 7, 40].map(|n| (mode, n)))
+            {
+                for at in 0..n {
+                    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+                        let mut x = vec![1.0; n];
+                        x[at] = value;
+                        let text = wavelet.decompose(&x, mode, 3).unwrap_err().to_string();
+                        let expected =
+                            format!("x[{at}] is {value}, and every sample must be finite");
+                        assert_eq!(text, expected, "{name} {mode:?} {n}");
+                    }
+                }
+            }
+            // Sums of the largest numbers overflow, and are what was asked for.
+            assert!(wavelet.decompose(&[f64::MAX; 9], Mode::Constant, 3).is_ok(), "{name}");
         }
     }
 
