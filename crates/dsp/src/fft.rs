@@ -198,6 +198,17 @@ impl<T: Real> RealFft<T> {
     ///
     /// # Errors
     /// [`Error::Length`] where `spectrum` has not N/2 + 1 values or `x` not N.
+    ///
+    /// # Examples
+    /// ```
+    /// use dsp::fft::{RealFft, Workspace};
+    /// use linalg::Complex;
+    /// let fft = RealFft::<f64>::new(3)?;
+    /// let (mut x, mut workspace) = ([0.0; 3], Workspace::default());
+    /// fft.inverse_into(&[Complex::new(6.0, 0.0), Complex::ZERO], &mut x, &mut workspace)?;
+    /// assert!(x.iter().all(|x| (x - 2.0).abs() < 1e-15));
+    /// # Ok::<(), dsp::Error>(())
+    /// ```
     pub fn inverse_into(
         &self,
         spectrum: &[Complex<T>],

@@ -15,6 +15,17 @@
 //! # Ok::<(), dsp::Error>(())
 //! ```
 //!
+//! # First decide: what is the answer?
+//!
+//! | the answer is | use |
+//! |---|---|
+//! | a top that meets conditions | [`peaks::find_peaks`] |
+//! | where something starts and stops above the noise | [`events::find_events`] |
+//! | the frequency of one tone; of a note with partials | [`tone::tone`]; [`pitch::pitch`] |
+//! | how much there is at each frequency; over time | [`spectrum::Spectrum`], [`welch::welch`]; [`stft::Stft`] |
+//! | when an echo arrives, from where a wave comes | [`subspace`] |
+//! | the signal without its noise | [`wavelet::denoise`] |
+//!
 //! Signals are slices of `f64` ([`fft::RealFft`] takes `f32` too). Frequencies are in hertz.
 //! Nothing panics on bad input: an [`Error`] names the argument or the file, what it was, and what
 //! was expected.

@@ -231,7 +231,7 @@ impl Scaling {
 /// let full_scale = Decibels::new(1.0, -120.0)?;
 /// assert!((full_scale.of_amplitude(0.5) + 6.0206).abs() < 1e-4);
 /// assert_eq!(full_scale.of_amplitude(0.5), full_scale.of_power(0.25));
-/// assert_eq!(full_scale.of_power(0.0), -120.0);
+/// assert_eq!((full_scale.of_power(0.0), full_scale.floor_db()), (-120.0, -120.0));
 /// # Ok::<(), dsp::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -30,6 +30,7 @@ pub use transform::{Decomposition, Mode};
 /// let wavelet = Wavelet::new("db2")?;
 /// let exact = (1.0 + 3f64.sqrt()) / (4.0 * 2f64.sqrt());
 /// assert!((wavelet.rec_lo()[0] - exact).abs() < 1e-16);
+/// assert_eq!(wavelet.rec_hi()[1], -wavelet.dec_lo()[1]);
 /// # Ok::<(), dsp::Error>(())
 /// ```
 ///

@@ -65,7 +65,9 @@ pub enum Window {
 /// # Examples
 /// ```
 /// use dsp::window::{Kaiser, Window};
-/// let window = Window::Kaiser(Kaiser::new(8.6)?);
+/// let kaiser = Kaiser::new(8.6)?;
+/// assert_eq!(kaiser.beta(), 8.6);
+/// let window = Window::Kaiser(kaiser);
 /// // `scipy.signal.windows.kaiser(8, 8.6, sym=False)`, SciPy 1.17.1.
 /// let scipy = [0.00133251, 0.06747208, 0.34039362, 0.77382938, 1.0];
 /// assert!(window.samples(8).iter().zip(scipy).all(|(w, known)| (w - known).abs() < 5e-9));

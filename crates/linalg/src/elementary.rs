@@ -58,11 +58,20 @@ pub fn sigmoid<T: Real>(x: &[T], y: &mut [T]) {
 }
 
 /// y = ln(1 + e^x), the soft maximum of 0 and x, for every entry.
+///
+/// # Examples
+/// ```
+/// let mut y = [0.0; 3];
+/// linalg::elementary::ln_1p_exp(&[0.0, 1000.0, -1000.0], &mut y);
+/// assert!((y[0] - std::f64::consts::LN_2).abs() < 1e-15);
+/// assert_eq!((y[1], y[2]), (1000.0, 0.0));
+/// ```
 pub fn ln_1p_exp<T: Real>(x: &[T], y: &mut [T]) {
     T::ln_1p_exp_all(x, y);
 }
 
 /// The functions of slices of one type: part of what seals [`Real`].
+#[doc(hidden)]
 pub trait Elementary: Sized {
     /// See [`exp`].
     fn exp_all(x: &[Self], y: &mut [Self]);

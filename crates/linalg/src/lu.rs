@@ -128,6 +128,16 @@ impl<T: Scalar> Lu<T> {
     ///
     /// # Errors
     /// As [`Lu::solve_many`]; where a solution overflows, `b` holds it all the same.
+    ///
+    /// # Examples
+    /// ```
+    /// use linalg::{DMatrix, Lu};
+    /// let lu = Lu::new(DMatrix::from_row_slice(2, 2, &[2.0, 1.0, 1.0, 3.0]))?;
+    /// let mut b = DMatrix::from_row_slice(2, 2, &[3.0, 2.0, 4.0, 1.0]);
+    /// lu.solve_in_place(&mut b)?;
+    /// assert!((b - DMatrix::from_row_slice(2, 2, &[1.0, 1.0, 1.0, 0.0])).amax() < 1e-15);
+    /// # Ok::<(), linalg::Error>(())
+    /// ```
     pub fn solve_in_place(&self, b: &mut DMatrix<T>) -> Result<()> {
         self.acceptable(b)?;
         self.divide(b);

@@ -25,6 +25,11 @@ pub fn available_threads() -> usize {
 }
 
 /// Runs both, on two threads of the current pool if the second is free.
+///
+/// # Examples
+/// ```
+/// assert_eq!(linalg::parallel::join(|| 6 * 7, || "done"), (42, "done"));
+/// ```
 #[cfg(feature = "parallel")]
 pub fn join<A: Send, B: Send>(
     first: impl FnOnce() -> A + Send,

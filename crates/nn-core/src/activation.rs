@@ -65,6 +65,12 @@ pub trait Activation<T: Real>: Any + Debug + Send + Sync {
 
     /// sup |f′|, the largest slope anywhere: |f(u) − f(v)| is at most that times |u − v|. `None` where
     /// it is not known.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Activation, Sigmoid};
+    /// assert_eq!(Activation::<f64>::steepest(&Sigmoid), Some(0.25));
+    /// ```
     fn steepest(&self) -> Option<f64> {
         None
     }

@@ -17,6 +17,13 @@ pub struct Flatten {
 
 impl Flatten {
     /// The identity on an `input`.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Flatten, Layer, Shape};
+    /// let layer: &dyn Layer<f32> = &Flatten::new(Shape::image(3, 4, 4));
+    /// assert_eq!(layer.output().len(), 48);
+    /// ```
     #[must_use]
     pub fn new(input: impl Into<Shape>) -> Self {
         Self { input: input.into() }

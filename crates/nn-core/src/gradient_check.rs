@@ -177,6 +177,23 @@ impl GradientCheck {
     ///
     /// # Errors
     /// As [`Network::loss_and_gradient`].
+    ///
+    /// # Examples
+    /// In training mode a dropout layer takes part, and draws the same in every pass:
+    /// ```
+    /// use linalg::DMatrix;
+    /// use nn_core::{GradientCheck, MeanSquaredError, Network};
+    /// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+    ///
+    /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    /// let network = Network::<f64>::builder(2).dense(8).dropout(0.5).dense(1).build(&mut rng)?;
+    /// let x = DMatrix::from_row_slice(2, 3, &[1.0, -2.0, 0.5, 0.5, 1.0, -1.5]);
+    /// let targets = DMatrix::from_row_slice(1, 3, &[1.0, 0.0, -1.0]);
+    /// let loss = MeanSquaredError::new(&targets)?;
+    /// let report = GradientCheck::new().training(7).network(&network, &x, &loss)?;
+    /// assert!(report.worst() < 1e-7);
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
     pub fn network<T: Real>(
         &self,
         network: &Network<T>,

@@ -226,6 +226,16 @@ pub struct Descent<T> {
 
 impl<T: Real> Descent<T> {
     /// Takes the step.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Optimizer, Sgd};
+    /// let mut theta = [1.0];
+    /// let step = Optimizer::<f64>::descent(&Sgd::new(0.125, 0.0)?).expect("plain descent");
+    /// step.apply(&mut theta, &[2.0]);
+    /// assert_eq!(theta, [0.75]);
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
     pub fn apply(&self, parameters: &mut [T], gradient: &[T]) {
         if self.keep == T::one() {
             for (theta, &g) in parameters.iter_mut().zip(gradient) {
@@ -252,6 +262,12 @@ pub struct Block {
 
 impl Block {
     /// Its entries.
+    ///
+    /// # Examples
+    /// ```
+    /// let block = nn_core::Block { name: "weight", rows: 3, columns: 2 };
+    /// assert_eq!((block.len(), block.is_empty()), (6, false));
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows * self.columns

@@ -22,6 +22,17 @@
 //! # Ok::<(), nn_core::Error>(())
 //! ```
 //!
+//! # First decide: what is a mistake worth?
+//!
+//! | the target is | loss |
+//! |---|---|
+//! | numbers; with outliers | [`MeanSquaredError`]; [`Huber`], [`MeanAbsoluteError`] |
+//! | one class of many | [`SoftmaxCrossEntropy`] |
+//! | one class, and some mistakes cost less | [`Infogain`], [`ExpectedCost`] |
+//! | any number of classes at once | [`BinaryCrossEntropy`] |
+//! | shares that add up to 1 | [`SoftCrossEntropy`] |
+//! | whatever somebody else says of the output | dL/dP, given to [`Network::backward`] |
+//!
 //! A batch is a matrix with a sample in each column, features x samples. Everything is generic over
 //! [`Real`](linalg::Real), `f32` or `f64`. The same seed gives the same bits. Sizes are checked when
 //! a network is built, and a misfit names both layers. A [`Layer`], an [`Activation`], a [`Loss`] or

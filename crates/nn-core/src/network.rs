@@ -121,6 +121,18 @@ impl<T: Real> Network<T> {
     }
 
     /// Where the state of each layer lies in [`Network::state`], first layer to last.
+    ///
+    /// # Examples
+    /// A batch normalization keeps the means and the variances of its inputs:
+    /// ```
+    /// use nn_core::Network;
+    /// # use rand::SeedableRng;
+    /// # let mut rng = rand::rngs::Xoshiro256PlusPlus::seed_from_u64(1);
+    /// let network = Network::<f64>::builder(2).dense(3).batch_norm().build(&mut rng)?;
+    /// assert_eq!(network.state_ranges(), [0..0, 0..6]);
+    /// assert_eq!(network.state(), [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]);
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
     #[must_use]
     pub fn state_ranges(&self) -> &[Range<usize>] {
         &self.chain.state
@@ -250,6 +262,19 @@ impl<T: Real> Network<T> {
     ///
     /// # Errors
     /// As [`Network::loss_and_gradient`].
+    ///
+    /// # Examples
+    /// ```
+    /// use linalg::DMatrix;
+    /// use nn_core::{MeanSquaredError, Network, Workspace};
+    /// let network =
+    ///     Network::builder(1).dense_from(DMatrix::from_element(1, 1, 2.0), vec![0.0]).build_given()?;
+    /// let x = DMatrix::from_row_slice(1, 2, &[1.0, 2.0]);
+    /// let mut workspace = Workspace::new();
+    /// let loss = network.loss_with(&x, &MeanSquaredError::new(&x)?, &mut workspace)?;
+    /// assert_eq!(loss, 2.5); // (1² + 2²)/2
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
     pub fn loss_with(
         &self,
         x: &DMatrix<T>,

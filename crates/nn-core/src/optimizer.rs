@@ -17,6 +17,16 @@ pub trait Optimizer<T: Real>: Debug + Send {
 
     /// Makes the rate of the steps that follow `factor` times what it was made with: how a schedule
     /// is followed.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Optimizer, Sgd};
+    /// let (mut descent, mut theta) = (Sgd::<f64>::new(0.25, 0.0)?, [1.0]);
+    /// descent.scale_rate(0.5);
+    /// descent.step(&mut theta, &[2.0]);
+    /// assert_eq!(theta, [0.75]);
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
     fn scale_rate(&mut self, factor: f64);
 
     /// The next step, where it is plain gradient descent: layers then take it on the way back, and

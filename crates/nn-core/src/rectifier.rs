@@ -69,6 +69,14 @@ impl LeakyRelu {
     }
 
     /// The slope for negative z.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Activation, LeakyRelu};
+    /// let leaky = LeakyRelu::new(0.125)?;
+    /// assert_eq!(leaky.value(-8.0), -8.0 * leaky.alpha());
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
     #[must_use]
     pub fn alpha(&self) -> f64 {
         self.alpha
@@ -142,6 +150,14 @@ impl Elu {
     }
 
     /// The bound −α below.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Activation, Elu};
+    /// let elu = Elu::new(2.0)?;
+    /// assert_eq!(elu.value(-1000.0), -elu.alpha());
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
     #[must_use]
     pub fn alpha(&self) -> f64 {
         self.alpha

@@ -3,9 +3,10 @@
 //! They multiply: `|t| warm_up(t, 100) * cosine(t, 5000)`. Constant is no schedule at all.
 //!
 //! ```
-//! use nn_core::schedule::{cosine, halved, warm_up};
+//! use nn_core::schedule::{cosine, halved, stepped, warm_up};
 //! assert_eq!([warm_up(0, 4), warm_up(3, 4), warm_up(9, 4)], [0.25, 1.0, 1.0]);
 //! assert_eq!([halved(99, 100), halved(100, 100), halved(250, 100)], [1.0, 0.5, 0.25]);
+//! assert_eq!(stepped(250, 100, 0.25), 0.0625);
 //! assert!((cosine(50, 100) - 0.5_f64).abs() < 1e-15);
 //! ```
 //!

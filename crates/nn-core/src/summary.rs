@@ -58,7 +58,9 @@ impl<T: Real> Network<T> {
     ///
     /// let network =
     ///     Network::<f32>::builder(784).dense(256).activation(Relu).dense(10).build(&mut rng)?;
-    /// assert_eq!(network.summary().to_string(), "\
+    /// let summary = network.summary();
+    /// assert_eq!((summary.parameters(), summary.multiply_adds()), (203_530, 203_786));
+    /// assert_eq!(summary.to_string(), "\
     /// layer                 output  parameters  multiply-adds
     ///     input                784
     ///   0 dense 784 -> 256     256      200960         200960

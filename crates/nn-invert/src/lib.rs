@@ -19,6 +19,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # First decide: how do the widths run?
+//!
+//! | the network | use |
+//! |---|---|
+//! | widths that only fall, only rise, or stay | [`LayerwiseInverse`]: an input, or why there is none |
+//! | widths that rise and then fall | [`search`] from a seed, [`MultiStart`] where that ends elsewhere |
+//! | N of 10,000 and more | a [`Chain`] of operators, undone by structure or by iteration |
+//! | a recurrence | [`SequenceInverse`]; [`recover_states`] for what came before |
+//! | one input of many is wanted, or all | [`Preimages`] |
+//! | is there any? | [`reach`] |
+//!
 //! Targets and inputs are columns; the network is `nn-core`'s, in `f32` or `f64`. Use `f64`: inversion
 //! divides by the slopes of the activations, and a tanh at |z| = 5 leaves an `f32` half of its digits.
 //!

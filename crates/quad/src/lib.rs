@@ -19,6 +19,14 @@
 //! # Ok::<(), quad::Error>(())
 //! ```
 //!
+//! # First decide: which integral, and whose samples?
+//!
+//! | | samples that you have | samples that you may choose |
+//! |---|---|---|
+//! | ∫ p dΩ: [`SolidAngle`] | [`SphereRule::on_grid`], [`ScatteredRule`] | [`SphereRule::of_degree`], [`PointRule`], [`Automatic`] |
+//! | ∫∫ p dθ dφ: [`Flat`] | [`SphereRule::on_grid`] | [`SphereRule::product`] |
+//! | p sin θ is what was sampled: [`JacobianIncluded`] | [`SphereRule::on_grid`] | |
+//!
 //! θ is the colatitude (0 at the north pole, π at the south pole), φ the azimuth, both in radians
 //! unless a name says degrees. Everything is `f64`.
 //!

@@ -143,6 +143,16 @@ impl PointRule {
     ///
     /// A rule with the symmetry of its integrand is no better than a smaller one; turned out of it,
     /// it is itself again.
+    ///
+    /// # Examples
+    /// ```
+    /// use quad::{Direction, PointRule, Rotation, SolidAngle};
+    /// let turn = Rotation::about(&Direction::from_vector([1.0, 2.0, 3.0])?, 0.7)?;
+    /// let rule = PointRule::lebedev(SolidAngle, 5)?.rotated(&turn);
+    /// let total = rule.integrate(|x| x.z().powi(4))?;
+    /// assert!((total.value - 4.0 * std::f64::consts::PI / 5.0).abs() < 1e-14);
+    /// # Ok::<(), quad::Error>(())
+    /// ```
     #[must_use]
     pub fn rotated(&self, rotation: &Rotation) -> Self {
         let directions = self.directions.iter().map(|x| rotation.apply(x)).collect();

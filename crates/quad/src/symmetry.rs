@@ -208,6 +208,18 @@ impl ReducedRule {
     ///
     /// # Errors
     /// As [`PointRule::integrate_samples`].
+    ///
+    /// # Examples
+    /// ```
+    /// use quad::{PointRule, SolidAngle, Symmetry};
+    /// let rule = PointRule::lebedev(SolidAngle, 11)?.reduced(&Symmetry::octahedral())?;
+    /// assert!(rule.len() < 6);
+    /// let samples: Vec<f64> =
+    ///     rule.directions().map(|u| u.vector().map(|x| x.powi(4)).iter().sum()).collect();
+    /// let total = rule.integrate_samples(&samples)?;
+    /// assert!((total.value - 12.0 * std::f64::consts::PI / 5.0).abs() < 1e-13);
+    /// # Ok::<(), quad::Error>(())
+    /// ```
     pub fn integrate_samples<T: Sample>(&self, samples: &[T]) -> Result<Estimate<T>> {
         if samples.len() != self.len() {
             return Err(Error::Samples { expected: self.len(), got: samples.len() });

@@ -19,6 +19,16 @@
 //! # Ok::<(), rl_pg::Error>(())
 //! ```
 //!
+//! # First decide: what does the simulator show?
+//!
+//! | it shows | and you have | use |
+//! |---|---|---|
+//! | a reward for each action | a distribution | [`score_function`] |
+//! | a reward for a whole run ([`Simulator`]) | a network, and a smooth reward | [`Chain`] |
+//! | the same, noisy or with jumps | a network | [`Learner::train`] |
+//! | a reward for each step ([`Environment`]) | a network | [`Learner::train_environment`] |
+//! | any of these, in another program | a command that starts it | [`process`] |
+//!
 //! # "How does the gradient of log-policy move the distribution to better scores?"
 //!
 //! What is to be raised is J(θ) = Σₐ π(a; θ) r(a), the expected reward. Its gradient is Σₐ ∇π(a; θ)

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use super::Problem;
 use crate::verify::check::Check;
+use crate::verify::report::questions::Question;
 
-/// The rows of DESIGN.md's table of questions.
-const QUESTIONS: std::ops::RangeInclusive<u8> = 1..=12;
+/// The rows of the table of questions.
+const ROWS: std::ops::RangeInclusive<u8> = 1..=12;
 
 /// An id is `crate/claim` or `cross/claim` in small letters, digits and hyphens, and used once; a
 /// question is a row of the table, and a claim says something.
@@ -32,11 +33,31 @@ pub fn ids(checks: &[Check], crates: &[&str]) -> Vec<Problem> {
             }
             _ => wrong("an id is `crate/claim`, in small letters, digits and hyphens".to_owned()),
         }
-        if check.question.is_some_and(|question| !QUESTIONS.contains(&question)) {
+        if check.question.is_some_and(|question| !ROWS.contains(&question)) {
             wrong("the question is no row of the table; they are 1 to 12".to_owned());
         }
         if check.claim.trim().is_empty() {
             wrong("there is no claim; say it in one sentence".to_owned());
+        }
+    }
+    problems
+}
+
+/// The report's questions are the rows of the table in their order, each held by a check that answers it.
+#[must_use]
+pub fn questions(questions: &[Question], checks: &[Check]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut wrong = |advice: String| {
+        problems.push(Problem::new("xtask/src/verify/report/questions.rs", advice));
+    };
+    if !questions.iter().map(|question| question.number).eq(ROWS) {
+        wrong("the questions are not 1 to 12 in order".to_owned());
+    }
+    for Question { number, check, .. } in questions {
+        match checks.iter().find(|other| other.id == *check) {
+            Some(Check { question: Some(answered), .. }) if answered == number => {}
+            Some(_) => wrong(format!("{check} does not answer question {number}")),
+            None => wrong(format!("question {number}: there is no check {check}")),
         }
     }
     problems
@@ -93,6 +114,27 @@ mod tests {
         assert_eq!(
             problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
             ["xtask/src/verify/checks/quad.rs: quad/a: two checks have this id; rename one"]
+        );
+    }
+
+    #[test]
+    fn a_question_has_a_check_that_answers_it() {
+        use crate::verify::report::questions::QUESTIONS;
+        let answers = |question: &Question| Check {
+            question: Some(question.number),
+            ..check(question.check)
+        };
+        let mut all: Vec<Check> = QUESTIONS.iter().map(answers).collect();
+        assert_eq!(questions(&QUESTIONS, &all), []);
+        assert_eq!(questions(&QUESTIONS[1..], &all).len(), 1);
+        all[2].question = Some(4);
+        let check = all.remove(5);
+        assert_eq!(
+            questions(&QUESTIONS, &all).iter().map(|p| p.advice.clone()).collect::<Vec<_>>(),
+            [
+                format!("{} does not answer question 3", QUESTIONS[2].check),
+                format!("question 6: there is no check {}", check.id),
+            ]
         );
     }
 

@@ -88,13 +88,13 @@ pub fn readme(text: &str) -> Vec<Problem> {
 }
 
 /// `parent/*/name`, from the root, sorted.
-fn subfolders(root: &Path, parent: &str, name: &str) -> io::Result<Vec<String>> {
+pub(super) fn subfolders(root: &Path, parent: &str, name: &str) -> io::Result<Vec<String>> {
     let folders = entries(&root.join(parent))?.into_iter().map(|entry| entry.join(name));
     Ok(folders.filter(|folder| folder.is_dir()).map(|folder| relative(root, &folder)).collect())
 }
 
 /// The files under a folder and its subfolders, from the root, sorted.
-fn files_below(root: &Path, folder: &str) -> io::Result<Vec<String>> {
+pub(super) fn files_below(root: &Path, folder: &str) -> io::Result<Vec<String>> {
     let mut files = Vec::new();
     for entry in entries(&root.join(folder))? {
         let path = relative(root, &entry);

@@ -2,6 +2,7 @@
 //! problems it finds; `cargo test -p xtask` asks them all as well.
 
 pub mod checks;
+pub mod coverage;
 pub mod dependencies;
 pub mod files;
 pub mod layers;
@@ -15,6 +16,7 @@ use std::path::Path;
 use self::metadata::Metadata;
 use crate::verify;
 use crate::verify::check::BoxError;
+use crate::verify::report::questions::QUESTIONS;
 
 /// Where a rule is broken, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +64,7 @@ pub fn run(out: &mut dyn Write) -> Result<u8, BoxError> {
 pub fn problems(root: &Path) -> Result<Vec<Problem>, BoxError> {
     let Metadata { members, .. } = metadata::of_members(root)?;
     let all = metadata::of_everything(root)?;
+    let sources = coverage::Sources::read(root)?;
     let crates: Vec<_> =
         members.iter().filter(|member| member.publishable).map(|m| m.name.as_str()).collect();
     Ok([
@@ -73,6 +76,9 @@ pub fn problems(root: &Path) -> Result<Vec<Problem>, BoxError> {
         dependencies::rust_version(&all),
         dependencies::licenses(&all.packages, &files::read(root, "deny.toml")?),
         checks::ids(&verify::checks::all(), &crates),
+        sources.coverage(),
+        sources.quoted(&QUESTIONS),
+        checks::questions(&QUESTIONS, &verify::checks::all()),
         files::data_sources(root)?,
         files::lengths(root)?,
         files::readme(&files::read(root, "README.md")?),

@@ -184,6 +184,12 @@ pub fn run(
     page_file
         .write_all(report::page::page(&outcomes, request.seed).as_bytes())
         .map_err(|error| at(&page, error))?;
+    let asked = report::page::asked(&outcomes);
+    if !asked.is_empty() {
+        let picture = request.report.join("questions.svg");
+        fs::write(&picture, report::overview::picture(&asked))
+            .map_err(|error| at(&picture, error))?;
+    }
     say(format!("report {}\n", from_here(&page).display()));
     say(text::summary(&outcomes, request.seed, color));
     if request.json_to_stdout() {

@@ -1,5 +1,7 @@
+use xtask::verify::check::Check;
 use xtask::verify::report::figure::figure;
-use xtask::verify::report::page;
+use xtask::verify::report::questions::{QUESTIONS, Question};
+use xtask::verify::report::{overview, page};
 
 use crate::samples::{self, EVERY_KIND, run_all};
 
@@ -84,6 +86,32 @@ fn the_page_shows_all_of_a_check() {
     ] {
         assert!(html.contains(part), "{part}");
     }
+}
+
+#[test]
+fn a_question_stands_first_with_its_answer_numbers_and_code() {
+    let asked = |question: &Question| Check {
+        question: Some(question.number),
+        ..samples::check(question.check, |_| Ok(samples::evidence(1e-16, 1e-13, 0.5)))
+    };
+    let checks: Vec<Check> = QUESTIONS.iter().map(asked).chain([samples::PASS]).collect();
+    let outcomes = run_all(&checks, 1, 4);
+    let html = page::page(&outcomes, 1);
+    let tags = tags(&html).unwrap();
+    assert_eq!(tags.iter().filter(|tag| tag.starts_with("article ")).count(), QUESTIONS.len());
+    assert_eq!(tags.iter().filter(|tag| tag.contains("\"gauge\"")).count(), QUESTIONS.len());
+    let places: Vec<_> = QUESTIONS
+        .iter()
+        .map(|question| html.find(&format!("id=\"question-{}\"", question.number)))
+        .chain([html.find("id=\"checks\""), html.find("<table>")])
+        .collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}");
+    for part in ["wrong way 0.500", "let inverse = LayerwiseInverse::new(&amp;network)?;"] {
+        assert!(html.contains(part), "{part}");
+    }
+    let picture = overview::picture(&page::asked(&outcomes));
+    assert!(self::tags(&picture).is_ok() && picture.starts_with("<svg xmlns="));
+    assert_eq!(picture.matches("class=\"wrong\"").count(), QUESTIONS.len());
 }
 
 #[test]

@@ -78,6 +78,8 @@ impl CwtOptions {
 /// let x: Vec<f64> = (0..63).map(|i| (f64::from(i) * 0.05).sin()).collect();
 /// let widths: Vec<f64> = (1..10).map(f64::from).collect();
 /// assert_eq!(find_peaks_cwt(&x, &widths, &CwtOptions::default())?, [32]);
+/// // No ridge has more rows than there are widths.
+/// assert_eq!(find_peaks_cwt(&x, &widths, &CwtOptions::default().min_length(10))?, []);
 /// # Ok::<(), dsp::Error>(())
 /// ```
 ///

@@ -87,6 +87,19 @@ impl Subspace {
 /// # References
 /// M. Wax and T. Kailath, "Detection of signals by information theoretic criteria", IEEE Trans. ASSP
 /// 33(2), 1985, equations 16 and 17.
+///
+/// # Examples
+/// ```
+/// use dsp::subspace::{Covariance, Smoothing, Subspace};
+/// use linalg::{Complex, DMatrix};
+/// let echo = |k: usize, angle: f64| Complex::from_polar(1.0, angle * k as f64);
+/// let x = DMatrix::from_fn(12, 1, |k, _| echo(k, 0.4) - echo(k, 1.3));
+/// let covariance = Covariance::new(&x, Smoothing::ForwardBackward { length: 8 })?;
+/// let count = Subspace::new(&covariance)?.source_count();
+/// assert_eq!(count.by_gap(), 2);
+/// assert_eq!(count.by_fit(), None); // `delays` fits; a subspace alone does not
+/// # Ok::<(), dsp::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 #[non_exhaustive]

@@ -14,6 +14,7 @@ use crate::{Error, Result};
 /// use dsp::subspace::Section;
 /// let counts: [i16; 6] = [0, 3, -1, 0, 4, -2];
 /// let section = Section::from_i16(&counts, 3, 0.4e-9)?;
+/// assert_eq!((section.traces(), section.dt_s()), (2, 0.4e-9));
 /// assert_eq!(section.trace(1), [0.0, 4.0, -2.0]);
 /// # Ok::<(), dsp::Error>(())
 /// ```

@@ -86,6 +86,13 @@ impl<T: Real> CurvatureMemory<T> {
 }
 
 /// The inner product, added up in double precision.
+///
+/// # Examples
+/// ```
+/// use linalg::DVector;
+/// let (a, b) = (DVector::from_vec(vec![1e8_f32, 1.0, -1e8]), DVector::from_element(3, 1.0));
+/// assert_eq!(linalg::descent::dot(&a, &b), 1.0); // 0 if added up in `f32`
+/// ```
 pub fn dot<T: Real>(a: &DVector<T>, b: &DVector<T>) -> f64 {
     a.iter().zip(b).map(|(a, b)| a.to_double() * b.to_double()).sum()
 }

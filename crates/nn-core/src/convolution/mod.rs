@@ -115,6 +115,18 @@ impl Convolution {
 
     /// The same with weights that start from `initializer`; [`Initializer::GlorotUniform`]
     /// otherwise. The biases start at 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Conv2d, Convolution, Initializer, Layer, Shape};
+    /// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+    /// let layer = Convolution::new(Shape::image(1, 4, 4), Conv2d::new(2, 3))?
+    ///     .initializer(Initializer::Constant(0.5));
+    /// let mut parameters = [9.0; 20]; // 2 x 9 weights, 2 biases
+    /// Layer::<f64>::initialize(&layer, &mut parameters, &mut Xoshiro256PlusPlus::seed_from_u64(1));
+    /// assert_eq!((parameters[17], parameters[18]), (0.5, 0.0));
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
     #[must_use]
     pub fn initializer(self, initializer: Initializer) -> Self {
         Self { initializer, ..self }

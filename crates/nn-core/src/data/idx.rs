@@ -333,6 +333,20 @@ mod tests {
     }
 
     #[test]
+    fn two_files_are_read_by_their_paths() {
+        let folder = std::env::temp_dir().join(format!("idx-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let paths = [folder.join("images"), folder.join("labels")];
+        std::fs::write(&paths[0], images()).unwrap();
+        std::fs::write(&paths[1], labels()).unwrap();
+        let found = LabelledImages::<f64>::from_idx_files(&paths[0], &paths[1], 3);
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(found.unwrap(), read(&images(), &labels()).unwrap());
+        let gone = LabelledImages::<f64>::from_idx_files(&paths[0], &paths[1], 3).unwrap_err();
+        assert!(matches!(&gone, Error::Open { path, .. } if *path == paths[0]), "{gone}");
+    }
+
+    #[test]
     fn packed_or_not_the_pixels_stand_x_first() {
         let pack = |bytes: &[u8]| {
             let mut packed = GzEncoder::new(Vec::new(), Compression::fast());

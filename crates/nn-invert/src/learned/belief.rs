@@ -32,6 +32,7 @@ use crate::arguments::{size, some};
 /// let plan = Divergence::new(1).epochs(1000).rate(0.1).copies(10);
 /// let network = BeliefNetwork::train(&data, &[8, 4], &plan, &mut rng)?;
 /// let back = network.reconstruct(&data)?;
+/// assert_eq!(back, network.decode(&network.encode(&data)?)?);
 /// assert!((back - data).amax() < 0.5); // every unit on the right side
 /// # Ok::<(), nn_invert::Error>(())
 /// ```

@@ -36,6 +36,10 @@ use crate::arguments::{finite, size, some, within};
 /// // p(v = 1) = (1 + 2)/5
 /// let one = DMatrix::from_element(1, 1, 1.0);
 /// assert!((machine.negative_log_likelihood(&one)? - (5.0_f64 / 3.0).ln()).abs() < 1e-15);
+/// // p(v = 1 | h = 1) = 2/3, and exp(−F(1)) = 1 + 2
+/// assert_eq!(machine.visible(), 1);
+/// assert!((machine.visible_given(&one)?[0] - 2.0 / 3.0).abs() < 1e-15);
+/// assert!((machine.free_energies(&one)?[0] + 3.0_f64.ln()).abs() < 1e-15);
 /// # Ok::<(), nn_invert::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -313,6 +317,21 @@ impl Statistics {
     }
 
     /// The norm of the difference.
+    ///
+    /// # Examples
+    /// The gradient at one weight of 0 and no biases, between the data 1 and the data 0: the weight's
+    /// differ by p(h = 1) = ½, the visible bias's by 1.
+    /// ```
+    /// use linalg::{DMatrix, DVector};
+    /// use nn_invert::RestrictedBoltzmann;
+    ///
+    /// let machine =
+    ///     RestrictedBoltzmann::new(DMatrix::zeros(1, 1), DVector::zeros(1), DVector::zeros(1))?;
+    /// let gradient = |v| machine.likelihood_gradient(&DMatrix::from_element(1, 1, v));
+    /// let apart = gradient(1.0)?.distance(&gradient(0.0)?);
+    /// assert!((apart - 1.25_f64.sqrt()).abs() < 1e-15);
+    /// # Ok::<(), nn_invert::Error>(())
+    /// ```
     #[must_use]
     pub fn distance(&self, other: &Self) -> f64 {
         let mut difference = self.clone();

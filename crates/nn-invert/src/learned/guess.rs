@@ -46,6 +46,7 @@ use crate::arguments::{finite, size, some};
 ///
 /// let guess = inverse.guess(&DMatrix::from_element(1, 1, 0.5))?;
 /// assert!((guess[0].sin() - 0.5).abs() < 0.1);
+/// assert_eq!(inverse.network().inputs(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]

@@ -201,6 +201,22 @@ impl HarmonicTransform {
     ///
     /// # Errors
     /// As [`Self::analyze`].
+    ///
+    /// # Examples
+    /// sin θ·e^(iφ) is Y₁¹ alone, and ∫ sin²θ dΩ = 8π/3:
+    /// ```
+    /// use linalg::Complex;
+    /// use quad::{ComplexHarmonics, HarmonicTransform, SolidAngle, SphereRule};
+    /// let rule = SphereRule::of_degree(SolidAngle, 8)?;
+    /// let field: Vec<_> = rule.directions().map(|u| Complex::new(u.x(), u.y())).collect();
+    /// let transform = HarmonicTransform::new(&rule, 4)?;
+    /// let found: ComplexHarmonics = transform.analyze_complex(&field)?;
+    /// let power = 8.0 * std::f64::consts::PI / 3.0;
+    /// assert!((found.get(1, 1).norm_sqr() - power).abs() < 1e-13);
+    /// assert!(found.get(1, -1).norm() < 1e-14);
+    /// assert!((found.power_spectrum()[1] - power).abs() < 1e-13);
+    /// # Ok::<(), quad::Error>(())
+    /// ```
     pub fn analyze_complex(&self, samples: &[Complex<f64>]) -> Result<ComplexHarmonics> {
         let part =
             |part: fn(&Complex<f64>) -> f64| -> Vec<f64> { samples.iter().map(part).collect() };

@@ -18,7 +18,9 @@ use crate::{Error, Result};
 /// experience.truncate(&[0.2, 0.8])?; // the clock ran out; this is what would have come next
 /// experience.push(&[0.0, 1.0], 0usize, -0.7, 2.0)?;
 /// experience.terminate();
-/// assert_eq!((experience.len(), experience.episodes()), (3, 2));
+/// assert_eq!((experience.len(), experience.episodes(), experience.is_empty()), (3, 2, false));
+/// assert_eq!((experience.width(), experience.actions()), (2, &[1, 0, 0][..]));
+/// assert_eq!(experience.rewards(), [0.5, 1.5, 2.0]);
 /// # Ok::<(), rl_pg::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]

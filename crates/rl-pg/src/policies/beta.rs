@@ -24,6 +24,7 @@ use crate::{Error, Policy, Result, check};
 /// let raw = (1f64.exp() - 1.0).ln(); // log(1 + e^raw) = 1, so α = β = 2: π(a) = 6a(1 − a)
 /// let policy = Beta::from_parameters(&[raw, raw])?;
 /// assert!((policy.log_probability(&vec![0.25])? - (6.0f64 * 0.25 * 0.75).ln()).abs() < 1e-14);
+/// assert!(policy.shapes().all(|(a, b)| (a - 2.0).abs() < 1e-15 && (b - 2.0).abs() < 1e-15));
 /// assert!((policy.mode()[0] - 0.5).abs() < 1e-15);
 /// # Ok::<(), rl_pg::Error>(())
 /// ```

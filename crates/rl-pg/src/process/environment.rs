@@ -64,6 +64,14 @@ pub trait EnvironmentAction: Debug {
     ///
     /// # Errors
     /// Where there is no such action.
+    ///
+    /// # Examples
+    /// ```
+    /// use rl_pg::process::EnvironmentAction;
+    /// assert_eq!(2usize.json(3)?, "2");
+    /// assert!(3usize.json(3).is_err());
+    /// # Ok::<(), rl_pg::Error>(())
+    /// ```
     fn json(&self, size: usize) -> Result<String>;
 }
 

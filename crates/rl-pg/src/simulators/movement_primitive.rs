@@ -32,6 +32,7 @@ const PHASE_DECAY: f64 = ALPHA / 3.0;
 /// ```
 /// use rl_pg::MovementPrimitive;
 /// let primitive = MovementPrimitive::new(0.8, 5, 400)?;
+/// assert_eq!(primitive.duration(), 0.8);
 /// let straight = primitive.positions(0.0, 1.0, &[0.0; 5])?;
 /// // Critically damped: 1 − (1 + 12.5/2) e^(−12.5/2) after half the duration.
 /// assert!((straight[200] - (1.0 - 7.25 * (-6.25f64).exp())).abs() < 1e-15);

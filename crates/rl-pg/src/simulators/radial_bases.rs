@@ -21,6 +21,7 @@ use crate::{Error, Result};
 /// ```
 /// use rl_pg::RadialBases;
 /// let bases = RadialBases::new(0.8, 5, 0.15, 0.3)?;
+/// assert_eq!(bases.duration(), 0.8);
 /// let mut jets = [[0.0; 3]; 5];
 /// bases.jets(0.2, &mut jets)?; // value, velocity and acceleration of each
 /// assert!((jets[1][0] - 0.6419025828577154).abs() < 1e-15);

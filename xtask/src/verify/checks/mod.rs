@@ -1,6 +1,8 @@
 //! The checks, a file per crate.
 
 mod cross;
+mod cross_networks;
+mod cross_numbers;
 mod dsp;
 mod dsp_peaks;
 mod dsp_spectra;
@@ -61,6 +63,8 @@ pub fn all() -> Vec<Check> {
         quad_grid::CHECKS,
         quad_free::CHECKS,
         cross::CHECKS,
+        cross_numbers::CHECKS,
+        cross_networks::CHECKS,
     ]
     .concat()
 }

@@ -178,7 +178,7 @@ fn derivative_at_z(context: &Context) -> Result<Evidence, BoxError> {
             what: "the derivative taken at a (the lesser error of tanh and sin)",
             measured: wrong_tanh.min(wrong_sin),
         },
-        plots: vec![],
+        plots: vec![slopes_of_sin()],
         notes: vec![
             format!(
                 "At z: tanh {tanh:.1e}, sin {sin:.1e}; at a: tanh {wrong_tanh:.1e}, sin {wrong_sin:.1e}."
@@ -187,6 +187,27 @@ fn derivative_at_z(context: &Context) -> Result<Evidence, BoxError> {
                 .to_owned(),
         ],
     })
+}
+
+/// sin′ at z, at a = sin z, and by differences.
+fn slopes_of_sin() -> Plot {
+    let z = |count: i32| (-count..=count).map(move |k| f64::from(k) * 6.0 / f64::from(count));
+    let series = |label: &str, mark, points| Series { label: label.to_owned(), mark, points };
+    let quotient = |z: f64| ((z + 1e-5).sin() - (z - 1e-5).sin()) / 2e-5;
+    Plot {
+        title: "The slope of sin",
+        x: Axis { label: "z", scale: Scale::Linear },
+        y: Axis { label: "slope", scale: Scale::Linear },
+        series: vec![
+            series("taken at z", Mark::Line, z(120).map(|z| (z, Sin.slope(z))).collect()),
+            series(
+                "taken at a",
+                Mark::Line,
+                z(120).map(|z| (z, Sin.slope(Sin.value(z)))).collect(),
+            ),
+            series("difference quotients", Mark::Dots, z(15).map(|z| (z, quotient(z))).collect()),
+        ],
+    }
 }
 
 fn softmax_chain(context: &Context) -> Result<Evidence, BoxError> {
@@ -206,8 +227,46 @@ fn softmax_chain(context: &Context) -> Result<Evidence, BoxError> {
             what: "dSoft = 1 in place of (p - onehot)/N",
             measured: disagreement(&network, &x, &ones)?,
         },
-        plots: vec![],
+        plots: vec![derivatives(network.clone(), &x, &loss, &ones)?],
         notes: vec![format!("Every weight, bias and input of a 3-8-{CLASSES} tanh network.")],
+    })
+}
+
+/// Each weight's derivative by both seeds of the chain, over its difference quotient.
+fn derivatives(
+    mut network: Network<f64>,
+    x: &DMatrix<f64>,
+    loss: &dyn Loss<f64>,
+    ones: &dyn Loss<f64>,
+) -> Result<Plot, BoxError> {
+    const STEP: f64 = 6e-6;
+    let mut quotients = Vec::new();
+    for index in 0..network.parameters().len() {
+        let at = network.parameters()[index];
+        let mut value = |theta| {
+            network.parameters_mut()[index] = theta;
+            network.loss(x, loss)
+        };
+        quotients.push((value(at + STEP)? - value(at - STEP)?) / (2.0 * STEP));
+        network.parameters_mut()[index] = at;
+    }
+    let against = |label: &str, loss: &dyn Loss<f64>| -> Result<Series, BoxError> {
+        let mut trace = Trace::new();
+        network.loss_and_gradient(x, loss, &mut trace)?;
+        let points = quotients.iter().copied().zip(trace.gradient().iter().copied()).collect();
+        Ok(Series { label: label.to_owned(), mark: Mark::Dots, points })
+    };
+    let mut diagonal: Vec<(f64, f64)> = quotients.iter().map(|&q| (q, q)).collect();
+    diagonal.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Ok(Plot {
+        title: "Every weight's derivative",
+        x: Axis { label: "by difference quotients", scale: Scale::Linear },
+        y: Axis { label: "by the chain rule", scale: Scale::Linear },
+        series: vec![
+            against("dSoft = 1", ones)?,
+            Series { label: "equal".to_owned(), mark: Mark::Dashed, points: diagonal },
+            against("dSoft = (p − onehot)/N", loss)?,
+        ],
     })
 }
 

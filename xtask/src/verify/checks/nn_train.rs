@@ -89,13 +89,12 @@ fn infogain(context: &Context) -> Result<Evidence, BoxError> {
     let (value, gradient) = evaluate(&SoftmaxCrossEntropy::new(&labels, CLASSES)?, &x)?;
     let apart = (gradient - identity_gradient).amax() * SAMPLES as f32;
 
-    // The old pair of layers: −h/max(p, 1e-20), then the derivative of softmax.
-    let single = softmax(&x);
-    let taken_apart = |i: usize, n: usize| {
-        let slope = |j: usize| -h[(labels[n], j)] / single[(j, n)].max(1e-20);
-        let mean: f32 = (0..CLASSES).map(|j| single[(j, n)] * slope(j)).sum();
-        f64::from(single[(i, n)] * (slope(i) - mean))
-    };
+    let columns: Vec<Vec<f64>> = x
+        .column_iter()
+        .zip(&labels)
+        .map(|(x, &label)| two_layers(&x.into_owned(), &h.row(label).transpose()))
+        .collect();
+    let taken_apart = |i: usize, n: usize| columns[n][i];
     let vanished = p.iter().filter(|p| **p < 1e-38).count();
     Ok(Evidence {
         measured: error.max(identity_error).max(f64::from(apart)),
@@ -106,7 +105,7 @@ fn infogain(context: &Context) -> Result<Evidence, BoxError> {
             what: "softmax and infogain as two layers, with p cut off at 1e-20",
             measured: distance(&taken_apart, &h),
         },
-        plots: vec![],
+        plots: vec![underflow()?],
         notes: vec![
             format!("{vanished} of {} probabilities are no longer normal numbers in f32.", p.len()),
             format!(
@@ -114,6 +113,37 @@ fn infogain(context: &Context) -> Result<Evidence, BoxError> {
                 (value - identity_value).abs()
             ),
         ],
+    })
+}
+
+/// The old pair of layers: −h/max(p, 1e-20), then the derivative of softmax.
+fn two_layers(x: &DVector<f32>, h: &DVector<f32>) -> Vec<f64> {
+    let p = softmax(&DMatrix::from_column_slice(x.len(), 1, x.as_slice()));
+    let slope: Vec<f32> = p.iter().zip(h).map(|(p, h)| -h / p.max(1e-20)).collect();
+    let mean: f32 = p.iter().zip(&slope).map(|(p, slope)| p * slope).sum();
+    p.iter().zip(&slope).map(|(p, slope)| f64::from(p * (slope - mean))).collect()
+}
+
+/// The derivative by the right class's logit as another class takes the lead, both ways.
+fn underflow() -> Result<Plot, BoxError> {
+    let h = DMatrix::from_row_slice(2, 2, &[1.0, 0.2, 0.2, 1.0_f32]);
+    let (mut fused, mut apart) = (Vec::new(), Vec::new());
+    for lead in (-10_i16..=100).map(f32::from) {
+        let x = DVector::from_column_slice(&[0.0, lead]);
+        let column = DMatrix::from_column_slice(2, 1, x.as_slice());
+        let (_, gradient) = evaluate(&Infogain::new(&[0], &h)?, &column)?;
+        fused.push((f64::from(lead), f64::from(gradient[(0, 0)])));
+        apart.push((f64::from(lead), two_layers(&x, &h.row(0).transpose())[0]));
+    }
+    let series = |label: &str, mark, points| Series { label: label.to_owned(), mark, points };
+    Ok(Plot {
+        title: "Told that a cat is no car",
+        x: Axis {
+            label: "logit of the wrong class over that of the right one",
+            scale: Scale::Linear,
+        },
+        y: Axis { label: "derivative by the logit of the right one", scale: Scale::Linear },
+        series: vec![series("fused", Mark::Line, fused), series("two layers", Mark::Dashed, apart)],
     })
 }
 

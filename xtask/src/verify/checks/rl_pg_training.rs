@@ -327,7 +327,7 @@ impl Simulator for OwnNoise {
     }
 }
 
-fn robot(seed: u64) -> Result<Learner<f32, DiagonalGaussian>, BoxError> {
+pub(super) fn robot(seed: u64) -> Result<Learner<f32, DiagonalGaussian>, BoxError> {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut policy = network(4, 15, &mut rng)?;
     // A last layer of small weights: the first arm hardly moves, whatever it sees.
@@ -338,7 +338,7 @@ fn robot(seed: u64) -> Result<Learner<f32, DiagonalGaussian>, BoxError> {
     Ok(learner.with_value(network(4, 1, &mut rng)?)?)
 }
 
-fn throw(rng: &mut dyn Rng, context: &mut [f64]) {
+pub(super) fn throw(rng: &mut dyn Rng, context: &mut [f64]) {
     context.copy_from_slice(&ArmHit::random_context(rng));
 }
 

@@ -2,8 +2,11 @@
 
 pub mod axis;
 pub mod figure;
+pub mod gauge;
 pub mod json;
+pub mod overview;
 pub mod page;
+pub mod questions;
 pub mod text;
 
 /// Three significant digits where a plain number is short, as in `0.0125`, else two, as in

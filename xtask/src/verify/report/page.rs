@@ -3,10 +3,13 @@
 use std::fmt::Write;
 
 use super::figure::figure;
+use super::gauge::gauge;
+use super::overview;
+use super::questions::{QUESTIONS, Question};
 use super::{number, rerun};
 use crate::verify::outcome::{Outcome, Verdict};
 
-/// The whole page.
+/// The whole page: the questions whose checks ran, in their order, then every check.
 #[must_use]
 pub fn page(outcomes: &[Outcome], seed: u64) -> String {
     let passed = outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Pass).count();
@@ -23,12 +26,85 @@ pub fn page(outcomes: &[Outcome], seed: u64) -> String {
         std::env::consts::ARCH,
         std::env::consts::OS,
     );
+    let asked = asked(outcomes);
+    if !asked.is_empty() {
+        contents(&mut html, &asked);
+        html.push_str(&overview::figure(&asked));
+        for (question, outcome) in asked {
+            article(&mut html, question, outcome, outcomes);
+        }
+        html.push_str("<h2 class=\"chapter\" id=\"checks\">All checks</h2>\n");
+    }
     table(&mut html, outcomes);
     for outcome in outcomes {
         section(&mut html, outcome, seed);
     }
     html.push_str("</main>\n</body>\n</html>\n");
     html
+}
+
+/// The questions whose checks are among the outcomes.
+#[must_use]
+pub fn asked(outcomes: &[Outcome]) -> Vec<(&'static Question, &Outcome)> {
+    let outcome = |question: &'static Question| {
+        let found = outcomes.iter().find(|outcome| outcome.check.id == question.check);
+        found.map(|outcome| (question, outcome))
+    };
+    QUESTIONS.iter().filter_map(outcome).collect()
+}
+
+fn contents(html: &mut String, asked: &[(&Question, &Outcome)]) {
+    html.push_str("<nav>\n<ol>\n");
+    for (Question { number, words, .. }, _) in asked {
+        let words = escape(words);
+        let _ = writeln!(
+            html,
+            "<li value=\"{number}\"><a href=\"#question-{number}\">{words}</a></li>"
+        );
+    }
+    html.push_str("</ol>\n<p><a href=\"#checks\">All checks</a></p>\n</nav>\n");
+}
+
+/// A question with its answer, its picture and numbers, and what to write.
+fn article(html: &mut String, question: &Question, outcome: &Outcome, outcomes: &[Outcome]) {
+    let Question { number: row_number, words, answer, library, measure, code, .. } = question;
+    let _ = writeln!(
+        html,
+        "<article id=\"question-{row_number}\">\n<h2><span class=\"row\">{row_number}</span>{}</h2>\n\
+         <p class=\"answer\">{}</p>",
+        escape(words),
+        escape(answer)
+    );
+    if let Some(evidence) = &outcome.evidence {
+        html.push_str("<div class=\"figures\">\n");
+        html.push_str(&evidence.plots.first().map(figure).unwrap_or_default());
+        let _ = writeln!(
+            html,
+            "<div class=\"numbers\">\n<p class=\"measure\">{}</p>\n{}<dl>",
+            escape(measure),
+            gauge(evidence).unwrap_or_default()
+        );
+        row(html, "here", &number(evidence.measured));
+        let control = &evidence.control;
+        row(html, "wrong way", &format!("{}, by {}", number(control.measured), control.what));
+        html.push_str("</dl>\n</div>\n</div>\n");
+    }
+    if let Some(problem) = outcome.verdict.problem() {
+        let _ = writeln!(html, "<p class=\"problem\">{}</p>", escape(problem));
+    }
+    let _ = writeln!(html, "<p class=\"faint\">With <code>{library}</code>:</p>");
+    let _ = writeln!(html, "<pre><code>{}</code></pre>", escape(&code.join("\n")));
+    let links: Vec<String> = outcomes
+        .iter()
+        .filter(|other| {
+            other.check.question == Some(*row_number) || other.check.id == outcome.check.id
+        })
+        .map(|other| {
+            let (id, word) = (escape(other.check.id), other.verdict.word());
+            format!("<a class=\"id {word}\" href=\"#{id}\">{id}</a>")
+        })
+        .collect();
+    let _ = writeln!(html, "<p class=\"held-by\">Held by {}.</p>\n</article>", links.join(", "));
 }
 
 fn table(html: &mut String, outcomes: &[Outcome]) {
@@ -72,7 +148,7 @@ fn section(html: &mut String, outcome: &Outcome, seed: u64) {
     let id = escape(check.id);
     let _ = writeln!(
         html,
-        "<section id=\"{id}\">\n<h2>{}<span class=\"id\">{id}</span></h2>\n\
+        "<section id=\"{id}\">\n<h3>{}<span class=\"id\">{id}</span></h3>\n\
          <p class=\"claim\">{}</p>",
         badge(outcome),
         escape(check.claim)
