@@ -28,6 +28,10 @@ pub trait Vectors<T: Real>: Copy {
 
     /// Numbers in a vector.
     fn lanes(self) -> usize;
+    /// The whole vectors of a slice, and the numbers left over.
+    fn split(self, x: &[T]) -> (&[Self::Vector], &[T]);
+    /// The whole vectors of a slice to be written, and the numbers left over.
+    fn split_mut(self, x: &mut [T]) -> (&mut [Self::Vector], &mut [T]);
     /// The same number in every lane.
     fn splat(self, x: T) -> Self::Vector;
     /// The first numbers of `x`; where it has fewer than a vector, the rest is 0.
@@ -42,6 +46,10 @@ pub trait Vectors<T: Real>: Copy {
     fn times(self, a: Self::Vector, x: T) -> Self::Vector;
     /// a·x + b, in one rounding where the processor has that.
     fn mul_add(self, a: Self::Vector, x: T, b: Self::Vector) -> Self::Vector;
+    /// a·b + c lane by lane, in one rounding where the processor has that.
+    fn product_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// The sum over the lanes.
+    fn sum(self, a: Self::Vector) -> T;
 }
 
 /// Runs `task`, compiled for this machine's instructions.
@@ -88,6 +96,16 @@ impl<S: Simd, T: Real> Vectors<T> for Registers<S> {
     }
 
     #[inline(always)]
+    fn split(self, x: &[T]) -> (&[T::Vector<S>], &[T]) {
+        T::split::<S>(x)
+    }
+
+    #[inline(always)]
+    fn split_mut(self, x: &mut [T]) -> (&mut [T::Vector<S>], &mut [T]) {
+        T::split_mut::<S>(x)
+    }
+
+    #[inline(always)]
     fn splat(self, x: T) -> T::Vector<S> {
         <T as Lanes>::splat(self.0, x)
     }
@@ -128,6 +146,16 @@ impl<S: Simd, T: Real> Vectors<T> for Registers<S> {
     fn mul_add(self, a: T::Vector<S>, x: T, b: T::Vector<S>) -> T::Vector<S> {
         <T as Lanes>::mul_add(self.0, a, <T as Lanes>::splat(self.0, x), b)
     }
+
+    #[inline(always)]
+    fn product_add(self, a: T::Vector<S>, b: T::Vector<S>, c: T::Vector<S>) -> T::Vector<S> {
+        <T as Lanes>::mul_add(self.0, a, b, c)
+    }
+
+    #[inline(always)]
+    fn sum(self, a: T::Vector<S>) -> T {
+        <T as Lanes>::sum(self.0, a)
+    }
 }
 
 #[cfg(test)]
@@ -151,6 +179,40 @@ mod tests {
                 vectors.store(y, vectors.plus(one, vectors.splat(10.0)));
             }
         }
+    }
+
+    /// Σ (x² + 1) over whole vectors, and what is left of x.
+    struct Squares<'a>(&'a mut [f64]);
+
+    impl Task<f64> for Squares<'_> {
+        type Output = (f64, usize);
+
+        #[inline(always)]
+        fn run<V: Vectors<f64>>(self, vectors: V) -> (f64, usize) {
+            let (whole, rest) = vectors.split_mut(self.0);
+            let left = rest.len();
+            let mut sum = 0.0;
+            for x in whole.iter_mut() {
+                *x = vectors.product_add(*x, *x, vectors.splat(1.0));
+                sum += vectors.sum(*x);
+            }
+            assert_eq!(vectors.split(self.0).1.len(), left);
+            (sum, left)
+        }
+    }
+
+    #[test]
+    fn lanes_are_multiplied_and_summed() {
+        on_each_arch(|name| {
+            for n in 0..40_u32 {
+                let mut x: Vec<f64> = (0..n).map(f64::from).collect();
+                let (sum, left) = run(Squares(&mut x));
+                let whole = x.len() - left;
+                assert_eq!(sum, x[..whole].iter().sum::<f64>(), "{name}, {n}");
+                let expected = (0..n).map(f64::from).map(|x| x * x + 1.0);
+                assert!(x[..whole].iter().zip(expected).all(|(x, y)| *x == y), "{name}, {n}");
+            }
+        });
     }
 
     #[test]

@@ -327,6 +327,29 @@ impl<T: Sample> Leaf<T> {
         self.area = area;
     }
 
+    /// About ∫|f| over the halves along an axis.
+    pub(crate) fn halves(&self, axis: Axis) -> [f64; 2] {
+        let fine = match self.order {
+            Order::Three => &THREE,
+            Order::Seven => &SEVEN,
+            Order::Fifteen => &FIFTEEN,
+        };
+        let mut halves = [0.0; 2];
+        for i in 0..15 {
+            for j in 0..15 {
+                let part = 0.25 * self.area * fine[i] * fine[j] * self.samples[15 * i + j].norm();
+                let along = if axis == Axis::Xi { i } else { j };
+                if along <= 7 {
+                    halves[0] += part;
+                }
+                if along >= 7 {
+                    halves[1] += part;
+                }
+            }
+        }
+        halves
+    }
+
     /// The order with which the next step should start here, for errors of `enough` a cell.
     pub(crate) fn next_order(&self, enough: f64) -> Order {
         match self.order {

@@ -7,7 +7,7 @@ use rustfft::FftPlanner;
 
 use crate::axes::ColumnKind;
 use crate::decay::{Decay, Spectrum};
-use crate::rings::{Judgement, real};
+use crate::rings::{Judgement, last, real};
 use crate::{Azimuths, Result, Seam, fitted};
 
 /// A column of nodes.
@@ -78,13 +78,9 @@ impl ColumnRule {
             circle[..=distinct / 2].iter().map(|harmonic| 2.0 * harmonic.norm()).collect();
         let floor = 0.1 * f64::EPSILON * magnitude;
         let decay = Decay::of(&sizes, floor);
-        let quarter = distinct / 4;
-        let change = (quarter.saturating_sub(3).max(1)..=quarter.max(1))
-            .filter_map(|m| sizes.get(m).copied())
-            .fold(0.0, f64::max);
         let error = decay.at(real(distinct));
         let spectrum = Some(Spectrum { decay, first: 0, stride: 1 });
-        Judgement::new(error, change, spectrum)
+        Judgement::new(error, last(&sizes), spectrum)
     }
 }
 

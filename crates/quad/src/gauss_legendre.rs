@@ -2,6 +2,8 @@
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
+use linalg::lanes::{self, Task, Vectors};
+
 use crate::{Error, Result};
 
 /// Gauss-Legendre nodes and weights on [−1, 1]: ∫ f(x) dx ≈ Σᵢ wᵢ f(xᵢ), exact where f is a
@@ -83,28 +85,20 @@ impl GaussLegendre {
         let (nodes, rest) = values.split_at_mut(n);
         let (weights, rest) = rest.split_at_mut(n);
         let (colatitudes, sines) = rest.split_at_mut(n);
-        let mut write = |k: usize, north: Node| {
-            // The middle node of an odd rule is both, and is written twice.
-            let south = n - 1 - k;
-            (nodes[south], nodes[k]) = (-north.cosine, north.cosine);
-            (weights[south], weights[k]) = (north.weight, north.weight);
-            (colatitudes[south], colatitudes[k]) = (PI - north.theta, north.theta);
-            (sines[south], sines[k]) = (north.sine, north.sine);
-        };
+        let mut rule = Halves { n, nodes, weights, colatitudes, sines };
         let half = n.div_ceil(2);
         if n <= TABULATED {
             let (first, records) = (n * n / 4, TABLE.as_chunks::<32>().0);
             for (k, record) in records[first..first + half].iter().enumerate() {
                 let [theta, sine, cosine, weight] = numbers(record);
-                write(k, Node { theta, sine, cosine, weight });
+                rule.write(k, Node { theta, sine, cosine, weight });
             }
         } else {
-            let phase = Phase::new(n);
-            for k in 0..half {
-                write(k, phase.node(k));
-            }
+            lanes::run(Northern { phase: Phase::new(n), rule: &mut rule });
             if n % 2 == 1 {
-                write(half - 1, Node { theta: FRAC_PI_2, cosine: 0.0, ..phase.node(half - 1) });
+                let k = half - 1;
+                rule.colatitudes[k] = FRAC_PI_2;
+                rule.nodes[k] = 0.0;
             }
         }
         Ok(Self { values, count: n })
@@ -148,10 +142,86 @@ impl GaussLegendre {
     }
 }
 
+/// A rule that is written from its northern half.
+struct Halves<'a> {
+    n: usize,
+    nodes: &'a mut [f64],
+    weights: &'a mut [f64],
+    colatitudes: &'a mut [f64],
+    sines: &'a mut [f64],
+}
+
+impl Halves<'_> {
+    /// Node `k` from the north, and its mirror image. The middle node of an odd rule is both, and is
+    /// written twice.
+    #[inline(always)]
+    fn write(&mut self, k: usize, north: Node) {
+        let south = self.n - 1 - k;
+        (self.nodes[south], self.nodes[k]) = (-north.cosine, north.cosine);
+        (self.weights[south], self.weights[k]) = (north.weight, north.weight);
+        (self.colatitudes[south], self.colatitudes[k]) = (PI - north.theta, north.theta);
+        (self.sines[south], self.sines[k]) = (north.sine, north.sine);
+    }
+
+    /// θ, sine, cosine and weight of nodes from `first` on, those before `end`.
+    #[inline(always)]
+    fn write_block(&mut self, first: usize, end: usize, block: &[[f64; TOGETHER]; 4]) {
+        for i in 0..TOGETHER.min(end - first) {
+            let [theta, sine, cosine, weight] =
+                [block[0][i], block[1][i], block[2][i], block[3][i]];
+            self.write(first + i, Node { theta, sine, cosine, weight });
+        }
+    }
+}
+
+/// Fills a rule that has no table.
+struct Northern<'a, 'b> {
+    phase: Phase,
+    rule: &'a mut Halves<'b>,
+}
+
+/// Nodes that are computed side by side: arrays of each number, so that a compiler makes vectors of
+/// them.
+const TOGETHER: usize = 8;
+const STEPS: [f64; TOGETHER] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+
+impl Task<f64> for Northern<'_, '_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors<f64>>(self, _: V) {
+        let Self { phase, rule } = self;
+        let half = rule.n.div_ceil(2);
+        // Near the equator are those with 4k + 3 ≥ n.
+        let turn = (rule.n - 3).div_ceil(4);
+        for k in 0..ZEROS {
+            rule.write(k, phase.first(k));
+        }
+        for first in (ZEROS..turn).step_by(TOGETHER) {
+            let mut block = [[0.0; TOGETHER]; 4];
+            for i in 0..TOGETHER {
+                let node = phase.near_pole(count(first) + STEPS[i]);
+                [block[0][i], block[1][i], block[2][i], block[3][i]] =
+                    [node.theta, node.sine, node.cosine, node.weight];
+            }
+            rule.write_block(first, turn, &block);
+        }
+        for first in (turn..half).step_by(TOGETHER) {
+            let mut block = [[0.0; TOGETHER]; 4];
+            for i in 0..TOGETHER {
+                let node = phase.near_equator(count(first) + STEPS[i]);
+                [block[0][i], block[1][i], block[2][i], block[3][i]] =
+                    [node.theta, node.sine, node.cosine, node.weight];
+            }
+            rule.write_block(first, half, &block);
+        }
+    }
+}
+
 /// What all nodes of a rule share.
 #[derive(Debug, Clone, Copy)]
 struct Phase {
-    n: usize,
+    n: f64,
     /// 1/(n + ½) and its powers 2, 4, 6.
     w: f64,
     powers: [f64; 3],
@@ -164,43 +234,47 @@ impl Phase {
         let w = 1.0 / (count(n) + 0.5);
         let squared = w * w;
         let powers = [squared, squared * squared, squared * squared * squared];
-        Self { n, w, powers, unit: PI / count(4 * n + 2) }
+        Self { n: count(n), w, powers, unit: PI / count(4 * n + 2) }
     }
 
-    /// Node `k`, counted from the north pole, on the northern half or the equator.
-    #[inline]
-    fn node(&self, k: usize) -> Node {
-        let (zero, factor) = bessel(k);
-        // y = w jₖ, with its sine and cosine; near the equator from the latitude π/2 − y, which is
-        // known to more digits, the zero being (k + ¾)π and little more.
-        let near_pole = 4 * k + 3 < self.n;
-        let (base, sine, cosine) = match zero {
-            Zero::Whole(zero) => {
-                let y = self.w * zero;
-                let (sine, cosine) = sin_cos(y);
-                (y, sine, cosine)
-            }
-            Zero::Beyond(small) if near_pole => {
-                let y = self.unit * count(4 * k + 3) + self.w * small;
-                let (sine, cosine) = sin_cos(y);
-                (y, sine, cosine)
-            }
-            Zero::Beyond(small) => {
-                // Negative by a hair at the equator of an odd rule, where 2k + 1 = n.
-                let latitude = self.unit * (2.0 * (count(self.n) - count(2 * k + 1)));
-                let latitude = latitude - self.w * small;
-                let (cosine, sine) = sin_cos(latitude);
-                (FRAC_PI_2 - latitude, sine, cosine)
-            }
-        };
-        let (t, c) = (1.0 / base, cosine / sine);
-        let (shift, stretch) = self.inverse(t, c);
+    /// Node `k`, counted from the north pole, whose zero is in the table.
+    #[inline(always)]
+    fn first(&self, k: usize) -> Node {
+        let nodes = (TABULATED + 1) * (TABULATED + 1) / 4;
+        let [zero, factor] = numbers(&TABLE.as_chunks::<16>().0[2 * nodes + k]);
+        let y = self.w * zero;
+        self.node(y, sin_cos(y), factor)
+    }
+
+    /// Node `k` beyond the table.
+    #[inline(always)]
+    fn near_pole(&self, k: f64) -> Node {
+        let (beyond, factor) = bessel(k);
+        let y = self.unit * (4.0 * k + 3.0) + self.w * beyond;
+        self.node(y, sin_cos(y), factor)
+    }
+
+    /// Node `k` beyond the table by its latitude π/2 − y, which is known to more digits there, the
+    /// zero being (k + ¾)π and little more.
+    #[inline(always)]
+    fn near_equator(&self, k: f64) -> Node {
+        let (beyond, factor) = bessel(k);
+        // Negative by a hair at the equator of an odd rule, where 2k + 1 = n.
+        let latitude = self.unit * (2.0 * (self.n - (2.0 * k + 1.0))) - self.w * beyond;
+        let (cosine, sine) = sin_cos(latitude);
+        self.node(FRAC_PI_2 - latitude, (sine, cosine), factor)
+    }
+
+    /// The node from y = w jₖ, its sine and cosine, and 2/(jₖ J₁(jₖ)²).
+    #[inline(always)]
+    fn node(&self, y: f64, (sine, cosine): (f64, f64), factor: f64) -> Node {
+        let (shift, stretch) = self.inverse(1.0 / y, cosine / sine);
         // θ = y + shift; the third order is below rounding.
         let half = 0.5 * shift * shift;
         let node_sine = sine + (shift * cosine - half * sine);
         let node_cosine = cosine - (shift * sine + half * cosine);
         Node {
-            theta: base + shift,
+            theta: y + shift,
             sine: node_sine,
             cosine: node_cosine,
             weight: self.w * factor * node_sine * (1.0 + stretch),
@@ -208,7 +282,7 @@ impl Phase {
     }
 
     /// The inverse of y = ψ(θ): θ − y, and dθ/dy − 1, from t = 1/y and c = cot y.
-    #[inline]
+    #[inline(always)]
     fn inverse(&self, t: f64, c: f64) -> (f64, f64) {
         let [w2, w4, w6] = self.powers;
         let (tt, cc, ct) = (t * t, c * c, c * t);
@@ -250,7 +324,7 @@ const NEGLIGIBLE: f64 = 1e-17;
 
 /// sin x and cos x for |x| ≤ π/4, to 0.6 units in the last place: Taylor's series, with the rounding
 /// of 1 − x²/2 put back. The library's functions cannot know that nothing has to be reduced.
-#[inline]
+#[inline(always)]
 fn sin_cos(x: f64) -> (f64, f64) {
     const SINE: [f64; 8] = inverse_factorials(3);
     const COSINE: [f64; 8] = inverse_factorials(4);
@@ -289,26 +363,13 @@ const fn small_count(n: usize) -> f64 {
     n as f64
 }
 
-/// A zero of the Bessel function J₀, jₖ.
-#[derive(Debug, Clone, Copy)]
-enum Zero {
-    Whole(f64),
-    /// What is beyond (k + ¾)π.
-    Beyond(f64),
-}
-
-/// Zero k, counted from 0, and 2/(j J₁(j)²).
-#[inline]
-fn bessel(k: usize) -> (Zero, f64) {
-    if k < ZEROS {
-        let nodes = (TABULATED + 1) * (TABULATED + 1) / 4;
-        let records = TABLE.as_chunks::<16>().0;
-        let [zero, factor] = numbers(&records[2 * nodes + k]);
-        return (Zero::Whole(zero), factor);
-    }
+/// How far zero k of the Bessel function J₀, jₖ, counted from 0, is beyond (k + ¾)π, and
+/// 2/(jₖ J₁(jₖ)²), for k ≥ [`ZEROS`].
+#[inline(always)]
+fn bessel(k: f64) -> (f64, f64) {
     // McMahon's expansion (DLMF 10.21.19), and that of J₀² + Y₀² (10.18.17), which is
     // 4/(π² j² J₁²) at a zero of J₀.
-    let beta = (count(k) + 0.75) * PI;
+    let beta = (k + 0.75) * PI;
     let small = 1.0 / (8.0 * beta);
     let squared = small * small;
     let beyond = small
@@ -321,7 +382,7 @@ fn bessel(k: usize) -> (Zero, f64) {
         * (-1.0 / 8.0
             + inverse
                 * (27.0 / 128.0 + inverse * (-1125.0 / 1024.0 + inverse * (385875.0 / 32768.0))));
-    (Zero::Beyond(beyond), PI + PI * series)
+    (beyond, PI + PI * series)
 }
 
 /// Little-endian doubles.

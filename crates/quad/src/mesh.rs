@@ -84,11 +84,14 @@ impl Mesh {
     }
 }
 
+/// ∫|f| in a half of a cell, as a share of the error allowed for one, below which nothing is in it.
+const NOTHING: f64 = 1e-2;
+
 /// What is done to a cell.
 #[derive(Debug, Clone, Copy)]
 enum Refinement {
     Extend(usize, Order, usize),
-    Halve(usize, Axis),
+    Halve(usize, Axis, [Order; 2]),
 }
 
 /// The leaves of a running integration.
@@ -122,7 +125,7 @@ pub(crate) fn integrate<T: Sample>(
         let estimate = adaptive.estimate(measure, Stop::Converged);
         let tolerance = options.tolerance(estimate.value);
         if estimate.error_estimate <= tolerance {
-            let ungraded = adaptive.ungraded();
+            let ungraded = adaptive.ungraded(tolerance);
             if ungraded.is_empty() {
                 break Stop::Converged;
             }
@@ -135,7 +138,7 @@ pub(crate) fn integrate<T: Sample>(
         if rounding(estimate.magnitude) >= tolerance {
             break Stop::Rounding;
         }
-        let (chosen, exhausted) = adaptive.choose(budget);
+        let (chosen, exhausted) = adaptive.choose(tolerance, budget);
         if chosen.is_empty() {
             break if exhausted { Stop::Budget } else { Stop::Rounding };
         }
@@ -192,7 +195,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
 
     /// The cells with the largest errors, seven tenths of the whole; and whether the budget allowed
     /// no more.
-    fn choose(&self, budget: usize) -> (Vec<Refinement>, bool) {
+    fn choose(&self, tolerance: f64, budget: usize) -> (Vec<Refinement>, bool) {
         let mut order: Vec<usize> =
             (0..self.leaves.len()).filter(|&index| self.leaves[index].error > 0.0).collect();
         order.sort_by(|&a, &b| self.leaves[b].error.total_cmp(&self.leaves[a].error));
@@ -207,12 +210,12 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
                 Some((order, added)) if order == Order::Seven || !leaf.rough => {
                     Refinement::Extend(index, order, added)
                 }
-                _ if leaf.cell.depth < DEEPEST => Refinement::Halve(index, leaf.axis),
+                _ if leaf.cell.depth < DEEPEST => self.halve(index, leaf.axis, tolerance),
                 _ => continue,
             };
             cost += match refinement {
                 Refinement::Extend(_, _, added) => added,
-                Refinement::Halve(..) => 2 * Order::Seven.samples(),
+                Refinement::Halve(.., orders) => orders.map(Order::samples).iter().sum(),
             };
             if cost > budget {
                 return (chosen, true);
@@ -230,10 +233,10 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
                 Refinement::Extend(index, order, _) => {
                     self.leaves[index].cell.nodes(order, &self.frame, &mut nodes);
                 }
-                Refinement::Halve(index, axis) => {
+                Refinement::Halve(index, axis, orders) => {
                     let cell = self.leaves[index].cell;
-                    for half in cell.halved(axis) {
-                        half.all_nodes(Order::Seven, &self.frame, &mut nodes);
+                    for (half, order) in cell.halved(axis).into_iter().zip(orders) {
+                        half.all_nodes(order, &self.frame, &mut nodes);
                     }
                 }
             }
@@ -247,19 +250,30 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
                     rest = others;
                     self.leaves[index].extend(order, own);
                 }
-                Refinement::Halve(index, axis) => {
+                Refinement::Halve(index, axis, orders) => {
                     let Leaf { cell, order, rough, .. } = self.leaves[index];
                     let rough = rough && order == Order::Fifteen;
-                    let [first, second] = cell.halved(axis);
-                    let (own, others) = rest.split_at(Order::Seven.samples());
-                    self.leaves[index] = Leaf::new(first, Order::Seven, own, rough);
-                    let (own, others) = others.split_at(Order::Seven.samples());
-                    rest = others;
-                    self.leaves.push(Leaf::new(second, Order::Seven, own, rough));
+                    let halves = cell.halved(axis).into_iter().zip(orders).map(|(half, order)| {
+                        let (own, others) = rest.split_at(order.samples());
+                        rest = others;
+                        Leaf::new(half, order, own, rough)
+                    });
+                    let mut halves: Vec<Leaf<T>> = halves.collect();
+                    self.leaves.extend(halves.pop());
+                    self.leaves.splice(index..=index, halves);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Halves of a cell, one of which has few samples where the cell has seen nothing in it.
+    fn halve(&self, index: usize, axis: Axis, tolerance: f64) -> Refinement {
+        let nothing = NOTHING * tolerance / real(self.leaves.len());
+        let orders = self.leaves[index].halves(axis).map(|magnitude| {
+            if magnitude > nothing { Order::Seven } else { Order::Three }
+        });
+        Refinement::Halve(index, axis, orders)
     }
 
     /// Center and width of the cells where |f| is ten times its mean or more: around each, for
@@ -275,7 +289,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
     }
 
     /// The cells that are too wide next to a peak.
-    fn ungraded(&self) -> Vec<Refinement> {
+    fn ungraded(&self, tolerance: f64) -> Vec<Refinement> {
         let peaks = self.peaks();
         let mut chosen = Vec::new();
         for (index, leaf) in self.leaves.iter().enumerate() {
@@ -283,7 +297,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
                 if let Near::TooWide(axis) =
                     leaf.cell.near(center, 0.5 * width, 2.0 * width, &self.frame)
                 {
-                    chosen.push(Refinement::Halve(index, axis));
+                    chosen.push(self.halve(index, axis, tolerance));
                     break;
                 }
             }

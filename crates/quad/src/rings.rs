@@ -94,15 +94,15 @@ pub(crate) struct Judgement {
     pub(crate) error: f64,
     /// What decides between choices: the error, without what all of them share.
     own: f64,
-    /// How much the rule changes from half as many rings to these.
-    pub(crate) change: f64,
+    /// The largest of the last terms that the samples show, or the change from a lower order.
+    pub(crate) last: f64,
     /// How the spectrum falls.
     pub(crate) spectrum: Option<Spectrum>,
 }
 
 impl Judgement {
-    pub(crate) fn new(error: f64, change: f64, spectrum: Option<Spectrum>) -> Self {
-        Self { choice: 0, error, own: error, change, spectrum }
+    pub(crate) fn new(error: f64, last: f64, spectrum: Option<Spectrum>) -> Self {
+        Self { choice: 0, error, own: error, last, spectrum }
     }
 }
 
@@ -193,8 +193,9 @@ impl RingRule {
         self
     }
 
-    /// Which weights fit samples whose integrals over φ these are.
-    pub(crate) fn judge(&self, over_phi: &[f64], magnitude: f64) -> Judgement {
+    /// Which weights fit samples whose integrals over φ these are; `waves` are their integrals
+    /// against some cos mφ and sin mφ with even m, which are as smooth.
+    pub(crate) fn judge(&self, over_phi: &[f64], waves: &[Vec<f64>], magnitude: f64) -> Judgement {
         let rounding = f64::EPSILON * real(self.rings.len()) * magnitude;
         let corrected = self.choices.iter().find(|choice| choice.how == RingWeights::CorrectedEnds);
         let ends = corrected.map(|choice| choice.sum(over_phi));
@@ -203,7 +204,7 @@ impl RingRule {
         let mut best: Option<Judgement> = None;
         for (index, choice) in self.choices.iter().enumerate() {
             let mut found =
-                Judgement { choice: index, ..self.error_of(choice, over_phi, magnitude) };
+                Judgement { choice: index, ..self.error_of(choice, over_phi, waves, magnitude) };
             if let (Some(ends), true) = (ends, choice.how != RingWeights::CorrectedEnds) {
                 found.own = found.own.min((choice.sum(over_phi) - ends).abs());
             }
@@ -215,14 +216,20 @@ impl RingRule {
         best.unwrap_or_else(|| Judgement::new(magnitude, magnitude, None))
     }
 
-    fn error_of(&self, choice: &Choice, over_phi: &[f64], magnitude: f64) -> Judgement {
+    fn error_of(
+        &self,
+        choice: &Choice,
+        over_phi: &[f64],
+        waves: &[Vec<f64>],
+        magnitude: f64,
+    ) -> Judgement {
         let floor = 0.1 * f64::EPSILON * magnitude;
         match (choice.how, Equispaced::of(self.kind, self.rings.len())) {
             (RingWeights::CosineSeries, Some(grid)) => {
-                self.series_error(grid, Series::Cosine, over_phi, floor)
+                self.series_error(grid, Series::Cosine, over_phi, waves, floor)
             }
             (RingWeights::SineSeries, Some(grid)) => {
-                self.series_error(grid, Series::Sine, over_phi, floor)
+                self.series_error(grid, Series::Sine, over_phi, waves, floor)
             }
             (RingWeights::CorrectedEnds, Some(grid)) => {
                 let change = choice.change(over_phi);
@@ -230,7 +237,7 @@ impl RingRule {
                 let error = change + self.interior_tail(grid, over_phi, floor);
                 Judgement { own: change, ..Judgement::new(error, error, None) }
             }
-            (RingWeights::Gauss, _) => self.gauss_error(over_phi, floor),
+            (RingWeights::Gauss, _) => self.gauss_error(over_phi, waves, floor),
             _ => {
                 let change = choice.change(over_phi);
                 Judgement::new(change, change, None)
@@ -245,26 +252,29 @@ impl RingRule {
         grid: Equispaced,
         series: Series,
         over_phi: &[f64],
+        waves: &[Vec<f64>],
         floor: f64,
     ) -> Judgement {
-        let coefficients = if series == Series::Sine && self.measure == Kind::SolidAngle {
-            let times_sine: Vec<f64> =
-                over_phi.iter().zip(&self.rings).map(|(p, ring)| p * ring.sine).collect();
-            grid.coefficients(&times_sine, series)
-        } else {
-            grid.coefficients(over_phi, series)
-        };
-        let moment = |k| moment(self.measure, series, k);
+        let times_sine = series == Series::Sine && self.measure == Kind::SolidAngle;
         // Only every second term has a share in the integral, but for equal weights.
         let (first, stride) = match (self.measure, series) {
             (Kind::Flat, Series::Cosine) => (0, 1),
             (_, Series::Cosine) => (0, 2),
             (_, Series::Sine) => (1, 2),
         };
-        let sizes: Vec<f64> =
-            coefficients.iter().skip(first).step_by(stride).map(|a| PI * a.abs()).collect();
+        let sizes = together(over_phi, waves, |wave| {
+            let coefficients = if times_sine {
+                let product: Vec<f64> =
+                    wave.iter().zip(&self.rings).map(|(p, ring)| p * ring.sine).collect();
+                grid.coefficients(&product, series)
+            } else {
+                grid.coefficients(wave, series)
+            };
+            coefficients.iter().skip(first).step_by(stride).map(|a| PI * a).collect()
+        });
         let decay = Decay::of(&sizes, floor);
         let n = grid.steps;
+        let moment = |k| moment(self.measure, series, k);
         let beyond = (first..=3 * n).step_by(stride).filter(|&k| k > grid.top(series));
         let error: f64 = beyond
             .map(|k| {
@@ -273,17 +283,7 @@ impl RingRule {
                 size * (sign * moment(low) - moment(k)).abs()
             })
             .sum();
-        // The rule on half as many rings, put through the interpolant.
-        let half = grid.halved();
-        let change: f64 = coefficients
-            .iter()
-            .enumerate()
-            .map(|(k, a)| {
-                let (low, sign) = half.alias(k, series);
-                a * (moment(k) - sign * moment(low))
-            })
-            .sum();
-        Judgement::new(error, change.abs(), Some(Spectrum { decay, first, stride }))
+        Judgement::new(error, last(&sizes), Some(Spectrum { decay, first, stride }))
     }
 
     /// What is left at twice the number of rings of samples that are faded out towards the poles.
@@ -298,34 +298,55 @@ impl RingRule {
 
     /// From the Legendre series: 2n is the first degree that n rings get wrong, or n without a
     /// Jacobian.
-    fn gauss_error(&self, over_phi: &[f64], floor: f64) -> Judgement {
+    fn gauss_error(&self, over_phi: &[f64], waves: &[Vec<f64>], floor: f64) -> Judgement {
         let n = self.rings.len();
-        let mut sizes = vec![0.0; n];
         let weights = &self.choices[0].weights;
-        for ((p, ring), weight) in over_phi.iter().zip(&self.rings).zip(weights) {
-            // sin θ dθ, and what has to be multiplied to make a density of the samples.
-            let share = match self.measure {
-                Kind::Flat => p * weight * ring.sine,
-                Kind::SolidAngle | Kind::JacobianIncluded => p * weight,
-            };
-            let (mut before, mut legendre) = (0.0, 1.0);
-            for (k, size) in sizes.iter_mut().enumerate() {
-                *size += (2.0 * real(k) + 1.0) * share * legendre;
-                let next = (2.0 * real(k) + 1.0) * ring.cosine * legendre - real(k) * before;
-                (before, legendre) = (legendre, next / real(k + 1));
+        let sizes = together(over_phi, waves, |wave| {
+            let mut sizes = vec![0.0; n];
+            for ((p, ring), weight) in wave.iter().zip(&self.rings).zip(weights) {
+                // sin θ dθ, and what has to be multiplied to make a density of the samples.
+                let share = match self.measure {
+                    Kind::Flat => p * weight * ring.sine,
+                    Kind::SolidAngle | Kind::JacobianIncluded => p * weight,
+                };
+                let (mut before, mut legendre) = (0.0, 1.0);
+                for (k, size) in sizes.iter_mut().enumerate() {
+                    *size += (2.0 * real(k) + 1.0) * share * legendre;
+                    let next = (2.0 * real(k) + 1.0) * ring.cosine * legendre - real(k) * before;
+                    (before, legendre) = (legendre, next / real(k + 1));
+                }
             }
-        }
-        for size in &mut sizes {
-            *size = size.abs();
-        }
+            sizes
+        });
         let decay = Decay::of(&sizes, floor);
-        let change = sizes.iter().rev().take(4).copied().fold(0.0, f64::max);
         let error = match self.measure {
             Kind::SolidAngle | Kind::JacobianIncluded => decay.at(real(2 * n)),
             Kind::Flat => (n..2 * n).map(|k| decay.at(real(k)) / real(k)).sum(),
         };
-        Judgement::new(error, change, Some(Spectrum { decay, first: 0, stride: 1 }))
+        Judgement::new(error, last(&sizes), Some(Spectrum { decay, first: 0, stride: 1 }))
     }
+}
+
+/// The root mean squares of the spectra of several functions, term by term: in one alone terms vanish
+/// by chance.
+fn together(
+    over_phi: &[f64],
+    waves: &[Vec<f64>],
+    spectrum: impl Fn(&[f64]) -> Vec<f64>,
+) -> Vec<f64> {
+    let mut squares: Vec<f64> = spectrum(over_phi).iter().map(|a| a * a).collect();
+    for wave in waves {
+        for (square, a) in squares.iter_mut().zip(spectrum(wave)) {
+            *square += a * a;
+        }
+    }
+    let count = real(1 + waves.len());
+    squares.iter().map(|square| (square / count).sqrt()).collect()
+}
+
+/// The largest term of the last fifth.
+pub(crate) fn last(sizes: &[f64]) -> f64 {
+    sizes[sizes.len() * 4 / 5..].iter().copied().fold(0.0, f64::max)
 }
 
 impl Choice {

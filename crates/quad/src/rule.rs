@@ -306,14 +306,23 @@ impl<M: Measure> SphereRule<M> {
         Err(Error::SampleCount { rings, columns, expected: self.len(), got })
     }
 
-    /// One pass over the samples: the integral, ∫|p|, and the two marginals that show the tails.
+    /// One pass over the samples: the integral, ∫|p|, and the marginals that show the tails.
     fn sum(&self, samples: &[f64], snapshot: usize) -> Result<Integral<M>> {
         let rings = self.layout.rings;
         let columns = &self.column_rule.columns;
         let first = &self.ring_rule.choices[0];
         let (mut over_phi, mut absolute) = (vec![0.0; rings], vec![0.0; rings]);
         let mut over_theta = Vec::with_capacity(columns.len());
+        let orders = WAVES.into_iter().filter(|&m| 2 * m < columns.len());
+        let mut waves = vec![vec![0.0; rings]; 2 * orders.clone().count()];
         for (column, samples) in columns.iter().zip(samples.chunks_exact(rings)) {
+            for (wave, m) in waves.chunks_exact_mut(2).zip(orders.clone()) {
+                let (sine, cosine) = (real(m) * column.phi).sin_cos();
+                for (wave, factor) in wave.iter_mut().zip([cosine, sine]) {
+                    let factor = column.weight * factor;
+                    wave.iter_mut().zip(samples).for_each(|(sum, sample)| *sum += factor * sample);
+                }
+            }
             for ((sample, mean), absolute) in samples.iter().zip(&mut over_phi).zip(&mut absolute) {
                 *mean += column.weight * sample;
                 *absolute += column.weight * sample.abs();
@@ -324,17 +333,17 @@ impl<M: Measure> SphereRule<M> {
         if !magnitude.is_finite() {
             return Err(not_finite(samples, rings, snapshot));
         }
-        let across = self.ring_rule.judge(&over_phi, magnitude);
+        let across = self.ring_rule.judge(&over_phi, &waves, magnitude);
         let around = self.column_rule.judge(&over_theta, magnitude);
         let chosen = &self.ring_rule.choices[across.choice];
         let value = chosen.sum(&over_phi);
         // The bound on rounding in sums of so many terms, of weights that are good to 2 eps.
         let rounding = f64::EPSILON * real(rings + columns.len()) * magnitude;
-        let change = across.change + around.change;
-        let mut error_estimate = (across.error + around.error).min(change);
+        let last = across.last + around.last;
+        let mut error_estimate = (across.error + around.error).min(3.0 * last);
         // Nothing converges yet, and extrapolation means nothing.
-        if change > 0.1 * magnitude {
-            error_estimate = error_estimate.max(1.5 * change * change / magnitude);
+        if last > 0.05 * magnitude {
+            error_estimate = error_estimate.max(0.2 * last * last / magnitude);
         }
         Ok(Integral {
             value,
@@ -347,6 +356,10 @@ impl<M: Measure> SphereRule<M> {
         })
     }
 }
+
+/// Orders m of the integrals against cos mφ and sin mφ whose spectra over θ are judged beside the mean's.
+/// For even m they are even about the poles where the mean is.
+const WAVES: [usize; 3] = [2, 4, 6];
 
 /// What the spectra over θ and over φ need, in degrees.
 fn resolution(spectra: [Option<Spectrum>; 2]) -> Resolution {

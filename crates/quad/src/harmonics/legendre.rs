@@ -1,183 +1,284 @@
 //! Sums over associated Legendre functions of one order, on the widest lanes that the processor has.
+//!
+//! P̄ is normalized to ∫ P̄² dx = 1, so x P̄ₗ = ε_{l+1} P̄_{l+1} + εₗ P̄_{l−1} with
+//! εₗ² = (l² − m²)/(4l² − 1). Applied twice that connects every second degree, Eⱼ = P̄ of degree
+//! m + 2j, by a step of two operations; and x Eⱼ is made of the two odd neighbors of Eⱼ, so that
+//! sums over x Eⱼ do for the odd degrees.
+//! K. Ishioka, "A new recurrence formula for efficient computation of spherical harmonic transform",
+//! Journal of the Meteorological Society of Japan 96 (2018).
 
-use pulp::{Arch, Simd, WithSimd};
+use linalg::lanes::{self, Task, Vectors};
 
 use crate::rings::real;
 
-/// Rings are padded to a multiple of this, the widest block.
-pub(super) const PADDING: usize = 32;
-/// Vectors in a block of rings.
-const VECTORS: usize = 4;
-/// Numbers in the widest vector.
-const LANES: usize = 8;
+/// Rings in a block.
+pub(super) const RINGS: usize = 16;
 
-/// P̄ₗᵐ for l = m..=L by a recurrence of two operations: with P̄ₗᵐ = scaleₗ qₗ,
-/// `q_{l+1} = factorₗ x qₗ + q_{l−1}`, the first being P̄ₘᵐ.
-///
-/// P̄ is normalized to ∫ P̄² dx = 1. The scales take the coefficient of `q_{l−1}`, and a sign that
-/// turns by half every second degree takes its minus.
+/// What one order has of a field on the rings of a block: the real and the imaginary part of north
+/// and south together, and of x times their difference.
+pub(super) type Field = [[f64; RINGS]; 4];
+
+/// The degrees l = m..=L of one order.
 #[derive(Debug, Clone)]
-pub(super) struct Recurrence {
-    pub(super) factors: Vec<f64>,
-    pub(super) scales: Vec<f64>,
+pub(super) struct Order {
+    /// (a, b) of `q_{j+1} = (a x² + b) qⱼ + q_{j−1}`, where Eⱼ = scaleⱼ qⱼ and q₀ = P̄ₘᵐ.
+    factors: Vec<[f64; 2]>,
+    /// A sign that turns by half every second j takes the minus of q_{j−1}.
+    scales: Vec<f64>,
+    /// εₗ for l = m..=L + 1.
+    epsilons: Vec<f64>,
 }
 
-impl Recurrence {
+impl Order {
     pub(super) fn new(m: usize, degree: usize) -> Self {
-        let count = degree + 1 - m;
-        let mut found =
-            Self { factors: Vec::with_capacity(count), scales: Vec::with_capacity(count) };
-        // (P̄_{l+1} = aₗ x P̄ₗ − (aₗ/a_{l−1}) P̄_{l−1})
-        let grow = |l: usize| {
-            let (l, m) = (real(l), real(m));
-            ((2.0 * l + 1.0) * (2.0 * l + 3.0) / ((l + 1.0 - m) * (l + 1.0 + m))).sqrt()
-        };
-        let (mut scale, mut next_scale) = (1.0, grow(m));
-        let mut here = next_scale;
-        for l in m..=degree {
-            let index = l - m;
-            let sign = if index % 4 < 2 { 1.0 } else { -1.0 };
-            let turn = if index.is_multiple_of(2) { 1.0 } else { -1.0 };
-            found.scales.push(sign * scale);
-            found.factors.push(turn * here * scale / next_scale);
-            let after = grow(l + 1);
-            (scale, next_scale) = (next_scale, after / here * scale);
-            here = after;
+        let epsilon = |l: usize| (real(l * l - m * m) / real(4 * l * l - 1)).sqrt();
+        let epsilons: Vec<f64> =
+            (m..=degree + 4).map(|l| if l == m { 0.0 } else { epsilon(l) }).collect();
+        let pairs = (degree - m) / 2 + 1;
+        let (mut factors, mut scales) = (Vec::with_capacity(pairs), Vec::with_capacity(pairs));
+        let (mut scale, mut next, mut step_before) = (1.0, 1.0, 0.0);
+        for j in 0..pairs {
+            let [before, here, after] = [2 * j, 2 * j + 1, 2 * j + 2].map(|i| epsilons[i]);
+            let step = here * after;
+            if j > 0 {
+                (scale, next) = (next, -step_before / step * scale);
+            }
+            let a = scale / (next * step);
+            factors.push([a, -a * (before * before + here * here)]);
+            scales.push(scale);
+            step_before = step;
         }
-        found
+        Self { factors, scales, epsilons }
+    }
+
+    /// Pairs of an even and an odd degree.
+    pub(super) fn pairs(&self) -> usize {
+        self.factors.len()
+    }
+
+    /// The coefficients of degrees m..=L from the sums over qⱼ and x qⱼ.
+    pub(super) fn unfold(&self, sums: &[[f64; 4]], mut each: impl FnMut(usize, f64, f64)) {
+        let (mut odd_re, mut odd_im) = (0.0, 0.0);
+        for (j, (&[re, im, x_re, x_im], scale)) in sums.iter().zip(&self.scales).enumerate() {
+            each(2 * j, scale * re, scale * im);
+            let [before, after] = [self.epsilons[2 * j], self.epsilons[2 * j + 1]];
+            odd_re = (scale * x_re - before * odd_re) / after;
+            odd_im = (scale * x_im - before * odd_im) / after;
+            each(2 * j + 1, odd_re, odd_im);
+        }
+    }
+
+    /// What to multiply qⱼ and x qⱼ with for a sum over degrees m..=L with these coefficients.
+    pub(super) fn fold(&self, coefficient: impl Fn(usize) -> (f64, f64), sums: &mut Vec<[f64; 4]>) {
+        sums.clear();
+        sums.resize(self.pairs(), [0.0; 4]);
+        let (mut odd_re, mut odd_im) = (0.0, 0.0);
+        for (j, (sums, scale)) in sums.iter_mut().zip(&self.scales).enumerate().rev() {
+            let (re, im) = coefficient(2 * j);
+            let (next_re, next_im) = coefficient(2 * j + 1);
+            let [here, after] = [self.epsilons[2 * j + 1], self.epsilons[2 * j + 2]];
+            odd_re = (next_re - after * odd_re) / here;
+            odd_im = (next_im - after * odd_im) / here;
+            *sums = [re, im, odd_re, odd_im].map(|number| scale * number);
+        }
     }
 }
 
-/// What the rings of one order have: x = cos θ, P̄ₘᵐ, and four parts of a field, the real and
-/// imaginary ones of the sums and of the differences of north and south.
-#[derive(Debug)]
-pub(super) struct Rings<'a> {
-    pub(super) x: &'a [f64],
-    pub(super) start: &'a [f64],
-    pub(super) factors: &'a [f64],
+/// Rings that are worked on together, and where the functions of each order begin to matter there.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    /// x² of the rings.
+    squares: [f64; RINGS],
+    /// For every order that matters.
+    pub(super) starts: Vec<Start>,
 }
 
-/// sums[i] ← Σ over rings of qₗ times the field's part of the parity of l − m = i.
+/// The first pair of degrees whose functions matter on some ring, with q there and one before.
+#[derive(Debug, Clone)]
+pub(super) struct Start {
+    pair: usize,
+    here: [f64; RINGS],
+    before: [f64; RINGS],
+}
+
+/// Functions that matter are above this; the largest ones are about 1 and more.
+const MATTERS: f64 = 1.0 / (1u64 << 60) as f64;
+
+impl Block {
+    /// From cos θ and sin θ of the rings; where there are fewer than a block has, zeros.
+    pub(super) fn new(cosines: [f64; RINGS], sines: [f64; RINGS], orders: &[Order]) -> Self {
+        let squares = cosines.map(|x| x * x);
+        let mut sectoral: [f64; RINGS] = std::array::from_fn(|ring| {
+            // A pole has no sine, but counts at m = 0.
+            if cosines[ring] != 0.0 || sines[ring] > 0.0 { 0.5f64.sqrt() } else { 0.0 }
+        });
+        let mut starts = Vec::new();
+        for (m, order) in orders.iter().enumerate() {
+            if m > 0 {
+                let grow = ((2.0 * real(m) + 1.0) / (2.0 * real(m))).sqrt();
+                for (value, sine) in sectoral.iter_mut().zip(&sines) {
+                    *value *= grow * sine;
+                    // Such rings do not matter anymore, and denormal numbers are slow.
+                    if *value < 1e-290 {
+                        *value = 0.0;
+                    }
+                }
+            }
+            match order.start(sectoral, &squares) {
+                Some(start) => starts.push(start),
+                None => break,
+            }
+        }
+        Self { squares, starts }
+    }
+}
+
+impl Order {
+    fn start(&self, sectoral: [f64; RINGS], squares: &[f64; RINGS]) -> Option<Start> {
+        let (mut here, mut before) = (sectoral, [0.0; RINGS]);
+        for (pair, (&[a, b], scale)) in self.factors.iter().zip(&self.scales).enumerate() {
+            if here.iter().any(|q| (q * scale).abs() > MATTERS) {
+                return Some(Start { pair, here, before });
+            }
+            for ((here, before), x) in here.iter_mut().zip(&mut before).zip(squares) {
+                (*here, *before) = ((a * x + b) * *here + *before, *here);
+            }
+        }
+        None
+    }
+}
+
+/// sums[j] ← Σ over rings of qⱼ times each part of the field.
 pub(super) struct Analysis<'a> {
-    pub(super) rings: Rings<'a>,
-    pub(super) field: [&'a [f64]; 4],
-    /// Room for two vectors a degree.
+    pub(super) order: &'a Order,
+    /// Each with the place where its functions start, and its part of the field.
+    pub(super) blocks: &'a [(&'a Block, &'a Start, &'a Field)],
+    /// Room for [`ROOM`] numbers a pair.
     pub(super) room: &'a mut [f64],
-    pub(super) sums: &'a mut Vec<(f64, f64)>,
+    pub(super) sums: &'a mut [[f64; 4]],
 }
 
-pub(super) fn room(degree: usize) -> usize {
-    2 * LANES * (degree + 2)
-}
+/// Four of the widest vectors.
+pub(super) const ROOM: usize = 4 * 8;
 
 impl Analysis<'_> {
     pub(super) fn run(self) {
-        Arch::new().dispatch(self);
+        lanes::run(self);
+    }
+
+    /// With `WIDE` vectors at a time: as many as hide the time that a step of the recurrence takes.
+    #[inline(always)]
+    fn of_width<V: Vectors<f64>, const WIDE: usize>(self, vectors: V) {
+        let Self { order, blocks, room, sums } = self;
+        let pairs = order.pairs();
+        let (room, _) = vectors.split_mut(room);
+        let room = &mut room.as_chunks_mut::<4>().0[..pairs];
+        room.fill([vectors.splat(0.0); 4]);
+        for &(block, start, field) in blocks {
+            let (factors, room) = (&order.factors[start.pair..], &mut room[start.pair..]);
+            for part in 0..RINGS / (WIDE * vectors.lanes()) {
+                let x = group::<V, WIDE>(vectors, &block.squares, part);
+                let mut here = group::<V, WIDE>(vectors, &start.here, part);
+                let mut before = group::<V, WIDE>(vectors, &start.before, part);
+                let [a, b, c, d] = field;
+                let even_re = group::<V, WIDE>(vectors, a, part);
+                let even_im = group::<V, WIDE>(vectors, b, part);
+                let odd_re = group::<V, WIDE>(vectors, c, part);
+                let odd_im = group::<V, WIDE>(vectors, d, part);
+                for (sums, &[a, b]) in room.iter_mut().zip(factors) {
+                    let (a, b) = (vectors.splat(a), vectors.splat(b));
+                    let mut own = *sums;
+                    for v in 0..WIDE {
+                        own[0] = vectors.product_add(here[v], even_re[v], own[0]);
+                        own[1] = vectors.product_add(here[v], even_im[v], own[1]);
+                        own[2] = vectors.product_add(here[v], odd_re[v], own[2]);
+                        own[3] = vectors.product_add(here[v], odd_im[v], own[3]);
+                        let slope = vectors.product_add(a, x[v], b);
+                        let next = vectors.product_add(slope, here[v], before[v]);
+                        (here[v], before[v]) = (next, here[v]);
+                    }
+                    *sums = own;
+                }
+            }
+        }
+        for (sums, own) in sums.iter_mut().zip(room.iter()) {
+            for part in 0..4 {
+                sums[part] = vectors.sum(own[part]);
+            }
+        }
     }
 }
 
-impl WithSimd for Analysis<'_> {
+impl Task<f64> for Analysis<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let Self { rings: Rings { x, start, factors }, field, room, sums } = self;
-        let zero = simd.splat_f64s(0.0);
-        let degrees = factors.len();
-        let (room, _) = S::as_mut_simd_f64s(room);
-        let room = &mut room[..2 * degrees.next_multiple_of(2)];
-        room.fill(zero);
-        let blocks = |numbers| S::as_simd_f64s(numbers).0.as_chunks::<VECTORS>().0;
-        let (x, start) = (blocks(x), blocks(start));
-        let field = field.map(blocks);
-        let (pairs, _) = room.as_chunks_mut::<4>();
-        for block in 0..x.len() {
-            let x = x[block];
-            let mut before = [zero; VECTORS];
-            let mut here = start[block];
-            let [even_re, even_im, odd_re, odd_im] = field.map(|part| part[block]);
-            for (pair, factors) in pairs.iter_mut().zip(factors.chunks(2)) {
-                let [mut a, mut b, mut c, mut d] = *pair;
-                let factor = simd.splat_f64s(factors[0]);
-                for v in 0..VECTORS {
-                    a = simd.mul_add_e_f64s(here[v], even_re[v], a);
-                    b = simd.mul_add_e_f64s(here[v], even_im[v], b);
-                    let slope = simd.mul_f64s(factor, x[v]);
-                    before[v] = simd.mul_add_e_f64s(slope, here[v], before[v]);
-                }
-                // A last even degree leaves its odd neighbor in the room, where nobody looks.
-                let factor = simd.splat_f64s(factors.get(1).copied().unwrap_or(0.0));
-                for v in 0..VECTORS {
-                    c = simd.mul_add_e_f64s(before[v], odd_re[v], c);
-                    d = simd.mul_add_e_f64s(before[v], odd_im[v], d);
-                    let slope = simd.mul_f64s(factor, x[v]);
-                    here[v] = simd.mul_add_e_f64s(slope, before[v], here[v]);
-                }
-                *pair = [a, b, c, d];
-            }
+    fn run<V: Vectors<f64>>(self, vectors: V) {
+        if vectors.lanes() == 8 {
+            self.of_width::<V, 2>(vectors);
+        } else {
+            self.of_width::<V, 4>(vectors);
         }
-        sums.clear();
-        sums.extend(
-            room.as_chunks::<2>().0[..degrees]
-                .iter()
-                .map(|[re, im]| (simd.reduce_sum_f64s(*re), simd.reduce_sum_f64s(*im))),
-        );
     }
 }
 
-/// field ← Σₗ of qₗ times coefficient l, apart for even and odd l − m.
+/// Group `part` of `WIDE` vectors.
+#[inline(always)]
+fn group<V: Vectors<f64>, const WIDE: usize>(
+    vectors: V,
+    numbers: &[f64; RINGS],
+    part: usize,
+) -> [V::Vector; WIDE] {
+    vectors.split(numbers).0.as_chunks::<WIDE>().0[part]
+}
+
+/// field ← Σⱼ of qⱼ times coefficient j, each part apart.
 pub(super) struct Synthesis<'a> {
-    pub(super) rings: Rings<'a>,
-    /// Of l = m..=L, the real and the imaginary part, over the scales.
-    pub(super) coefficients: &'a [(f64, f64)],
-    pub(super) field: [&'a mut [f64]; 4],
+    pub(super) order: &'a Order,
+    pub(super) block: &'a Block,
+    pub(super) start: &'a Start,
+    pub(super) coefficients: &'a [[f64; 4]],
+    pub(super) field: &'a mut Field,
 }
 
 impl Synthesis<'_> {
     pub(super) fn run(self) {
-        Arch::new().dispatch(self);
+        lanes::run(self);
     }
 }
 
-impl WithSimd for Synthesis<'_> {
+impl Task<f64> for Synthesis<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        // Eight sums a vector of rings: two vectors fill the registers.
+    fn run<V: Vectors<f64>>(self, vectors: V) {
+        // Four sums a vector: two vectors leave room in the registers.
         const WIDE: usize = 2;
-        let Self { rings: Rings { x, start, factors }, coefficients, field } = self;
-        let zero = simd.splat_f64s(0.0);
-        let blocks = |numbers| S::as_simd_f64s(numbers).0.as_chunks::<WIDE>().0;
-        let (x, start) = (blocks(x), blocks(start));
-        let field = field.map(|part| S::as_mut_simd_f64s(part).0.as_chunks_mut::<WIDE>().0);
-        let [even_re, even_im, odd_re, odd_im] = field;
-        for block in 0..x.len() {
-            let x = x[block];
-            let mut before = [zero; WIDE];
-            let mut here = start[block];
-            let mut sums = [[zero; WIDE]; 4];
-            for (pair, factors) in coefficients.chunks(2).zip(factors.chunks(2)) {
-                let (re, im) = (simd.splat_f64s(pair[0].0), simd.splat_f64s(pair[0].1));
-                let factor = simd.splat_f64s(factors[0]);
-                for v in 0..WIDE {
-                    sums[0][v] = simd.mul_add_e_f64s(here[v], re, sums[0][v]);
-                    sums[1][v] = simd.mul_add_e_f64s(here[v], im, sums[1][v]);
-                    let slope = simd.mul_f64s(factor, x[v]);
-                    before[v] = simd.mul_add_e_f64s(slope, here[v], before[v]);
+        let Self { order, block, start, coefficients, field } = self;
+        let (factors, coefficients) = (&order.factors[start.pair..], &coefficients[start.pair..]);
+        for part in 0..RINGS / (WIDE * vectors.lanes()) {
+            let x = group::<V, WIDE>(vectors, &block.squares, part);
+            let mut here = group::<V, WIDE>(vectors, &start.here, part);
+            let mut before = group::<V, WIDE>(vectors, &start.before, part);
+            let mut sums = [[vectors.splat(0.0); WIDE]; 4];
+            for (own, &[a, b]) in coefficients.iter().zip(factors) {
+                let (a, b) = (vectors.splat(a), vectors.splat(b));
+                for part in 0..4 {
+                    let factor = vectors.splat(own[part]);
+                    for v in 0..WIDE {
+                        sums[part][v] = vectors.product_add(here[v], factor, sums[part][v]);
+                    }
                 }
-                let (re, im) = pair.get(1).copied().unwrap_or_default();
-                let (re, im) = (simd.splat_f64s(re), simd.splat_f64s(im));
-                let factor = simd.splat_f64s(factors.get(1).copied().unwrap_or(0.0));
                 for v in 0..WIDE {
-                    sums[2][v] = simd.mul_add_e_f64s(before[v], re, sums[2][v]);
-                    sums[3][v] = simd.mul_add_e_f64s(before[v], im, sums[3][v]);
-                    let slope = simd.mul_f64s(factor, x[v]);
-                    here[v] = simd.mul_add_e_f64s(slope, before[v], here[v]);
+                    let slope = vectors.product_add(a, x[v], b);
+                    let next = vectors.product_add(slope, here[v], before[v]);
+                    (here[v], before[v]) = (next, here[v]);
                 }
             }
-            (even_re[block], even_im[block]) = (sums[0], sums[1]);
-            (odd_re[block], odd_im[block]) = (sums[2], sums[3]);
+            for (field, sums) in field.iter_mut().zip(sums) {
+                let (field, _) = vectors.split_mut(field);
+                field[WIDE * part..WIDE * (part + 1)].copy_from_slice(&sums);
+            }
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use std::f64::consts::TAU;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use linalg::Complex;
 use rustfft::{Fft, FftPlanner};
 
-use super::legendre::{Analysis, PADDING, Recurrence, Rings, Synthesis, room};
+use super::legendre::{Analysis, Block, Field, Order, RINGS, ROOM, Synthesis};
 use super::{ComplexHarmonics, Harmonics};
-use crate::rings::real;
+use crate::rings::{Ring, real};
 use crate::{ColumnKind, Error, Layout, Result, RingKind, Seam, SolidAngle, SphereRule};
 
 /// The transforms between samples at the nodes of a rule and harmonic coefficients to a degree L,
@@ -44,11 +45,11 @@ pub struct HarmonicTransform {
     /// Distinct columns.
     columns: usize,
     first_phi: f64,
-    /// Of the northern half and the equator, padded with zeros.
+    /// cos θ of the northern half and the equator.
     cosines: Vec<f64>,
-    sines: Vec<f64>,
-    /// Of every order.
-    recurrences: Vec<Recurrence>,
+    /// The same rings, from the pole.
+    blocks: Vec<Block>,
+    orders: Vec<Order>,
     /// Ring weights, of all rings.
     weights: Vec<f64>,
     forward: Arc<dyn Fft<f64>>,
@@ -63,9 +64,6 @@ impl fmt::Debug for HarmonicTransform {
             .finish_non_exhaustive()
     }
 }
-
-/// Rings that are transformed together, so that what follows reads whole cache lines.
-const TOGETHER: usize = 8;
 
 impl HarmonicTransform {
     /// The largest degree: beyond, functions that matter start below the smallest double.
@@ -93,23 +91,24 @@ impl HarmonicTransform {
         }
         let (rings, weights, first_phi) = rule.grid();
         let columns = layout.seam.distinct(layout.columns);
-        let half = rings.len().div_ceil(2);
-        let padded = |part: fn(&crate::rings::Ring) -> f64| {
-            let mut numbers = vec![0.0; half.next_multiple_of(PADDING)];
-            for (number, ring) in numbers.iter_mut().zip(&rings[..half]) {
-                *number = part(ring);
-            }
-            numbers
+        let orders: Vec<Order> = (0..=degree).map(|m| Order::new(m, degree)).collect();
+        let northern = &rings[..rings.len().div_ceil(2)];
+        let block = |rings: &[Ring]| {
+            let padded = |part: fn(&Ring) -> f64| {
+                std::array::from_fn(|ring| rings.get(ring).map_or(0.0, part))
+            };
+            Block::new(padded(|ring| ring.cosine), padded(|ring| ring.sine), &orders)
         };
+        let blocks: Vec<Block> = northern.chunks(RINGS).map(block).collect();
         let mut planner = FftPlanner::new();
         Ok(Self {
             degree,
             layout,
             columns,
             first_phi,
-            cosines: padded(|ring| ring.cosine),
-            sines: padded(|ring| ring.sine),
-            recurrences: (0..=degree).map(|m| Recurrence::new(m, degree)).collect(),
+            cosines: northern.iter().map(|ring| ring.cosine).collect(),
+            blocks,
+            orders,
             weights: weights.to_vec(),
             forward: planner.plan_fft_forward(columns),
             inverse: planner.plan_fft_inverse(columns),
@@ -131,33 +130,24 @@ impl HarmonicTransform {
     /// [`Error::SampleCount`]; [`Error::SampleNotFinite`] with the first index.
     pub fn analyze(&self, samples: &[f64]) -> Result<Harmonics> {
         self.check(samples)?;
-        let padded = self.cosines.len();
-        let mut field = vec![0.0; 4 * padded * (self.degree + 1)];
-        self.gather(samples, &mut field);
+        let field = self.gather(samples);
         let mut found = Harmonics::zeros(self.degree);
-        let mut space = vec![0.0; room(self.degree)];
-        let mut sums = Vec::new();
-        self.each_order(|m, from, start, recurrence| {
-            let parts = &field[4 * padded * m..4 * padded * (m + 1)];
-            Analysis {
-                rings: Rings {
-                    x: &self.cosines[from..],
-                    start: &start[from..],
-                    factors: &recurrence.factors,
-                },
-                field: std::array::from_fn(|part| {
-                    &parts[part * padded + from..(part + 1) * padded]
-                }),
-                room: &mut space,
-                sums: &mut sums,
-            }
-            .run();
-            for ((value, (re, im)), scale) in
-                found.order_mut(m).iter_mut().zip(&sums).zip(&recurrence.scales)
-            {
-                *value = Complex::new(scale * re, scale * im);
-            }
-        });
+        let mut room = vec![0.0; ROOM * self.orders[0].pairs()];
+        let mut sums = vec![[0.0; 4]; self.orders[0].pairs()];
+        for (m, order) in self.orders.iter().enumerate() {
+            let blocks = self.blocks.iter().zip(&field);
+            let blocks: Vec<_> = blocks
+                .filter_map(|(block, field)| Some((block, block.starts.get(m)?, field.get(m)?)))
+                .collect();
+            let sums = &mut sums[..order.pairs()];
+            Analysis { order, blocks: &blocks, room: &mut room, sums }.run();
+            let values = found.order_mut(m);
+            order.unfold(sums, |index, re, im| {
+                if let Some(value) = values.get_mut(index) {
+                    *value = Complex::new(re, im);
+                }
+            });
+        }
         Ok(found)
     }
 
@@ -170,28 +160,19 @@ impl HarmonicTransform {
             let exact = 2 * self.degree;
             return Err(Error::RuleTooCoarse { degree: harmonics.degree(), exact });
         }
-        let padded = self.cosines.len();
-        let mut field = vec![0.0; 4 * padded * (self.degree + 1)];
-        let mut scaled = Vec::new();
-        self.each_order(|m, from, start, recurrence| {
-            scaled.clear();
-            if m <= harmonics.degree() {
-                let values = harmonics.order(m).iter().zip(&recurrence.scales);
-                scaled.extend(values.map(|(value, scale)| (scale * value.re, scale * value.im)));
+        let mut field: Vec<Vec<Field>> =
+            self.blocks.iter().map(|block| vec![[[0.0; RINGS]; 4]; block.starts.len()]).collect();
+        let mut coefficients = Vec::new();
+        for (m, order) in self.orders.iter().enumerate().take(harmonics.degree() + 1) {
+            let values = harmonics.order(m);
+            let value = |index: usize| values.get(index).map_or((0.0, 0.0), |c| (c.re, c.im));
+            order.fold(value, &mut coefficients);
+            for (block, field) in self.blocks.iter().zip(&mut field) {
+                if let (Some(start), Some(field)) = (block.starts.get(m), field.get_mut(m)) {
+                    Synthesis { order, block, start, coefficients: &coefficients, field }.run();
+                }
             }
-            let parts = &mut field[4 * padded * m..4 * padded * (m + 1)];
-            let mut parts = parts.chunks_exact_mut(padded).map(|part| &mut part[from..]);
-            Synthesis {
-                rings: Rings {
-                    x: &self.cosines[from..],
-                    start: &start[from..],
-                    factors: &recurrence.factors,
-                },
-                coefficients: &scaled,
-                field: std::array::from_fn(|_| parts.next().unwrap_or_default()),
-            }
-            .run();
-        });
+        }
         let mut samples = vec![0.0; self.layout.rings * self.layout.columns];
         self.scatter(&field, &mut samples);
         Ok(samples)
@@ -253,127 +234,108 @@ impl HarmonicTransform {
         }
     }
 
-    /// Calls `each` for m = 0..=L with the first ring that matters, P̄ₘᵐ on all rings and the
-    /// recurrence.
-    fn each_order(&self, mut each: impl FnMut(usize, usize, &[f64], &Recurrence)) {
-        // P̄₀⁰ = √½, where there is a ring.
-        let mut start: Vec<f64> =
-            self.sines.iter().map(|&sine| if sine > 0.0 { 0.5f64.sqrt() } else { 0.0 }).collect();
-        for (start, cosine) in start.iter_mut().zip(&self.cosines) {
-            // A pole has no sine, but counts at m = 0.
-            if *cosine != 0.0 {
-                *start = 0.5f64.sqrt();
-            }
-        }
-        // Functions are below 1e-17 where m exceeds L sin θ by this; see the test.
-        let margin = 25.0 + 8.0 * real(self.degree).cbrt();
-        let mut from = 0;
-        for m in 0..=self.degree {
-            if m > 0 {
-                let grow = ((2.0 * real(m) + 1.0) / (2.0 * real(m))).sqrt();
-                for (start, sine) in start.iter_mut().zip(&self.sines) {
-                    *start *= grow * sine;
-                    // On rings that do not matter anymore; denormal numbers are slow.
-                    if *start < 1e-290 {
-                        *start = 0.0;
-                    }
-                }
-            }
-            let matters = |ring: usize| real(m) <= real(self.degree) * self.sines[ring] + margin;
-            while from + PADDING < self.sines.len() && !matters(from + PADDING - 1) {
-                from += PADDING;
-            }
-            each(m, from, &start, &self.recurrences[m]);
-        }
-    }
-
-    /// Fourier transforms of all rings: for each m the real and the imaginary part of north + south,
-    /// and of north − south, each weighted for the integral over the sphere.
-    fn gather(&self, samples: &[f64], field: &mut [f64]) {
+    /// Fourier transforms of the rings of each block, for the orders that matter there: of
+    /// north + south and of x times north − south, weighted for the integral over the sphere.
+    fn gather(&self, samples: &[f64]) -> Vec<Vec<Field>> {
         let Layout { rings, .. } = self.layout;
-        let (n, half, padded) = (self.columns, rings.div_ceil(2), self.cosines.len());
+        let n = self.columns;
         let scale = TAU / real(n) / TAU.sqrt();
         let turns = self.turns(-1.0);
-        let mut circles = vec![Complex::new(0.0, 0.0); TOGETHER * n];
+        let mut circles = self.circles();
         let mut scratch = vec![Complex::new(0.0, 0.0); self.forward.get_inplace_scratch_len()];
-        for first in (0..half).step_by(TOGETHER) {
-            let count = TOGETHER.min(half - first);
+        let blocks = self.blocks.iter().enumerate().map(|(index, block)| {
+            let north = RINGS * index..rings.div_ceil(2).min(RINGS * (index + 1));
+            let south = rings - north.end..rings - north.start;
             for (j, column) in samples.chunks_exact(rings).enumerate() {
                 let ends = self.layout.seam == Seam::Repeated && (j == 0 || j == n);
                 // A repeated column and the first are half a column each.
                 let share = if ends { 0.5 * scale } else { scale };
-                for i in 0..count {
-                    let (north, south) = (first + i, rings - 1 - first - i);
-                    let below =
-                        if north == south { 0.0 } else { self.weights[south] * column[south] };
-                    let value = Complex::new(self.weights[north] * column[north], below) * share;
+                let weighted = |range: &Range<usize>| {
+                    let pairs = column[range.clone()].iter().zip(&self.weights[range.clone()]);
+                    pairs.map(move |(sample, weight)| share * weight * sample)
+                };
+                let both = weighted(&north).zip(weighted(&south).rev());
+                for (circle, (north, south)) in circles.iter_mut().zip(both) {
                     if j < n {
-                        circles[i * n + j] = value;
+                        circle[j] = Complex::new(north, south);
                     } else {
-                        circles[i * n] += value;
+                        circle[0] += Complex::new(north, south);
                     }
                 }
             }
-            self.forward.process_with_scratch(&mut circles[..count * n], &mut scratch);
-            for m in 0..=self.degree {
-                let target = &mut field[4 * padded * m..4 * padded * (m + 1)];
-                for i in 0..count {
-                    let circle = &circles[i * n..(i + 1) * n];
+            // The equator is its own south.
+            if south.start < north.end {
+                circles[north.len() - 1][..n].iter_mut().for_each(|value| value.im = 0.0);
+            }
+            for circle in &mut circles[..north.len()] {
+                self.forward.process_with_scratch(&mut circle[..n], &mut scratch);
+            }
+            let cosines = &self.cosines[north.clone()];
+            let field = turns.iter().take(block.starts.len()).enumerate().map(|(m, turn)| {
+                let mut field = [[0.0; RINGS]; 4];
+                let mirror = if m == 0 { 0 } else { n - m };
+                for (i, (circle, x)) in circles.iter().zip(cosines).enumerate() {
                     // Z = N + iS with real rings N and S.
-                    let mirror = if m == 0 { 0 } else { n - m };
-                    let (here, there) = (circle[m], circle[mirror].conj());
+                    let (here, there) = (circle[m] * turn, circle[mirror].conj() * turn);
                     let north = (here + there) * 0.5;
                     let south = Complex::new(0.0, -0.5) * (here - there);
-                    let sum = (north + south) * turns[m];
-                    let difference = (north - south) * turns[m];
-                    let at = first + i;
-                    target[at] = sum.re;
-                    target[padded + at] = sum.im;
-                    target[2 * padded + at] = difference.re;
-                    target[3 * padded + at] = difference.im;
+                    let (sum, difference) = (north + south, (north - south) * *x);
+                    field[0][i] = sum.re;
+                    field[1][i] = sum.im;
+                    field[2][i] = difference.re;
+                    field[3][i] = difference.im;
                 }
-            }
-        }
+                field
+            });
+            field.collect()
+        });
+        blocks.collect()
     }
 
-    /// The way back, without weights.
-    fn scatter(&self, field: &[f64], samples: &mut [f64]) {
+    /// The way back, without weights, from sums and from differences over x.
+    fn scatter(&self, field: &[Vec<Field>], samples: &mut [f64]) {
         let Layout { rings, .. } = self.layout;
-        let (n, half, padded) = (self.columns, rings.div_ceil(2), self.cosines.len());
+        let n = self.columns;
         let scale = 1.0 / TAU.sqrt();
         let turns = self.turns(1.0);
-        let mut circles = vec![Complex::new(0.0, 0.0); TOGETHER * n];
+        let mut circles = self.circles();
         let mut scratch = vec![Complex::new(0.0, 0.0); self.inverse.get_inplace_scratch_len()];
         let times_i = Complex::new(0.0, 1.0);
-        for first in (0..half).step_by(TOGETHER) {
-            let count = TOGETHER.min(half - first);
-            circles.fill(Complex::new(0.0, 0.0));
-            for m in 0..=self.degree {
-                let source = &field[4 * padded * m..4 * padded * (m + 1)];
-                for i in 0..count {
-                    let at = first + i;
-                    let turn = turns[m] * scale;
-                    let even = Complex::new(source[at], source[padded + at]) * turn;
-                    let odd = Complex::new(source[2 * padded + at], source[3 * padded + at]) * turn;
+        for (index, field) in field.iter().enumerate() {
+            let north = RINGS * index..rings.div_ceil(2).min(RINGS * (index + 1));
+            let cosines = &self.cosines[north.clone()];
+            for circle in &mut circles[..north.len()] {
+                circle.fill(Complex::new(0.0, 0.0));
+            }
+            for (m, (field, turn)) in field.iter().zip(&turns).enumerate() {
+                for (i, (circle, x)) in circles.iter_mut().zip(cosines).enumerate() {
+                    let turn = turn * scale;
+                    let even = Complex::new(field[0][i], field[1][i]) * turn;
+                    let odd = Complex::new(field[2][i], field[3][i]) * turn * *x;
                     let (north, south) = (even + odd, even - odd);
-                    let circle = &mut circles[i * n..(i + 1) * n];
                     circle[m] += north + times_i * south;
                     if m > 0 {
                         circle[n - m] += north.conj() + times_i * south.conj();
                     }
                 }
             }
-            self.inverse.process_with_scratch(&mut circles[..count * n], &mut scratch);
+            for circle in &mut circles[..north.len()] {
+                self.inverse.process_with_scratch(&mut circle[..n], &mut scratch);
+            }
             for (j, column) in samples.chunks_exact_mut(rings).enumerate() {
                 let turn = if j == n { 0 } else { j };
-                for i in 0..count {
-                    let value = circles[i * n + turn];
-                    let (north, south) = (first + i, rings - 1 - first - i);
-                    column[south] = value.im;
-                    column[north] = value.re;
+                for (i, circle) in north.clone().zip(&circles) {
+                    column[rings - 1 - i] = circle[turn].im;
+                    column[i] = circle[turn].re;
                 }
             }
         }
+    }
+
+    /// A circle for each ring of a block, longer than it need be: at distances of a power of two all
+    /// of them would compete for the same lines of the cache.
+    fn circles(&self) -> Vec<Vec<Complex<f64>>> {
+        vec![vec![Complex::new(0.0, 0.0); self.columns + 4]; RINGS]
     }
 
     /// (−1)ᵐ e^{± i m φ₀}: the phase of the convention, and the azimuth of the first column.
