@@ -7,7 +7,9 @@ use rand_distr::{Distribution, StandardNormal};
 use crate::check::{self, real};
 use crate::gradients::estimate::Moments;
 use crate::gradients::probe::Probe;
-use crate::{Baseline, GradientEstimate, Result, Slopes, gradients::baseline};
+use crate::{
+    Baseline, Error, GradientEstimate, Result, Simulator, Slopes, gradients::baseline, rollouts,
+};
 
 /// How to estimate ∇f(x) when only values f(x, seed) can be had: which points to ask for, and how far
 /// from x.
@@ -194,12 +196,6 @@ impl Estimator {
     /// repeats, [`Error::TooFewSamples`] for a baseline of one repeat; what `f` returned, and
     /// [`Error::ValueNotFinite`] at its first value that is NaN or infinite, after which it is not called
     /// again.
-    ///
-    /// [`Error::Empty`]: crate::Error::Empty
-    /// [`Error::NotFinite`]: crate::Error::NotFinite
-    /// [`Error::OutOfRange`]: crate::Error::OutOfRange
-    /// [`Error::TooFewSamples`]: crate::Error::TooFewSamples
-    /// [`Error::ValueNotFinite`]: crate::Error::ValueNotFinite
     pub fn gradient(
         &self,
         f: impl FnMut(&[f64], u64) -> Result<f64>,
@@ -248,6 +244,38 @@ impl Estimator {
             None => None,
         };
         Ok(moments.estimate(&values, probe.evaluations(), slopes))
+    }
+
+    /// As [`Self::gradient`] of a simulator's expected reward at `context` by the action, with all its
+    /// rollouts on as many threads as there are simulators and the pool has, in lists for those that
+    /// take them. The result has the same bits for any number of either, and those of
+    /// [`Self::gradient`] with the same seed.
+    ///
+    /// # Errors
+    /// As [`Self::gradient`] and [`rollouts`].
+    ///
+    /// # Examples
+    /// ```
+    /// use rl_pg::{ArmHit, Estimator};
+    /// let ball = [2.5, 0.0, -3.75, 2.5]; // hits an arm that stands still
+    /// let mut arms = vec![ArmHit::new(); 4];
+    /// let pairs = Estimator::antithetic(0.1).repeats(200);
+    /// let found = pairs.simulate(&mut arms, &ball, &[0.0; 15], 7)?;
+    /// assert_eq!(found.evaluations, 400);
+    /// # Ok::<(), rl_pg::Error>(())
+    /// ```
+    pub fn simulate<S: Simulator>(
+        &self,
+        simulators: &mut [S],
+        context: &[f64],
+        at: &[f64],
+        seed: u64,
+    ) -> Result<GradientEstimate> {
+        let mut asked = Asked::default();
+        asked.note(self, at, seed)?;
+        let contexts = DMatrix::from_fn(context.len(), asked.seeds.len(), |row, _| context[row]);
+        let mut answers = asked.answers(simulators, &contexts, at.len())?.into_iter();
+        self.gradient(|_, _| Asked::next(&mut answers), at, seed)
     }
 
     fn scores<F: FnMut(&[f64], u64) -> Result<f64>>(
@@ -314,6 +342,45 @@ impl Estimator {
     }
 }
 
+/// What estimators will ask. Where they ask does not depend on the answers, so an estimator is run twice:
+/// once to note its questions, once to be given the answers, which were found on many threads.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// One point after the other.
+    points: Vec<f64>,
+    pub(crate) seeds: Vec<u64>,
+}
+
+impl Asked {
+    /// Notes what `estimator` asks around `at`.
+    pub(crate) fn note(&mut self, estimator: &Estimator, at: &[f64], seed: u64) -> Result<()> {
+        let note = |point: &[f64], seed| {
+            self.points.extend_from_slice(point);
+            self.seeds.push(seed);
+            Ok(0.0)
+        };
+        let _ = estimator.gradient(note, at, seed)?;
+        Ok(())
+    }
+
+    /// The rewards of all that was noted, each in the context of its column.
+    pub(crate) fn answers<S: Simulator>(
+        self,
+        simulators: &mut [S],
+        contexts: &DMatrix<f64>,
+        action_length: usize,
+    ) -> Result<Vec<f64>> {
+        let actions = DMatrix::from_vec(action_length, self.seeds.len(), self.points);
+        let outcomes = rollouts(simulators, contexts, &actions, &self.seeds)?;
+        Ok(outcomes.into_iter().map(|outcome| outcome.reward).collect())
+    }
+
+    /// The next answer; there is one for every question.
+    pub(crate) fn next(answers: &mut impl Iterator<Item = f64>) -> Result<f64> {
+        answers.next().ok_or(Error::Empty { argument: "answers" })
+    }
+}
+
 /// What the slope of a difference of step `h` is compared with: a displacement by which parameters of order
 /// one are moved.
 fn wide(h: f64) -> f64 {
@@ -347,7 +414,7 @@ fn slopes<F: FnMut(&[f64], u64) -> Result<f64>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Streams;
+    use crate::{Outcome, Streams};
     use std::collections::BTreeMap;
 
     /// −|x − c|²/2 with c = (1, 2, …)/10.
@@ -498,6 +565,47 @@ mod tests {
         let off = Estimator::central(1e-6).compared_at(None);
         let unchecked = off.gradient(edge, &[0.28], 7).unwrap();
         assert_eq!((unchecked.slopes, unchecked.evaluations), (None, 2));
+    }
+
+    /// The bowl as a simulator, with noise of the seed, shifted by its context.
+    #[derive(Clone)]
+    struct Bowl;
+
+    impl Simulator for Bowl {
+        fn context_length(&self) -> usize {
+            1
+        }
+
+        fn action_length(&self) -> usize {
+            3
+        }
+
+        fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
+            let reward = bowl(action, seed)? + context[0] * action[1] + 0.1 * noise(seed);
+            Ok(Outcome { reward, metrics: Vec::new() })
+        }
+    }
+
+    #[test]
+    fn rollouts_on_threads_give_the_bits_of_one_after_the_other() {
+        for estimator in [
+            Estimator::central(0.1).random_numbers(RandomNumbers::Independent),
+            Estimator::forward(0.1),
+            Estimator::antithetic(0.1).repeats(40),
+            Estimator::score_function(0.1).repeats(70),
+        ] {
+            let one = |x: &[f64], seed: u64| Ok(Bowl.rollout(&[0.4], x, seed)?.reward);
+            let expected = estimator.gradient(one, &HERE, 7).unwrap();
+            assert_eq!(expected.evaluations, estimator.evaluations(3));
+            for threads in [1, 2, 3, 4, 8] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let mut bowls = vec![Bowl; threads];
+                let found = pool.install(|| estimator.simulate(&mut bowls, &[0.4], &HERE, 7));
+                assert_eq!(found.unwrap(), expected, "{threads}");
+            }
+        }
+        let text = Estimator::spsa(0.1).simulate(&mut [Bowl], &[], &HERE, 7).unwrap_err();
+        assert_eq!(text.to_string(), "a column of contexts has 0 entries, expected 1");
     }
 
     #[test]
