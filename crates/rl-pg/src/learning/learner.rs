@@ -7,11 +7,11 @@ use linalg::{DMatrix, Real};
 use nn_core::{Adam, Gradients, Network, Optimizer, Trace, Workspace};
 use rand::seq::SliceRandom;
 
-use crate::learning::actor::Pass;
+use crate::learning::actor::{Pass, square_sum};
 use crate::learning::advantage::{generalized_advantages, rewards_to_go, standardize};
 use crate::learning::training::Ongoing;
 use crate::{
-    Actor, Baseline, Error, Experience, LearnOptions, Policy, Result, Standardize, Streams,
+    Actor, Ascent, Baseline, Error, Experience, LearnOptions, Policy, Result, Standardize, Streams,
     Surrogate, check,
 };
 
@@ -25,6 +25,9 @@ pub(crate) mod purpose {
 
 /// Older data counts at most so much more than it did.
 const LARGEST_WEIGHT: f64 = 2.0;
+
+/// How often a natural step is halved at most: a thousandth of it moves no policy.
+const HALVINGS: usize = 10;
 
 /// Beyond e²⁰ a ratio of probabilities only overflows.
 const LARGEST_LOG_RATIO: f64 = 20.0;
@@ -112,6 +115,7 @@ pub(crate) struct Value<T: Real> {
     pub(crate) optimizer: Adam<T>,
     workspace: Workspace<T>,
     trace: Trace<T>,
+    slopes: DMatrix<T>,
 }
 
 /// What an update did.
@@ -196,8 +200,8 @@ impl<T: Real, P: Policy> Learner<T, P> {
         check::length("the value network's input", network.inputs(), self.actor.network.inputs())?;
         check::length("the value network's output", network.outputs(), 1)?;
         let optimizer = Adam::new(self.options.value_rate)?;
-        let (workspace, trace) = (Workspace::new(), Trace::new());
-        self.value = Some(Value { network, optimizer, workspace, trace });
+        let (workspace, trace, slopes) = (Workspace::new(), Trace::new(), DMatrix::zeros(1, 0));
+        self.value = Some(Value { network, optimizer, workspace, trace, slopes });
         Ok(self)
     }
 
@@ -288,6 +292,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
             .flat_map(|batch| (0..self.kept[batch].len()).map(move |step| (batch, step)))
             .collect();
         let mut order: Vec<usize> = (0..samples).collect();
+        let mut x = DMatrix::zeros(0, 0);
         let (mut divergence, mut clipped) = (0.0, 0.0);
         for epoch in 0..self.options.epochs {
             (divergence, clipped) = (0.0, 0.0);
@@ -299,34 +304,48 @@ impl<T: Real, P: Policy> Learner<T, P> {
             for piece in 0..mini_batches {
                 let range = piece * samples / mini_batches..(piece + 1) * samples / mini_batches;
                 let chosen = &order[range];
-                let x = DMatrix::from_fn(data.x.nrows(), chosen.len(), |row, column| {
-                    data.x[(row, chosen[column])]
-                });
-                let (moved, held) = self.policy_step(&x, chosen, &data, &actions)?;
-                divergence += moved / samples as f64;
-                clipped += held / samples as f64;
+                gather(&data.x, chosen, &mut x);
+                if self.options.ascent == Ascent::Adam {
+                    let (moved, held) = self.policy_gradient(&x, chosen, &data, &actions)?;
+                    divergence += moved / samples as f64;
+                    clipped += held / samples as f64;
+                    self.policy_step();
+                }
                 if let Some(value) = &mut self.value {
                     value.step(&x, chosen, &data.targets, self.updates)?;
                 }
             }
         }
-        if divergence > 1.5 * self.options.divergence {
+        if let Ascent::Natural { damping } = self.options.ascent {
+            divergence = self.natural_step(damping, &data, &actions)?;
+        } else if divergence > 1.5 * self.options.divergence {
             self.pace /= 1.2;
         } else if divergence < self.options.divergence / 1.5 {
             self.pace = (self.pace * 1.2).min(1.0);
         }
-        while self.kept.len() >= self.options.kept_batches {
-            self.kept.pop_front();
-        }
+        self.forget();
         self.updates += 1;
         self.steps += steps as u64;
         self.average();
         Ok(Update { samples, mean_return, divergence, clipped, explained })
     }
 
-    /// One step of the policy's optimizers on the chosen samples; the sums of ρ − 1 − log ρ and of
-    /// the samples held by the clip.
-    fn policy_step(
+    /// Drops the oldest batches, as far as [`LearnOptions::least_samples`] can do without them once the
+    /// next batch is there, which is taken to be as large as the last.
+    fn forget(&mut self) {
+        let next = self.kept.back().map_or(0, Experience::len);
+        let mut samples = next + self.kept.iter().map(Experience::len).sum::<usize>();
+        while let Some(oldest) = self.kept.front().map(Experience::len)
+            && samples - oldest >= self.options.least_samples
+        {
+            samples -= oldest;
+            self.kept.pop_front();
+        }
+    }
+
+    /// The gradient of what the policy's optimizers descend, of the chosen samples, left in `pass`; the
+    /// sums of ρ − 1 − log ρ and of the samples held by the clip.
+    fn policy_gradient(
         &mut self,
         x: &DMatrix<T>,
         chosen: &[usize],
@@ -373,23 +392,70 @@ impl<T: Real, P: Policy> Learner<T, P> {
             }
             Ok(())
         })?;
-        let gradient = pass.trace.gradient();
-        let squares = gradient.iter().map(|g| g.to_double().powi(2)).sum::<f64>()
-            + pass.free.iter().map(|g| g.powi(2)).sum::<f64>();
-        let norm = squares.sqrt();
+        let norm = pass.norm();
         if !norm.is_finite() {
             return Err(Error::Diverged { what: "policy", update: self.updates, value: norm });
         }
-        let factor =
-            if norm > self.options.clip_norm { self.options.clip_norm / norm } else { 1.0 };
-        let gradient = gradient.map(|g| g * T::from_double(factor));
+        Ok((moved, held))
+    }
+
+    /// One step of the policy's optimizers along the gradient in `pass`, cut down to its length.
+    fn policy_step(&mut self) {
+        let pass = &mut self.pass;
+        let factor = (self.options.clip_norm / pass.norm()).min(1.0);
+        let gradient = pass.trace.gradient().iter().map(|&g| g * T::from_double(factor));
+        pass.clipped.clear();
+        pass.clipped.extend(gradient);
         pass.free.iter_mut().for_each(|g| *g *= factor);
         self.optimizer.scale_rate(self.pace);
         self.free_optimizer.scale_rate(self.pace);
-        self.optimizer.step(self.actor.network.parameters_mut(), gradient.as_slice());
+        self.optimizer.step(self.actor.network.parameters_mut(), &pass.clipped);
         self.free_optimizer.step(&mut self.actor.free, &pass.free);
         self.actor.hold_free();
-        Ok((moved, held))
+    }
+
+    /// One step along the natural gradient of all samples; how far it moved the policy.
+    fn natural_step(
+        &mut self,
+        damping: f64,
+        data: &Data<T>,
+        actions: &[(usize, usize)],
+    ) -> Result<f64> {
+        let all: Vec<usize> = (0..actions.len()).collect();
+        let _ = self.policy_gradient(&data.x, &all, data, actions)?;
+        let network = self.pass.trace.gradient().iter().map(|g| g.to_double());
+        // Uphill, where optimizers go down.
+        let gradient: Vec<f64> =
+            network.chain(self.pass.free.iter().copied()).map(|g| -g).collect();
+        let natural = self.actor.natural_direction(&data.x, &gradient, damping)?;
+        if !(natural.slope > 0.0) {
+            return Ok(0.0);
+        }
+        let from = self.actor.parameters();
+        let mut length = (2.0 * self.options.divergence / natural.slope).sqrt();
+        let mut divergence = 0.0;
+        for _ in 0..HALVINGS {
+            let moved = from.iter().zip(&natural.direction).map(|(theta, x)| theta + length * x);
+            self.actor.put(&moved.collect::<Vec<f64>>());
+            self.actor.hold_free();
+            divergence = self.divergence(data, actions)?;
+            if divergence <= 1.5 * self.options.divergence {
+                break;
+            }
+            length *= 0.5;
+        }
+        Ok(divergence)
+    }
+
+    /// The mean of ρ − 1 − log ρ over the samples.
+    fn divergence(&mut self, data: &Data<T>, actions: &[(usize, usize)]) -> Result<f64> {
+        let policies = self.actor.policies_of(&data.x, &mut self.workspace)?;
+        let mut sum = 0.0;
+        for ((policy, &(batch, step)), start) in policies.iter().zip(actions).zip(&data.start) {
+            let log_ratio = policy.log_probability(&self.kept[batch].actions[step])? - start;
+            sum += log_ratio.min(LARGEST_LOG_RATIO).exp() - 1.0 - log_ratio;
+        }
+        Ok(sum / actions.len() as f64)
     }
 
     /// Lays out the kept experience: advantages, targets, weights. With it the share of variance that
@@ -509,17 +575,34 @@ impl<T: Real> Value<T> {
     ) -> Result<()> {
         self.network.forward(x, &mut self.trace)?;
         let share = 2.0 / chosen.len() as f64;
-        let values = self.trace.output();
-        let slopes = DMatrix::from_fn(1, chosen.len(), |_, column| {
-            T::from_double(share * (values[column].to_double() - targets[chosen[column]]))
-        });
-        self.network.backward(&slopes, Gradients::Parameters, &mut self.trace)?;
+        let targets = chosen.iter().map(|&sample| targets[sample]);
+        if self.slopes.ncols() != chosen.len() {
+            self.slopes = DMatrix::zeros(1, chosen.len());
+        }
+        for ((slope, value), target) in
+            self.slopes.iter_mut().zip(self.trace.output().iter()).zip(targets)
+        {
+            *slope = T::from_double(share * (value.to_double() - target));
+        }
+        self.network.backward(&self.slopes, Gradients::Parameters, &mut self.trace)?;
         let gradient = self.trace.gradient().as_slice();
-        if let Some(g) = gradient.iter().find(|g| !g.is_finite()) {
-            return Err(Error::Diverged { what: "value", update, value: g.to_double() });
+        let norm = square_sum(gradient).sqrt();
+        if !norm.is_finite() {
+            return Err(Error::Diverged { what: "value", update, value: norm });
         }
         self.optimizer.step(self.network.parameters_mut(), gradient);
         Ok(())
+    }
+}
+
+/// The chosen columns of `from`, one after the other.
+fn gather<T: Real>(from: &DMatrix<T>, chosen: &[usize], to: &mut DMatrix<T>) {
+    let rows = from.nrows();
+    if to.shape() != (rows, chosen.len()) {
+        *to = DMatrix::zeros(rows, chosen.len());
+    }
+    for (to, &column) in to.as_mut_slice().chunks_exact_mut(rows).zip(chosen) {
+        to.copy_from_slice(&from.as_slice()[column * rows..][..rows]);
     }
 }
 
