@@ -52,8 +52,7 @@ fn main() -> Answer<()> {
                 let mut learner = balancer(seed)?;
                 let (carts, plan) = (&mut vec![CartPole::new(); 8], Plan::steps(count as u64));
                 let start = processor();
-                let go_on = |_: &_| ControlFlow::Continue(());
-                let _ = learner.train_environment(carts, plan, go_on)?;
+                let _ = learner.train_environment(carts, plan, |_| ControlFlow::Continue(()))?;
                 let seconds = processor().zip(start).map(|(end, start)| end - start);
                 vec![seconds.ok_or("no processor time")?, learner.recent_return().unwrap_or(0.0)]
             }

@@ -16,7 +16,7 @@
 use std::error::Error;
 use std::ops::ControlFlow;
 
-use linalg::DMatrix;
+use linalg::{DMatrix, Real};
 use nn_core::{Adam, Network, Optimizer, Tanh};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -307,14 +307,14 @@ fn by_slope(
                     let context = contexts.column(ball);
                     Ok(arm.rollout_with_gradient(context.as_slice(), action, 0, slope)?.reward)
                 };
-                let x = seen(&contexts)?.map(|x| x as f32);
+                let x = seen(&contexts)?.map(f32::from_double);
                 chain.exact(&network, &x, known)?
             }
         };
         optimizer.step(network.parameters_mut(), found.gradient.as_slice());
         (rollouts, update) = (rollouts + found.evaluations as u64, update + 1);
         let over = passage.at(rollouts, |test| {
-            Ok(network.predict(&test.seen.map(|x| x as f32))?.map(f64::from))
+            Ok(network.predict(&test.seen.map(f32::from_double))?.map(f64::from))
         })?;
         if over {
             return Ok(());

@@ -23,8 +23,10 @@ use rl_pg::{ArmHit, CartPole, Chain, Estimator, Result, Streams, episodes, rollo
 /// What is timed; the bits of what comes out.
 type Run = Box<dyn FnMut() -> Result<Vec<u64>> + Send>;
 
-/// Names, and what makes it ready for so many threads.
-const WORKS: [(&str, fn(usize) -> Result<Run>); 3] = [
+/// A name, and what makes it ready for so many threads.
+type Work = (&'static str, fn(usize) -> Result<Run>);
+
+const WORKS: [Work; 3] = [
     ("40,000 rollouts of the arm", arm),
     ("2,000 episodes of the pole", pole),
     ("differences through the arm", chain),

@@ -8,11 +8,11 @@ use nn_core::{Adam, Gradients, Network, Optimizer, Trace, Workspace};
 use rand::seq::SliceRandom;
 
 use crate::learning::actor::{Pass, square_sum};
-use crate::learning::advantage::{generalized_advantages, rewards_to_go, standardize};
+use crate::learning::advantage::rewards_to_go;
+use crate::learning::data::Data;
 use crate::learning::training::Ongoing;
 use crate::{
-    Actor, Ascent, Baseline, Error, Experience, LearnOptions, Policy, Result, Standardize, Streams,
-    Surrogate, check,
+    Actor, Ascent, Error, Experience, LearnOptions, Policy, Result, Streams, Surrogate, check,
 };
 
 /// What random numbers are drawn for: the purpose of a stream.
@@ -23,14 +23,8 @@ pub(crate) mod purpose {
     pub(crate) const SHUFFLE: u64 = 3;
 }
 
-/// Older data counts at most so much more than it did.
-const LARGEST_WEIGHT: f64 = 2.0;
-
-/// How often a natural step is halved at most: a thousandth of it moves no policy.
-const HALVINGS: usize = 10;
-
 /// Beyond e²⁰ a ratio of probabilities only overflows.
-const LARGEST_LOG_RATIO: f64 = 20.0;
+pub(crate) const LARGEST_LOG_RATIO: f64 = 20.0;
 
 /// An actor that learns, with all that lives from one update to the next: value network, optimizers,
 /// recent data, averaged weights, counters.
@@ -106,7 +100,7 @@ pub struct Learner<T: Real, P: Policy> {
     /// What the policy's rates are multiplied by.
     pub(crate) pace: f64,
     pub(crate) workspace: Workspace<T>,
-    pass: Pass<T>,
+    pub(crate) pass: Pass<T>,
 }
 
 /// A network that learns what to expect.
@@ -146,18 +140,6 @@ impl<T: Real, P: Policy> fmt::Debug for Learner<T, P> {
             .field("steps", &self.steps)
             .finish_non_exhaustive()
     }
-}
-
-/// The experience an update works on, laid out side by side.
-struct Data<T: Real> {
-    x: DMatrix<T>,
-    advantages: Vec<f64>,
-    /// What the value network should say.
-    targets: Vec<f64>,
-    /// Log-probabilities at the start of the update.
-    start: Vec<f64>,
-    /// How much each sample counts.
-    weights: Vec<f64>,
 }
 
 impl<T: Real, P: Policy> Learner<T, P> {
@@ -345,7 +327,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
 
     /// The gradient of what the policy's optimizers descend, of the chosen samples, left in `pass`; the
     /// sums of ρ − 1 − log ρ and of the samples held by the clip.
-    fn policy_gradient(
+    pub(crate) fn policy_gradient(
         &mut self,
         x: &DMatrix<T>,
         chosen: &[usize],
@@ -414,126 +396,6 @@ impl<T: Real, P: Policy> Learner<T, P> {
         self.actor.hold_free();
     }
 
-    /// One step along the natural gradient of all samples; how far it moved the policy.
-    fn natural_step(
-        &mut self,
-        damping: f64,
-        data: &Data<T>,
-        actions: &[(usize, usize)],
-    ) -> Result<f64> {
-        let all: Vec<usize> = (0..actions.len()).collect();
-        let _ = self.policy_gradient(&data.x, &all, data, actions)?;
-        let network = self.pass.trace.gradient().iter().map(|g| g.to_double());
-        // Uphill, where optimizers go down.
-        let gradient: Vec<f64> =
-            network.chain(self.pass.free.iter().copied()).map(|g| -g).collect();
-        let natural = self.actor.natural_direction(&data.x, &gradient, damping)?;
-        if !(natural.slope > 0.0) {
-            return Ok(0.0);
-        }
-        let from = self.actor.parameters();
-        let mut length = (2.0 * self.options.divergence / natural.slope).sqrt();
-        let mut divergence = 0.0;
-        for _ in 0..HALVINGS {
-            let moved = from.iter().zip(&natural.direction).map(|(theta, x)| theta + length * x);
-            self.actor.put(&moved.collect::<Vec<f64>>());
-            self.actor.hold_free();
-            divergence = self.divergence(data, actions)?;
-            if divergence <= 1.5 * self.options.divergence {
-                break;
-            }
-            length *= 0.5;
-        }
-        Ok(divergence)
-    }
-
-    /// The mean of ρ − 1 − log ρ over the samples.
-    fn divergence(&mut self, data: &Data<T>, actions: &[(usize, usize)]) -> Result<f64> {
-        let policies = self.actor.policies_of(&data.x, &mut self.workspace)?;
-        let mut sum = 0.0;
-        for ((policy, &(batch, step)), start) in policies.iter().zip(actions).zip(&data.start) {
-            let log_ratio = policy.log_probability(&self.kept[batch].actions[step])? - start;
-            sum += log_ratio.min(LARGEST_LOG_RATIO).exp() - 1.0 - log_ratio;
-        }
-        Ok(sum / actions.len() as f64)
-    }
-
-    /// Lays out the kept experience: advantages, targets, weights. With it the share of variance that
-    /// the value network foresaw.
-    fn prepare(&mut self) -> Result<(Data<T>, Option<f64>)> {
-        let observations: Vec<f64> =
-            self.kept.iter().flat_map(|batch| &batch.observations).copied().collect();
-        let x = self.actor.inputs(&observations)?;
-        let samples = x.ncols();
-        let (mut start, mut weights) = (Vec::with_capacity(samples), vec![1.0; samples]);
-        let newest = self.kept.len() - 1;
-        for (index, batch) in self.kept.iter().enumerate() {
-            if index == newest {
-                start.extend_from_slice(&batch.log_probabilities);
-                continue;
-            }
-            let policies = self.actor.policies_with(&batch.observations, &mut self.workspace)?;
-            for ((policy, action), then) in
-                policies.iter().zip(&batch.actions).zip(&batch.log_probabilities)
-            {
-                let now = policy.log_probability(action)?;
-                weights[start.len()] = (now - then).exp().min(LARGEST_WEIGHT);
-                start.push(now);
-            }
-        }
-        let values = match &mut self.value {
-            Some(value) => value.of(&x)?,
-            None => vec![0.0; samples],
-        };
-        let (mut advantages, mut targets) = (Vec::with_capacity(samples), Vec::new());
-        let mut offset = 0;
-        for batch in &self.kept {
-            let values = &values[offset..offset + batch.len()];
-            offset += batch.len();
-            let ahead: Vec<f64> = batch
-                .episodes
-                .iter()
-                .filter_map(|episode| episode.next.as_ref())
-                .flatten()
-                .copied()
-                .collect();
-            let mut after = match &mut self.value {
-                Some(value) if !ahead.is_empty() => value.of(&self.actor.inputs(&ahead)?)?,
-                _ => Vec::new(),
-            }
-            .into_iter();
-            let own = advantages.len();
-            for (first, episode) in batch.stretches() {
-                let range = first..episode.end;
-                let (rewards, values) = (&batch.rewards[range.clone()], &values[range]);
-                let after = episode.next.as_ref().and_then(|_| after.next()).unwrap_or(0.0);
-                let LearnOptions { discount, lambda, .. } = self.options;
-                if self.value.is_some() {
-                    let gained = generalized_advantages(rewards, values, after, discount, lambda);
-                    targets.extend(gained.iter().zip(values).map(|(a, v)| a + v));
-                    advantages.extend(gained);
-                } else {
-                    advantages.extend(rewards_to_go(rewards, discount, after));
-                }
-            }
-            if self.value.is_none() {
-                subtract(self.options.baseline, batch, &mut advantages[own..])?;
-            }
-            for (first, episode) in batch.stretches() {
-                for step in first..episode.end {
-                    let time = episode.clock + step - first;
-                    advantages[own + step] *=
-                        self.options.discounting.factor(self.options.discount, time);
-                }
-            }
-        }
-        let explained = self.value.is_some().then(|| explained(&targets, &values));
-        if self.options.standardize == Standardize::Yes {
-            standardize(&mut advantages);
-        }
-        Ok((Data { x, advantages, targets, start, weights }, explained))
-    }
-
     /// Moves the averaged weights.
     fn average(&mut self) {
         let k = self.updates as f64;
@@ -560,7 +422,7 @@ pub(crate) const RECENT: usize = 100;
 
 impl<T: Real> Value<T> {
     /// The values of network inputs, a column each.
-    fn of(&mut self, x: &DMatrix<T>) -> Result<Vec<f64>> {
+    pub(crate) fn of(&mut self, x: &DMatrix<T>) -> Result<Vec<f64>> {
         let values = self.network.predict_with(x, &mut self.workspace)?;
         Ok(values.iter().map(|value| value.to_double()).collect())
     }
@@ -612,51 +474,6 @@ fn mean_return<A: fmt::Debug>(experience: &Experience<A>, options: &LearnOptions
         rewards_to_go(&experience.rewards[first..episode.end], options.discount, 0.0)[0]
     });
     returns.sum::<f64>() / experience.episodes() as f64
-}
-
-/// Takes a baseline from the returns of a batch. For episodes of one step it is that of
-/// [`score_function`](crate::score_function); for longer ones the mean is over all steps, and
-/// leave-one-out leaves the step's own episode out.
-fn subtract<A: fmt::Debug>(
-    baseline: Baseline,
-    batch: &Experience<A>,
-    returns: &mut [f64],
-) -> Result<()> {
-    let total: f64 = returns.iter().sum();
-    let n = returns.len() as f64;
-    let at_least_two = |baseline| match batch.episodes() {
-        got @ 0..2 => Err(Error::TooFewSamples { baseline, got }),
-        _ => Ok(()),
-    };
-    match baseline {
-        Baseline::None => {}
-        Baseline::Constant(value) => returns.iter_mut().for_each(|g| *g -= value),
-        Baseline::BatchMean => {
-            at_least_two("batch-mean")?;
-            returns.iter_mut().for_each(|g| *g -= total / n);
-        }
-        Baseline::LeaveOneOut => {
-            at_least_two("leave-one-out")?;
-            for (first, episode) in batch.stretches() {
-                let own = &mut returns[first..episode.end];
-                let others = (total - own.iter().sum::<f64>()) / (n - own.len() as f64);
-                own.iter_mut().for_each(|g| *g -= others);
-            }
-        }
-        Baseline::Optimal | Baseline::OptimalPerParameter => {
-            return Err(Error::ScoresNotKept { baseline: "optimal" });
-        }
-    }
-    Ok(())
-}
-
-/// 1 − the mean square of target − value over the variance of the targets; 0 where they are equal.
-fn explained(targets: &[f64], values: &[f64]) -> f64 {
-    let n = targets.len() as f64;
-    let mean = targets.iter().sum::<f64>() / n;
-    let variance = targets.iter().map(|target| (target - mean).powi(2)).sum::<f64>();
-    let left: f64 = targets.iter().zip(values).map(|(t, v)| (t - v).powi(2)).sum();
-    if variance > 0.0 { 1.0 - left / variance } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod actor;
 mod advantage;
+mod data;
 mod experience;
 mod learner;
 mod natural;

@@ -7,7 +7,9 @@ use linalg::krylov::{self, Options, Stop};
 use linalg::{DMatrix, DVector, LinearOperator, Real};
 use nn_core::{Direction, Gradients, Trace};
 
-use crate::{Actor, Error, Policy, Result, check};
+use crate::learning::data::Data;
+use crate::learning::learner::LARGEST_LOG_RATIO;
+use crate::{Actor, Error, Learner, Policy, Result, check};
 
 /// A direction of steepest ascent between policies, with how well it was solved for.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +24,9 @@ pub struct NaturalDirection {
     /// Products with F that it took.
     pub iterations: usize,
 }
+
+/// How often a natural step is halved at most: a thousandth of it moves no policy.
+const HALVINGS: usize = 10;
 
 /// What is left of the residual when conjugate gradients stop, and after how many steps they stop anyway: g is
 /// never known so well.
@@ -110,6 +115,52 @@ impl<T: Real, P: Policy> Actor<T, P> {
         let slope = solution.x.iter().zip(gradient).map(|(x, g)| x * g).sum();
         let (residual, iterations) = (solution.relative_residual, solution.iterations);
         Ok(NaturalDirection { direction: solution.x, slope, residual, iterations })
+    }
+}
+
+impl<T: Real, P: Policy> Learner<T, P> {
+    /// One step along the natural gradient of all samples; how far it moved the policy.
+    pub(crate) fn natural_step(
+        &mut self,
+        damping: f64,
+        data: &Data<T>,
+        actions: &[(usize, usize)],
+    ) -> Result<f64> {
+        let all: Vec<usize> = (0..actions.len()).collect();
+        let _ = self.policy_gradient(&data.x, &all, data, actions)?;
+        let network = self.pass.trace.gradient().iter().map(|g| g.to_double());
+        // Uphill, where optimizers go down.
+        let gradient: Vec<f64> =
+            network.chain(self.pass.free.iter().copied()).map(|g| -g).collect();
+        let natural = self.actor.natural_direction(&data.x, &gradient, damping)?;
+        if !(natural.slope > 0.0) {
+            return Ok(0.0);
+        }
+        let from = self.actor.parameters();
+        let mut length = (2.0 * self.options.divergence / natural.slope).sqrt();
+        let mut divergence = 0.0;
+        for _ in 0..HALVINGS {
+            let moved = from.iter().zip(&natural.direction).map(|(theta, x)| theta + length * x);
+            self.actor.put(&moved.collect::<Vec<f64>>());
+            self.actor.hold_free();
+            divergence = self.divergence(data, actions)?;
+            if divergence <= 1.5 * self.options.divergence {
+                break;
+            }
+            length *= 0.5;
+        }
+        Ok(divergence)
+    }
+
+    /// The mean of ρ − 1 − log ρ over the samples.
+    fn divergence(&mut self, data: &Data<T>, actions: &[(usize, usize)]) -> Result<f64> {
+        let policies = self.actor.policies_of(&data.x, &mut self.workspace)?;
+        let mut sum = 0.0;
+        for ((policy, &(batch, step)), start) in policies.iter().zip(actions).zip(&data.start) {
+            let log_ratio = policy.log_probability(&self.kept[batch].actions[step])? - start;
+            sum += log_ratio.min(LARGEST_LOG_RATIO).exp() - 1.0 - log_ratio;
+        }
+        Ok(sum / actions.len() as f64)
     }
 }
 

@@ -67,9 +67,9 @@ pub struct LearnOptions {
     /// What of an environment is run for an update.
     pub collect: Collect,
     /// Samples that an update learns from once there are so many: those of the new batch, and of as many
-    /// recent batches as it takes if all are as large. Older data is weighted by `min(π/π_then, 2)`, which is frozen at the
-    /// start of the update. So rollouts, of which 48 make a batch, are used four times, and the steps of
-    /// eight environments, 256 to a batch, once. 1 for new data only.
+    /// recent batches as it takes if all are as large. So rollouts, of which 48 make a batch, are used in
+    /// four updates, and the steps of eight environments, 256 to a batch, in one. 1 for new data only.
+    /// Older data is weighted by `min(π/π_then, 2)`, which is frozen at the start of the update.
     pub least_samples: usize,
     /// Passes over the data in an update.
     pub epochs: usize,
@@ -121,7 +121,7 @@ impl Default for LearnOptions {
             rollouts: 48,
             collect: Collect::Steps(32),
             least_samples: 192,
-            epochs: 5,
+            epochs: 8,
             mini_batch: 64,
             rate: 1e-3,
             free_rate: 3e-3,

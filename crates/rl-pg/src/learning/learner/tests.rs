@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Categorical, Collect, DiagonalGaussian, End, Environment, LearnerState, Outcome, Plan,
-    Progress, Simulator, Step,
+    Baseline, Categorical, Collect, DiagonalGaussian, End, Environment, LearnerState, Outcome,
+    Plan, Progress, Simulator, Standardize, Step,
 };
 use nn_core::Tanh;
 use rand::rngs::Xoshiro256PlusPlus;
