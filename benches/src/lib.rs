@@ -3,10 +3,10 @@
 use linalg::krylov::{self, Options, Stop};
 use linalg::lanes::{Task, Vectors};
 use linalg::{Complex, Csr, DMatrix, DVector, LinearOperator, Real};
-use nn_core::{Conv2d, ConvAlgorithm, Network, Relu, Shape};
+use nn_core::{Conv2d, ConvAlgorithm, Network, Relu, Shape, Tanh};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
-use rl_pg::{ArmHit, CartPole, Environment};
+use rl_pg::{Actor, ArmHit, CartPole, Categorical, Environment, LearnOptions, Learner};
 
 /// `count` numbers uniform on [−1/2, 1/2): `SplitMix64` (Steele, Lea & Flood 2014) of a counter, so
 /// that `benches/peers/linalg.py` makes the same ones.
@@ -206,6 +206,23 @@ pub fn balance(count: usize, steps: usize) -> rl_pg::Result<f64> {
         sum += state[2].abs();
     }
     Ok(sum)
+}
+
+/// A learner with the default options that is to balance the pole, of two networks of 4-32-32 units.
+///
+/// # Errors
+/// None: the layers fit.
+pub fn balancer(seed: u64) -> rl_pg::Result<Learner<f32, Categorical>> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut network = |outputs| {
+        let layers = Network::builder(4).dense(32).activation(Tanh).dense(32).activation(Tanh);
+        layers.dense(outputs).build(&mut rng)
+    };
+    let mut policy = network(2)?;
+    let last = policy.parameter_ranges().last().cloned().unwrap_or_default();
+    policy.parameters_mut()[last].iter_mut().for_each(|weight| *weight *= 0.01);
+    let actor = Actor::new(policy, Vec::new(), Categorical::from_parameters)?;
+    Learner::new(actor, LearnOptions::default(), seed)?.with_value(network(1)?)
 }
 
 /// Contexts and actions of `count` swings at a ball: the test set, and weights 0.3 sin(1 + i) with up to

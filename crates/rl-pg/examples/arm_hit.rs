@@ -201,7 +201,7 @@ fn picture(robot: &Robot, test: &Test) -> Result<String, Box<dyn Error>> {
         "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#44aa99", "#882255",
         "#999933",
     ];
-    let place = |[x, y]: Point| (80.0 + 190.0 * x, 250.0 - 190.0 * y);
+    let place = |[x, y]: Point| (80.0 + 190.0 * x, 220.0 - 190.0 * y);
     let path = |points: &[Point]| -> String {
         let points = points.iter().map(|&point| place(point));
         points.fold(String::new(), |mut text, (x, y)| {
@@ -210,8 +210,8 @@ fn picture(robot: &Robot, test: &Test) -> Result<String, Box<dyn Error>> {
         })
     };
     let mut svg = String::from(
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 860 520' font-family='sans-serif' \
-         font-size='13'><rect width='860' height='520' fill='white'/>",
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 880 490' font-family='sans-serif' \
+         font-size='13'><rect width='880' height='490' fill='white'/>",
     );
     let (left, floor) = place([-0.3, -1.0]);
     let (right, _) = place([4.1, -1.0]);
@@ -224,10 +224,16 @@ fn picture(robot: &Robot, test: &Test) -> Result<String, Box<dyn Error>> {
         floor + 2.0,
         to - from
     )?;
-    write!(svg, "<text x='{from}' y='{}'>target</text>", floor + 58.0)?;
+    let below = floor + 60.0;
+    let marks = (0..5).map(|meters| (f64::from(meters), format!("{meters} m")));
+    for (meters, name) in marks.chain([(2.5, "target".to_owned())]) {
+        let (x, _) = place([meters, -1.0]);
+        write!(svg, "<text x='{x}' y='{below}' text-anchor='middle'>{name}</text>")?;
+        write!(svg, "<path d='M{x} {floor}v-5' stroke='#444'/>")?;
+    }
     let mut simulator = ArmHit::new();
     let policies = robot.policies(test.seen.as_slice())?;
-    let mut hits = 0;
+    let (mut hits, mut met) = (0, 0);
     for (index, (context, policy)) in test.contexts.column_iter().zip(&policies).enumerate() {
         let action = policy.mode();
         let outcome = simulator.rollout(context.as_slice(), &action, 0)?;
@@ -236,9 +242,10 @@ fn picture(robot: &Robot, test: &Test) -> Result<String, Box<dyn Error>> {
         if contact == 0.0 {
             continue;
         }
+        met += 1;
         let (x, _) = place([landing, -1.0]);
         let y = floor + 14.0 + 26.0 * (index as f64 * 0.618).fract();
-        write!(svg, "<circle cx='{x:.1}' cy='{y:.1}' r='1.1' fill='#888'/>")?;
+        write!(svg, "<circle cx='{x:.1}' cy='{y:.1}' r='1.2' fill='#333' fill-opacity='.3'/>")?;
         if index >= COLORS.len() {
             continue;
         }
@@ -267,7 +274,8 @@ fn picture(robot: &Robot, test: &Test) -> Result<String, Box<dyn Error>> {
             "<g fill='none' stroke='{color}' stroke-linecap='round'>\
              <polyline points='{}' stroke-width='5' stroke-opacity='.55'/>\
              <path d='M{} {}L{} {}' stroke-width='4'/>\
-             <polyline points='{}' stroke-dasharray='3 4'/><polyline points='{}' stroke-width='1.6'/></g>",
+             <polyline points='{}' stroke-dasharray='3 4'/><polyline points='{}' stroke-width='1.6'/></g>\
+             <circle cx='{}' cy='{}' r='4' fill='{color}'/>",
             path(&joints),
             place([joints[3][0] - 0.12 * along[0], 0.0]).0,
             place([0.0, joints[3][1] - 0.12 * along[1]]).1,
@@ -275,13 +283,15 @@ fn picture(robot: &Robot, test: &Test) -> Result<String, Box<dyn Error>> {
             place([0.0, joints[3][1] + 0.12 * along[1]]).1,
             path(&steps(&ball, time)),
             path(&steps(&back, flight)),
+            place(start).0,
+            place(start).1,
         )?;
     }
     write!(
         svg,
-        "<text x='80' y='24'>Nine swings at the moment of contact: the ball comes (dotted), and goes \
-         back (solid).</text><text x='80' y='42'>Gray: where the balls of the test land; {hits} of \
-         {} within 0.2 m of the target.</text></svg>",
+        "<text x='80' y='24'>Nine swings at the moment of contact: the ball comes (dashed) and goes back \
+         (solid).</text><text x='80' y='42'>Gray: where balls of the test land. Of {} the robot meets {met}, \
+         and {hits} come down within 0.2 m of the target.</text></svg>",
         test.contexts.ncols()
     )?;
     Ok(svg)

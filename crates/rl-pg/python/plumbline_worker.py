@@ -9,7 +9,8 @@
     serve(rollout, context=2, action=2, metrics=["effort"])
 
 An exception fails that rollout, and the worker lives on. `serve_environment` takes a Gymnasium environment.
-The protocol is in the documentation of rl_pg::process. Python 3.8 or newer and its standard library.
+The protocol is in the documentation of rl_pg::process. Python 3.8 or newer and its standard library; where orjson
+is installed it reads and writes the JSON, in a seventh of the time.
 """
 import json
 import os
@@ -22,18 +23,27 @@ _requests, _answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # input() must not eat requests,
 os.dup2(2, 1)  # nor a print, even C's, get among the answers
 sys.stdout = sys.stderr
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
-_decode = json.JSONDecoder().raw_decode
+try:
+    from orjson import dumps as _encode, loads as _decode
+except ImportError:
+    _text = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+    def _encode(message):
+        return _text(message).encode()
+
+    def _decode(line, _read=json.JSONDecoder().raw_decode):
+        return _read(line.decode())[0]
 
 
 def _say(message):
-    _answers.write(_encode(message).encode() + b"\n")
+    _answers.write(_encode(message) + b"\n")
     _answers.flush()
 
 
 def _failure(error):
     traceback.print_exc()
-    return {"error": f"{type(error).__name__}: {error}", "retry": isinstance(error, (OSError, MemoryError))}
+    text = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
+    return {"error": text, "retry": isinstance(error, (OSError, MemoryError))}
 
 
 def _frames():
@@ -52,7 +62,7 @@ def serve(rollout, context, action, metrics=(), name="simulator", deterministic=
             for number, seed, *numbers in record.iter_unpack(message):
                 yield number, numbers[:context], numbers[context:], seed
         else:
-            requests, _ = _decode(message.decode())
+            requests = _decode(message)
             for request in requests if isinstance(requests, list) else [requests]:
                 yield request["id"], request["context"], request["action"], request["seed"]
 
@@ -94,7 +104,7 @@ def serve_environment(environment, name="environment"):
     shape = {"actions": int(space.n)} if hasattr(space, "n") else {"action": space.shape[0]}
     _say({"hello": name, "proto": 1, "observation": environment.observation_space.shape[0], **shape})
     for line in _requests:
-        request, _ = _decode(line.decode())
+        request = _decode(line)
         answer = {"id": request["id"]}
         try:
             if "reset" in request:

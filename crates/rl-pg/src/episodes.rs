@@ -66,7 +66,7 @@ pub fn episodes<E: Environment<Action: Send>>(
         let (argument, expected) = ("most_steps", "at least 1");
         return Err(Error::OutOfRange { argument, value: 0.0, expected });
     }
-    in_parallel(environments, seeds.len(), &|environment, range: Range<usize>| {
+    in_parallel(environments, seeds.len(), 1, &|environment, range: Range<usize>| {
         range
             .map(|index| {
                 play(environment, policy, seeds[index], most_steps)

@@ -217,7 +217,7 @@ pub enum Error {
         what: &'static str,
         /// The update, counted from 0.
         update: u64,
-        /// The gradient's norm, or the entry.
+        /// The gradient's norm.
         value: f64,
     },
     /// Bytes that are no learner's state.

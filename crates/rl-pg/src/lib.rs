@@ -208,7 +208,9 @@
 //! numbers from a network make a policy; [`Policy`] makes any distribution of yours one.
 //!
 //! *Gradients*: [`score_function`] for a policy, with every [`Baseline`]; [`Estimator`] for a black box of
-//! numbers, [`pgpe`] for whole parameter vectors, [`natural_gradient`]; [`Chain`] into a network. What they
+//! numbers, [`pgpe`] for whole parameter vectors, [`natural_gradient`], through a network
+//! [`Actor::natural_gradient`]; [`Chain`] into a network. [`Estimator::simulate`] and [`Chain::simulate`] ask
+//! simulators on all cores. What they
 //! return is a [`GradientEstimate`] or has the same fields.
 //!
 //! *Evidence*: standard errors everywhere, [`Slopes`] at two displacements, [`GradientReport`] on what a rollout is
@@ -240,9 +242,9 @@ pub use gradients::{
     natural_gradient, pgpe, score_function, score_function_batch,
 };
 pub use learning::{
-    Actor, Collect, Discounting, Experience, History, LearnOptions, Learner, LearnerState, Plan,
-    Point, Progress, Standardize, StoredAction, Surrogate, TrainingStop, Update,
-    generalized_advantages, rewards_to_go,
+    Actor, Ascent, Collect, Discounting, Experience, History, LearnOptions, Learner, LearnerState,
+    NaturalDirection, Plan, Point, Progress, Standardize, StoredAction, Surrogate, TrainingStop,
+    Update, generalized_advantages, rewards_to_go,
 };
 pub use policies::{
     Bernoulli, Beta, Categorical, DiagonalGaussian, FullGaussian, Squashed, SquashedGaussian,

@@ -51,7 +51,8 @@ pub fn rollouts<S: Simulator>(
     check::length("the batch of seeds", seeds.len(), count)?;
     check::numbers("contexts", contexts.as_slice(), contexts.len())?;
     check::numbers("actions", actions.as_slice(), actions.len())?;
-    in_parallel(simulators, count, &|simulator, range: Range<usize>| {
+    let list = first.list_length();
+    in_parallel(simulators, count, list, &|simulator, range: Range<usize>| {
         let columns = |matrix: &DMatrix<f64>| matrix.columns(range.start, range.len()).into_owned();
         let (contexts, actions) = (columns(contexts), columns(actions));
         let outcomes = simulator
@@ -77,14 +78,16 @@ fn shifted(error: Error, start: usize) -> Error {
 }
 
 /// Has `work` done for 0 … `count` − 1 in ranges, by whichever of the `workers` is free; what it returns
-/// in order, or the error of the first range that failed.
+/// in order, or the error of the first range that failed. The ranges have `least` entries where that
+/// leaves one for every worker.
 pub(crate) fn in_parallel<W: Send, R: Send>(
     workers: &mut [W],
     count: usize,
+    least: usize,
     work: &(impl Fn(&mut W, Range<usize>) -> Result<Vec<R>> + Sync),
 ) -> Result<Vec<R>> {
     // Small enough that the last to finish keeps nobody waiting long, and nothing that lasts is shared.
-    let size = count.div_ceil(8 * workers.len().max(1)).clamp(1, 64);
+    let size = range_length(count, workers.len(), least);
     let queue = Queue { next: AtomicUsize::new(0), failed: AtomicBool::new(false), count, size };
     let mut parts = queue.serve(workers, work);
     parts.sort_unstable_by_key(|part| part.start);
@@ -93,6 +96,12 @@ pub(crate) fn in_parallel<W: Send, R: Send>(
         all.extend(part.result?);
     }
     Ok(all)
+}
+
+/// Entries in a range of `count` for so many workers.
+fn range_length(count: usize, workers: usize, least: usize) -> usize {
+    let fair = count.div_ceil(workers.max(1));
+    fair.div_ceil(8).clamp(1, 64).max(least.min(fair))
 }
 
 /// Ranges of a batch that are still to be done.
@@ -193,8 +202,16 @@ mod tests {
             turn.wait();
             Ok(vec![range.start])
         };
-        let found = on_threads(2, || in_parallel(&mut [(), ()], 16, &work).unwrap());
+        let found = on_threads(2, || in_parallel(&mut [(), ()], 16, 1, &work).unwrap());
         assert!(found.into_iter().eq(0..16));
+    }
+
+    #[test]
+    fn ranges_are_short_unless_long_lists_are_wanted() {
+        let length = |least| [1, 48, 2000, 100_000].map(|count| range_length(count, 4, least));
+        assert_eq!(length(1), [1, 2, 63, 64]);
+        assert_eq!(length(128), [1, 12, 128, 128]);
+        assert_eq!(range_length(0, 4, 128), 1);
     }
 
     /// Fails where the action says so: with an error below 0, with a reward that is no number above 1.

@@ -62,6 +62,14 @@ pub trait Simulator: Send {
         self.context_length()
     }
 
+    /// How many episodes it likes to be asked for at once: 1 for one that runs them one after another,
+    /// more where a request costs something by itself, as it does between processes.
+    /// [`rollouts`](crate::rollouts) cuts its lists no shorter than that, as long as there is one for
+    /// every thread.
+    fn list_length(&self) -> usize {
+        1
+    }
+
     /// Writes what a policy sees of a context before it acts: the context itself, unless the simulator
     /// scales it, blurs it by the noise of the rollout's seed, or hides a part.
     ///

@@ -5,7 +5,8 @@ use nn_core::{Gradients, Network, Trace};
 
 use crate::check;
 use crate::gradients::estimate::Moments;
-use crate::{Error, Estimator, Result, Streams};
+use crate::gradients::estimator::Asked;
+use crate::{Error, Estimator, Result, Simulator, Streams};
 
 /// The gradient of a network's parameters under a black box that judges its outputs, one output per sample.
 ///
@@ -95,6 +96,10 @@ pub struct ChainGradient<T: Real> {
     pub disagreeing: Vec<usize>,
 }
 
+/// Purposes of its random streams.
+const ESTIMATE: u64 = 0;
+const OBSERVATION: u64 = 1;
+
 impl Chain {
     /// For a black box that returns a loss.
     #[must_use]
@@ -136,7 +141,7 @@ impl Chain {
         let (mut evaluations, mut disagreeing) = (0, Vec::new());
         let slope = |sample: usize, output: &[f64], slope: &mut [f64]| {
             let own = |point: &[f64], seed: u64| black_box(sample, point, seed);
-            let found = estimator.gradient(own, output, streams.key(0, sample as u64, 0))?;
+            let found = estimator.gradient(own, output, streams.key(0, sample as u64, ESTIMATE))?;
             slope.copy_from_slice(found.gradient.as_slice());
             evaluations += found.evaluations;
             if found.slopes.is_some_and(|slopes| slopes.disagree()) {
@@ -146,6 +151,61 @@ impl Chain {
         };
         let chained = self.exact(network, x, slope)?;
         Ok(ChainGradient { evaluations, disagreeing, ..chained })
+    }
+
+    /// As [`Self::estimate`] through a simulator: the network sees what [`Simulator::observe`] shows of
+    /// each column of `contexts`, and its output is the action. All rollouts of the batch are one list, on
+    /// as many threads as there are simulators and the pool has; the result has the same bits for any
+    /// number of either, and those of [`Self::estimate`] with the same seed.
+    ///
+    /// # Errors
+    /// As [`Self::estimate`] and [`rollouts`](crate::rollouts), and [`Error::Empty`] without simulators.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Network, Tanh};
+    /// use rand::{SeedableRng, rngs::Xoshiro256PlusPlus};
+    /// use rl_pg::{ArmHit, Chain, Estimator};
+    ///
+    /// let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    /// let network = Network::<f32>::builder(4).dense(32).activation(Tanh).dense(15).build(&mut rng)?;
+    /// let (balls, mut arms) = (ArmHit::halton_contexts(16), vec![ArmHit::new(); 4]);
+    /// let pairs = Estimator::antithetic(0.1);
+    /// let found = Chain::of_reward().simulate(&pairs, &network, &mut arms, &balls, 7)?;
+    /// assert_eq!(found.evaluations, 32);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn simulate<T: Real, S: Simulator>(
+        &self,
+        estimator: &Estimator,
+        network: &Network<T>,
+        simulators: &mut [S],
+        contexts: &DMatrix<f64>,
+        seed: u64,
+    ) -> Result<ChainGradient<T>> {
+        let Some(first) = simulators.first() else {
+            return Err(Error::Empty { argument: "simulators" });
+        };
+        let streams = Streams::new(seed);
+        let mut seen = DMatrix::zeros(first.observation_length(), contexts.ncols());
+        for (sample, mut seen) in seen.column_iter_mut().enumerate() {
+            let context = contexts.column(sample);
+            let own = streams.key(0, sample as u64, OBSERVATION);
+            first.observe(context.as_slice(), own, seen.as_mut_slice())?;
+        }
+        let x = seen.map(T::from_double);
+        let (mut asked, mut columns) = (Asked::default(), Vec::new());
+        for (sample, output) in network.predict(&x)?.column_iter().enumerate() {
+            let output: Vec<f64> = output.iter().map(|p| p.to_double()).collect();
+            asked.note(estimator, &output, streams.key(0, sample as u64, ESTIMATE))?;
+            columns.resize(asked.seeds.len(), sample);
+        }
+        let of_each = DMatrix::from_fn(contexts.nrows(), columns.len(), |row, question| {
+            contexts[(row, columns[question])]
+        });
+        let answers = asked.answers(simulators, &of_each, network.outputs())?;
+        let mut answers = answers.into_iter();
+        self.estimate(estimator, network, &x, |_, _, _| Asked::next(&mut answers), seed)
     }
 
     /// dL/dθ for the columns of `x`, inputs × samples, where the black box knows its slope, or where another
@@ -237,9 +297,11 @@ fn backpropagate<T: Real>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ArmHit;
     use nn_core::Tanh;
     use rand::SeedableRng;
     use rand::rngs::Xoshiro256PlusPlus;
+    use rand_distr::{Distribution, StandardNormal};
 
     fn network() -> Network<f64> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
@@ -348,6 +410,58 @@ mod tests {
     }
 
     #[test]
+    fn rollouts_on_threads_give_the_bits_of_one_after_the_other() {
+        let (network, contexts) = (network(), ArmHit::halton_contexts(12));
+        let mut arm = ArmHit::noisy();
+        let mut x = DMatrix::zeros(4, 12);
+        for (n, mut seen) in x.column_iter_mut().enumerate() {
+            let own = Streams::new(7).key(0, n as u64, OBSERVATION);
+            arm.observe(contexts.column(n).as_slice(), own, seen.as_mut_slice()).unwrap();
+        }
+        let one = |n: usize, action: &[f64], seed: u64| {
+            Ok(arm.rollout(contexts.column(n).as_slice(), action, seed)?.reward)
+        };
+        let (chain, spsa) = (Chain::of_reward().clip(1.0), Estimator::spsa(0.1).repeats(3));
+        let expected = chain.estimate(&spsa, &network, &x, one, 7).unwrap();
+        assert_eq!(expected.evaluations, 72);
+        for threads in [1, 2, 3, 4, 8] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut arms = vec![ArmHit::noisy(); threads];
+            let found =
+                pool.install(|| chain.simulate(&spsa, &network, &mut arms, &contexts, 7)).unwrap();
+            assert_eq!(found, expected, "{threads}");
+        }
+    }
+
+    #[test]
+    fn the_exact_slope_at_a_drawn_action_has_the_variance_of_its_curvature() {
+        // Reparametrised: for R = −|a − c|²/2 and a = μ + σε it is −(μ − c) − σε, of variance dσ².
+        let (samples, sigma, mean) = (20_000, 0.5, [0.5, -0.4, 0.0]);
+        let weight = DMatrix::zeros(3, 1);
+        let network = Network::builder(1).dense_from(weight, mean.to_vec()).build_given().unwrap();
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
+        let drawn = |_: usize, mean: &[f64], slope: &mut [f64]| {
+            let mut reward = 0.0;
+            for ((slope, mean), c) in slope.iter_mut().zip(mean).zip([0.1, 0.2, 0.3]) {
+                let noise: f64 = StandardNormal.sample(&mut rng);
+                *slope = c - (mean + sigma * noise);
+                reward -= 0.5 * slope.powi(2);
+            }
+            Ok(reward)
+        };
+        let x = DMatrix::from_element(1, samples, 1.0);
+        let found = Chain::of_reward().exact(&network, &x, drawn).unwrap();
+        for (k, delta) in [0.4, -0.6, -0.3].into_iter().enumerate() {
+            // Of the loss −R, by the bias, which is the mean.
+            let z = (found.gradient[3 + k] - delta) / found.std_error[3 + k];
+            assert!(z.abs() < 5.0, "{k}: {z}");
+        }
+        let squares = found.std_error.rows(3, 3).norm_squared() * check::real(samples);
+        // The variance of 60,000 normal terms, to 5·√(2/60,000).
+        assert!((squares / (3.0 * sigma * sigma) - 1.0).abs() < 0.03, "{squares}");
+    }
+
+    #[test]
     fn a_clip_shortens_what_is_longer_and_nothing_else() {
         let (network, x) = (network(), batch(4, 2));
         let slopes = |n: usize, _: &[f64], slope: &mut [f64]| {
@@ -407,5 +521,11 @@ mod tests {
         assert_eq!(text(chain, &x, 0.0), refused.to_string());
         let empty = DMatrix::zeros(4, 0);
         assert_eq!(text(chain, &empty, 0.0), network.predict(&empty).unwrap_err().to_string());
+        let balls = ArmHit::halton_contexts(2);
+        let none = chain.simulate::<_, ArmHit>(&central, &network, &mut [], &balls, 7);
+        assert_eq!(
+            none.unwrap_err().to_string(),
+            "simulators is empty, and at least one entry is needed"
+        );
     }
 }

@@ -102,8 +102,8 @@ pub fn score_function_batch<P: Policy>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Categorical;
     use crate::check::real;
+    use crate::{Categorical, FullGaussian};
     use linalg::DVector;
     use rand::SeedableRng;
     use rand::rngs::Xoshiro256PlusPlus;
@@ -211,6 +211,38 @@ mod tests {
             let trace = estimate.std_error.norm_squared() * real(n);
             let known = if baseline == Baseline::None { 0.890933 } else { 0.127549 };
             assert!((trace / known - 1.0).abs() < 0.05, "{baseline:?}: {trace}");
+        }
+    }
+
+    #[test]
+    fn the_slope_by_a_covariance_is_minus_half_the_quadratic_form() {
+        // R = −(a − c)ᵀ Q (a − c)/2: J = −(μ − c)ᵀ Q (μ − c)/2 − tr(Q Σ)/2, so ∂J/∂μ = −Q (μ − c) and
+        // ∂J/∂Σ = −Q/2, which with Σ = L·Lᵀ is ∂J/∂L = −Q·L.
+        let q = DMatrix::from_row_slice(2, 2, &[2.0, 0.6, 0.6, 1.0]);
+        let c = DVector::from_column_slice(&[0.5, -1.0]);
+        let parameters: [f64; 5] = [0.3, -0.2, -0.4, 0.3, -0.1];
+        let policy = FullGaussian::from_parameters(&parameters).unwrap();
+        let off = |a: &[f64]| DVector::from_column_slice(a) - &c;
+        let reward = |a: &Vec<f64>| -0.5 * (off(a).transpose() * &q * off(a))[0];
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
+        let baseline = Baseline::LeaveOneOut;
+        let found = score_function(&policy, reward, 200_000, baseline, &mut rng).unwrap();
+        let [diagonal, lower, last] = [parameters[2].exp(), parameters[3], parameters[4].exp()];
+        let factor = DMatrix::from_row_slice(2, 2, &[diagonal, 0.0, lower, last]);
+        let (by_mean, by_factor) = (-(&q * off(&parameters[..2])), -(&q * factor));
+        // The diagonal's parameters are logarithms.
+        let exact = [
+            by_mean[0],
+            by_mean[1],
+            by_factor[(0, 0)] * diagonal,
+            by_factor[(1, 0)],
+            by_factor[(1, 1)] * last,
+        ];
+        for (k, exact) in exact.into_iter().enumerate() {
+            let z = (found.gradient[k] - exact) / found.std_error[k];
+            assert!(z.abs() < 5.0, "{k}: {} ± {}, {exact}", found.gradient[k], found.std_error[k]);
+            // Five of these are less than a tenth of the largest entry.
+            assert!(found.std_error[k] < 0.02, "{k}: {}", found.std_error[k]);
         }
     }
 

@@ -250,7 +250,7 @@ impl<T: Real, P: Policy> Actor<T, P> {
     }
 
     /// The head at these outputs.
-    fn head_of(&self, outputs: &[T], room: &mut Vec<f64>) -> Result<P> {
+    pub(crate) fn head_of(&self, outputs: &[T], room: &mut Vec<f64>) -> Result<P> {
         room.clear();
         room.extend(outputs.iter().map(|output| output.to_double()));
         room.extend_from_slice(&self.free);
@@ -270,6 +270,8 @@ pub(crate) struct Pass<T: Real> {
     pub(crate) trace: Trace<T>,
     /// The gradient of the free parameters.
     pub(crate) free: Vec<f64>,
+    /// The network's gradient, cut down to a length.
+    pub(crate) clipped: Vec<T>,
     slopes: DMatrix<T>,
     slope: Vec<f64>,
     room: Vec<f64>,
@@ -280,10 +282,16 @@ impl<T: Real> Pass<T> {
         Self {
             trace: Trace::new(),
             free: Vec::new(),
+            clipped: Vec::new(),
             slopes: DMatrix::zeros(0, 0),
             slope: Vec::new(),
             room: Vec::new(),
         }
+    }
+
+    /// The length of the gradient, that of the free parameters included.
+    pub(crate) fn norm(&self) -> f64 {
+        (square_sum(self.trace.gradient().as_slice()) + square_sum(&self.free)).sqrt()
     }
 
     /// After a forward pass: `write` says for each sample how what is to be raised changes with the
@@ -321,6 +329,20 @@ impl<T: Real> Pass<T> {
         actor.network.backward(&self.slopes, Gradients::Parameters, &mut self.trace)?;
         Ok(())
     }
+}
+
+/// Σ x² in double precision, in an order that lets additions run side by side.
+pub(crate) fn square_sum<T: Real>(numbers: &[T]) -> f64 {
+    let (eights, rest) = numbers.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for eight in eights {
+        for (sum, x) in sums.iter_mut().zip(eight) {
+            let x = x.to_double();
+            *sum += x * x;
+        }
+    }
+    let rest = rest.iter().map(|x| x.to_double().powi(2));
+    sums.iter().copied().chain(rest).sum()
 }
 
 #[cfg(test)]

@@ -7,12 +7,12 @@ use linalg::{DMatrix, Real};
 use nn_core::{Adam, Gradients, Network, Optimizer, Trace, Workspace};
 use rand::seq::SliceRandom;
 
-use crate::learning::actor::Pass;
-use crate::learning::advantage::{generalized_advantages, rewards_to_go, standardize};
+use crate::learning::actor::{Pass, square_sum};
+use crate::learning::advantage::rewards_to_go;
+use crate::learning::data::Data;
 use crate::learning::training::Ongoing;
 use crate::{
-    Actor, Baseline, Error, Experience, LearnOptions, Policy, Result, Standardize, Streams,
-    Surrogate, check,
+    Actor, Ascent, Error, Experience, LearnOptions, Policy, Result, Streams, Surrogate, check,
 };
 
 /// What random numbers are drawn for: the purpose of a stream.
@@ -23,11 +23,8 @@ pub(crate) mod purpose {
     pub(crate) const SHUFFLE: u64 = 3;
 }
 
-/// Older data counts at most so much more than it did.
-const LARGEST_WEIGHT: f64 = 2.0;
-
 /// Beyond e²⁰ a ratio of probabilities only overflows.
-const LARGEST_LOG_RATIO: f64 = 20.0;
+pub(crate) const LARGEST_LOG_RATIO: f64 = 20.0;
 
 /// An actor that learns, with all that lives from one update to the next: value network, optimizers,
 /// recent data, averaged weights, counters.
@@ -103,7 +100,7 @@ pub struct Learner<T: Real, P: Policy> {
     /// What the policy's rates are multiplied by.
     pub(crate) pace: f64,
     pub(crate) workspace: Workspace<T>,
-    pass: Pass<T>,
+    pub(crate) pass: Pass<T>,
 }
 
 /// A network that learns what to expect.
@@ -112,6 +109,7 @@ pub(crate) struct Value<T: Real> {
     pub(crate) optimizer: Adam<T>,
     workspace: Workspace<T>,
     trace: Trace<T>,
+    slopes: DMatrix<T>,
 }
 
 /// What an update did.
@@ -142,18 +140,6 @@ impl<T: Real, P: Policy> fmt::Debug for Learner<T, P> {
             .field("steps", &self.steps)
             .finish_non_exhaustive()
     }
-}
-
-/// The experience an update works on, laid out side by side.
-struct Data<T: Real> {
-    x: DMatrix<T>,
-    advantages: Vec<f64>,
-    /// What the value network should say.
-    targets: Vec<f64>,
-    /// Log-probabilities at the start of the update.
-    start: Vec<f64>,
-    /// How much each sample counts.
-    weights: Vec<f64>,
 }
 
 impl<T: Real, P: Policy> Learner<T, P> {
@@ -196,8 +182,8 @@ impl<T: Real, P: Policy> Learner<T, P> {
         check::length("the value network's input", network.inputs(), self.actor.network.inputs())?;
         check::length("the value network's output", network.outputs(), 1)?;
         let optimizer = Adam::new(self.options.value_rate)?;
-        let (workspace, trace) = (Workspace::new(), Trace::new());
-        self.value = Some(Value { network, optimizer, workspace, trace });
+        let (workspace, trace, slopes) = (Workspace::new(), Trace::new(), DMatrix::zeros(1, 0));
+        self.value = Some(Value { network, optimizer, workspace, trace, slopes });
         Ok(self)
     }
 
@@ -288,6 +274,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
             .flat_map(|batch| (0..self.kept[batch].len()).map(move |step| (batch, step)))
             .collect();
         let mut order: Vec<usize> = (0..samples).collect();
+        let mut x = DMatrix::zeros(0, 0);
         let (mut divergence, mut clipped) = (0.0, 0.0);
         for epoch in 0..self.options.epochs {
             (divergence, clipped) = (0.0, 0.0);
@@ -299,34 +286,48 @@ impl<T: Real, P: Policy> Learner<T, P> {
             for piece in 0..mini_batches {
                 let range = piece * samples / mini_batches..(piece + 1) * samples / mini_batches;
                 let chosen = &order[range];
-                let x = DMatrix::from_fn(data.x.nrows(), chosen.len(), |row, column| {
-                    data.x[(row, chosen[column])]
-                });
-                let (moved, held) = self.policy_step(&x, chosen, &data, &actions)?;
-                divergence += moved / samples as f64;
-                clipped += held / samples as f64;
+                gather(&data.x, chosen, &mut x);
+                if self.options.ascent == Ascent::Adam {
+                    let (moved, held) = self.policy_gradient(&x, chosen, &data, &actions)?;
+                    divergence += moved / samples as f64;
+                    clipped += held / samples as f64;
+                    self.policy_step();
+                }
                 if let Some(value) = &mut self.value {
                     value.step(&x, chosen, &data.targets, self.updates)?;
                 }
             }
         }
-        if divergence > 1.5 * self.options.divergence {
+        if let Ascent::Natural { damping } = self.options.ascent {
+            divergence = self.natural_step(damping, &data, &actions)?;
+        } else if divergence > 1.5 * self.options.divergence {
             self.pace /= 1.2;
         } else if divergence < self.options.divergence / 1.5 {
             self.pace = (self.pace * 1.2).min(1.0);
         }
-        while self.kept.len() >= self.options.kept_batches {
-            self.kept.pop_front();
-        }
+        self.forget();
         self.updates += 1;
         self.steps += steps as u64;
         self.average();
         Ok(Update { samples, mean_return, divergence, clipped, explained })
     }
 
-    /// One step of the policy's optimizers on the chosen samples; the sums of ρ − 1 − log ρ and of
-    /// the samples held by the clip.
-    fn policy_step(
+    /// Drops the oldest batches, as far as [`LearnOptions::least_samples`] can do without them once the
+    /// next batch is there, which is taken to be as large as the last.
+    fn forget(&mut self) {
+        let next = self.kept.back().map_or(0, Experience::len);
+        let mut samples = next + self.kept.iter().map(Experience::len).sum::<usize>();
+        while let Some(oldest) = self.kept.front().map(Experience::len)
+            && samples - oldest >= self.options.least_samples
+        {
+            samples -= oldest;
+            self.kept.pop_front();
+        }
+    }
+
+    /// The gradient of what the policy's optimizers descend, of the chosen samples, left in `pass`; the
+    /// sums of ρ − 1 − log ρ and of the samples held by the clip.
+    pub(crate) fn policy_gradient(
         &mut self,
         x: &DMatrix<T>,
         chosen: &[usize],
@@ -373,99 +374,26 @@ impl<T: Real, P: Policy> Learner<T, P> {
             }
             Ok(())
         })?;
-        let gradient = pass.trace.gradient();
-        let squares = gradient.iter().map(|g| g.to_double().powi(2)).sum::<f64>()
-            + pass.free.iter().map(|g| g.powi(2)).sum::<f64>();
-        let norm = squares.sqrt();
+        let norm = pass.norm();
         if !norm.is_finite() {
             return Err(Error::Diverged { what: "policy", update: self.updates, value: norm });
         }
-        let factor =
-            if norm > self.options.clip_norm { self.options.clip_norm / norm } else { 1.0 };
-        let gradient = gradient.map(|g| g * T::from_double(factor));
-        pass.free.iter_mut().for_each(|g| *g *= factor);
-        self.optimizer.scale_rate(self.pace);
-        self.free_optimizer.scale_rate(self.pace);
-        self.optimizer.step(self.actor.network.parameters_mut(), gradient.as_slice());
-        self.free_optimizer.step(&mut self.actor.free, &pass.free);
-        self.actor.hold_free();
         Ok((moved, held))
     }
 
-    /// Lays out the kept experience: advantages, targets, weights. With it the share of variance that
-    /// the value network foresaw.
-    fn prepare(&mut self) -> Result<(Data<T>, Option<f64>)> {
-        let observations: Vec<f64> =
-            self.kept.iter().flat_map(|batch| &batch.observations).copied().collect();
-        let x = self.actor.inputs(&observations)?;
-        let samples = x.ncols();
-        let (mut start, mut weights) = (Vec::with_capacity(samples), vec![1.0; samples]);
-        let newest = self.kept.len() - 1;
-        for (index, batch) in self.kept.iter().enumerate() {
-            if index == newest {
-                start.extend_from_slice(&batch.log_probabilities);
-                continue;
-            }
-            let policies = self.actor.policies_with(&batch.observations, &mut self.workspace)?;
-            for ((policy, action), then) in
-                policies.iter().zip(&batch.actions).zip(&batch.log_probabilities)
-            {
-                let now = policy.log_probability(action)?;
-                weights[start.len()] = (now - then).exp().min(LARGEST_WEIGHT);
-                start.push(now);
-            }
-        }
-        let values = match &mut self.value {
-            Some(value) => value.of(&x)?,
-            None => vec![0.0; samples],
-        };
-        let (mut advantages, mut targets) = (Vec::with_capacity(samples), Vec::new());
-        let mut offset = 0;
-        for batch in &self.kept {
-            let values = &values[offset..offset + batch.len()];
-            offset += batch.len();
-            let ahead: Vec<f64> = batch
-                .episodes
-                .iter()
-                .filter_map(|episode| episode.next.as_ref())
-                .flatten()
-                .copied()
-                .collect();
-            let mut after = match &mut self.value {
-                Some(value) if !ahead.is_empty() => value.of(&self.actor.inputs(&ahead)?)?,
-                _ => Vec::new(),
-            }
-            .into_iter();
-            let own = advantages.len();
-            for (first, episode) in batch.stretches() {
-                let range = first..episode.end;
-                let (rewards, values) = (&batch.rewards[range.clone()], &values[range]);
-                let after = episode.next.as_ref().and_then(|_| after.next()).unwrap_or(0.0);
-                let LearnOptions { discount, lambda, .. } = self.options;
-                if self.value.is_some() {
-                    let gained = generalized_advantages(rewards, values, after, discount, lambda);
-                    targets.extend(gained.iter().zip(values).map(|(a, v)| a + v));
-                    advantages.extend(gained);
-                } else {
-                    advantages.extend(rewards_to_go(rewards, discount, after));
-                }
-            }
-            if self.value.is_none() {
-                subtract(self.options.baseline, batch, &mut advantages[own..])?;
-            }
-            for (first, episode) in batch.stretches() {
-                for step in first..episode.end {
-                    let time = episode.clock + step - first;
-                    advantages[own + step] *=
-                        self.options.discounting.factor(self.options.discount, time);
-                }
-            }
-        }
-        let explained = self.value.is_some().then(|| explained(&targets, &values));
-        if self.options.standardize == Standardize::Yes {
-            standardize(&mut advantages);
-        }
-        Ok((Data { x, advantages, targets, start, weights }, explained))
+    /// One step of the policy's optimizers along the gradient in `pass`, cut down to its length.
+    fn policy_step(&mut self) {
+        let pass = &mut self.pass;
+        let factor = (self.options.clip_norm / pass.norm()).min(1.0);
+        let gradient = pass.trace.gradient().iter().map(|&g| g * T::from_double(factor));
+        pass.clipped.clear();
+        pass.clipped.extend(gradient);
+        pass.free.iter_mut().for_each(|g| *g *= factor);
+        self.optimizer.scale_rate(self.pace);
+        self.free_optimizer.scale_rate(self.pace);
+        self.optimizer.step(self.actor.network.parameters_mut(), &pass.clipped);
+        self.free_optimizer.step(&mut self.actor.free, &pass.free);
+        self.actor.hold_free();
     }
 
     /// Moves the averaged weights.
@@ -494,7 +422,7 @@ pub(crate) const RECENT: usize = 100;
 
 impl<T: Real> Value<T> {
     /// The values of network inputs, a column each.
-    fn of(&mut self, x: &DMatrix<T>) -> Result<Vec<f64>> {
+    pub(crate) fn of(&mut self, x: &DMatrix<T>) -> Result<Vec<f64>> {
         let values = self.network.predict_with(x, &mut self.workspace)?;
         Ok(values.iter().map(|value| value.to_double()).collect())
     }
@@ -509,17 +437,34 @@ impl<T: Real> Value<T> {
     ) -> Result<()> {
         self.network.forward(x, &mut self.trace)?;
         let share = 2.0 / chosen.len() as f64;
-        let values = self.trace.output();
-        let slopes = DMatrix::from_fn(1, chosen.len(), |_, column| {
-            T::from_double(share * (values[column].to_double() - targets[chosen[column]]))
-        });
-        self.network.backward(&slopes, Gradients::Parameters, &mut self.trace)?;
+        let targets = chosen.iter().map(|&sample| targets[sample]);
+        if self.slopes.ncols() != chosen.len() {
+            self.slopes = DMatrix::zeros(1, chosen.len());
+        }
+        for ((slope, value), target) in
+            self.slopes.iter_mut().zip(self.trace.output().iter()).zip(targets)
+        {
+            *slope = T::from_double(share * (value.to_double() - target));
+        }
+        self.network.backward(&self.slopes, Gradients::Parameters, &mut self.trace)?;
         let gradient = self.trace.gradient().as_slice();
-        if let Some(g) = gradient.iter().find(|g| !g.is_finite()) {
-            return Err(Error::Diverged { what: "value", update, value: g.to_double() });
+        let norm = square_sum(gradient).sqrt();
+        if !norm.is_finite() {
+            return Err(Error::Diverged { what: "value", update, value: norm });
         }
         self.optimizer.step(self.network.parameters_mut(), gradient);
         Ok(())
+    }
+}
+
+/// The chosen columns of `from`, one after the other.
+fn gather<T: Real>(from: &DMatrix<T>, chosen: &[usize], to: &mut DMatrix<T>) {
+    let rows = from.nrows();
+    if to.shape() != (rows, chosen.len()) {
+        *to = DMatrix::zeros(rows, chosen.len());
+    }
+    for (to, &column) in to.as_mut_slice().chunks_exact_mut(rows).zip(chosen) {
+        to.copy_from_slice(&from.as_slice()[column * rows..][..rows]);
     }
 }
 
@@ -529,51 +474,6 @@ fn mean_return<A: fmt::Debug>(experience: &Experience<A>, options: &LearnOptions
         rewards_to_go(&experience.rewards[first..episode.end], options.discount, 0.0)[0]
     });
     returns.sum::<f64>() / experience.episodes() as f64
-}
-
-/// Takes a baseline from the returns of a batch. For episodes of one step it is that of
-/// [`score_function`](crate::score_function); for longer ones the mean is over all steps, and
-/// leave-one-out leaves the step's own episode out.
-fn subtract<A: fmt::Debug>(
-    baseline: Baseline,
-    batch: &Experience<A>,
-    returns: &mut [f64],
-) -> Result<()> {
-    let total: f64 = returns.iter().sum();
-    let n = returns.len() as f64;
-    let at_least_two = |baseline| match batch.episodes() {
-        got @ 0..2 => Err(Error::TooFewSamples { baseline, got }),
-        _ => Ok(()),
-    };
-    match baseline {
-        Baseline::None => {}
-        Baseline::Constant(value) => returns.iter_mut().for_each(|g| *g -= value),
-        Baseline::BatchMean => {
-            at_least_two("batch-mean")?;
-            returns.iter_mut().for_each(|g| *g -= total / n);
-        }
-        Baseline::LeaveOneOut => {
-            at_least_two("leave-one-out")?;
-            for (first, episode) in batch.stretches() {
-                let own = &mut returns[first..episode.end];
-                let others = (total - own.iter().sum::<f64>()) / (n - own.len() as f64);
-                own.iter_mut().for_each(|g| *g -= others);
-            }
-        }
-        Baseline::Optimal | Baseline::OptimalPerParameter => {
-            return Err(Error::ScoresNotKept { baseline: "optimal" });
-        }
-    }
-    Ok(())
-}
-
-/// 1 − the mean square of target − value over the variance of the targets; 0 where they are equal.
-fn explained(targets: &[f64], values: &[f64]) -> f64 {
-    let n = targets.len() as f64;
-    let mean = targets.iter().sum::<f64>() / n;
-    let variance = targets.iter().map(|target| (target - mean).powi(2)).sum::<f64>();
-    let left: f64 = targets.iter().zip(values).map(|(t, v)| (t - v).powi(2)).sum();
-    if variance > 0.0 { 1.0 - left / variance } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -17,6 +17,22 @@ pub enum Surrogate {
     Clipped(f64),
 }
 
+/// How the policy climbs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Ascent {
+    /// By Adam, a step for every mini-batch of every pass.
+    Adam,
+    /// By one step along the natural gradient over all data of an update, as far as
+    /// [`LearnOptions::divergence`] says, halved while it goes more than three halves as far. Rates and
+    /// [`LearnOptions::clip_norm`] mean nothing then, and passes and mini-batches are the value network's.
+    Natural {
+        /// What is added to the diagonal of the Fisher information:
+        /// [`Actor::natural_gradient`](crate::Actor::natural_gradient).
+        damping: f64,
+    },
+}
+
 /// How much of an environment is run before an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,13 +60,17 @@ pub enum Collect {
 pub struct LearnOptions {
     /// What is climbed.
     pub surrogate: Surrogate,
+    /// How.
+    pub ascent: Ascent,
     /// Rollouts of a simulator in an update.
     pub rollouts: usize,
     /// What of an environment is run for an update.
     pub collect: Collect,
-    /// Recent batches that an update learns from, the new one included. Older data is weighted by
-    /// `min(π/π_then, 2)`, which is frozen at the start of the update.
-    pub kept_batches: usize,
+    /// Samples that an update learns from once there are so many: those of the new batch, and of as many
+    /// recent batches as it takes if all are as large. So rollouts, of which 48 make a batch, are used in
+    /// four updates, and the steps of eight environments, 256 to a batch, in one. 1 for new data only.
+    /// Older data is weighted by `min(π/π_then, 2)`, which is frozen at the start of the update.
+    pub least_samples: usize,
     /// Passes over the data in an update.
     pub epochs: usize,
     /// Samples for a step of the optimizer.
@@ -97,10 +117,11 @@ impl Default for LearnOptions {
     fn default() -> Self {
         Self {
             surrogate: Surrogate::Clipped(0.2),
+            ascent: Ascent::Adam,
             rollouts: 48,
             collect: Collect::Steps(32),
-            kept_batches: 4,
-            epochs: 5,
+            least_samples: 192,
+            epochs: 8,
             mini_batch: 64,
             rate: 1e-3,
             free_rate: 3e-3,
@@ -132,7 +153,7 @@ impl LearnOptions {
         Self {
             surrogate: Surrogate::ScoreFunction,
             rollouts: 8,
-            kept_batches: 1,
+            least_samples: 1,
             epochs: 1,
             mini_batch: usize::MAX,
             collect: Collect::Episodes,
@@ -142,15 +163,30 @@ impl LearnOptions {
         }
     }
 
+    /// REINFORCE along the natural gradient: one step for each batch of new data, as long as the policy's
+    /// change says and not the parameters'. With a learned value, which takes several passes.
+    #[must_use]
+    pub fn natural() -> Self {
+        Self {
+            surrogate: Surrogate::ScoreFunction,
+            ascent: Ascent::Natural { damping: 0.01 },
+            least_samples: 1,
+            divergence: 0.02,
+            ..Self::default()
+        }
+    }
+
     setters! {
         /// Sets what is climbed.
         surrogate: Surrogate;
+        /// Sets how.
+        ascent: Ascent;
         /// Sets the rollouts of a simulator in an update.
         rollouts: usize;
         /// Sets what of an environment is run for an update.
         collect: Collect;
-        /// Sets how many recent batches an update learns from.
-        kept_batches: usize;
+        /// Sets how many samples an update learns from at least.
+        least_samples: usize;
         /// Sets the passes over the data in an update.
         epochs: usize;
         /// Sets the samples for a step of the optimizer.
@@ -185,7 +221,7 @@ impl LearnOptions {
     pub(crate) fn check(&self) -> Result<()> {
         for (argument, count) in [
             ("rollouts", self.rollouts),
-            ("kept_batches", self.kept_batches),
+            ("least_samples", self.least_samples),
             ("epochs", self.epochs),
             ("mini_batch", self.mini_batch),
             ("collect", if let Collect::Steps(steps) = self.collect { steps } else { 1 }),
@@ -195,10 +231,12 @@ impl LearnOptions {
             }
         }
         let clip = if let Surrogate::Clipped(clip) = self.surrogate { clip } else { 0.5 };
+        let damping = if let Ascent::Natural { damping } = self.ascent { damping } else { 1.0 };
         let positive = "greater than 0";
         let finite = "a finite number";
         for (argument, value, holds, expected) in [
             ("the clip of the objective", clip, clip > 0.0, positive),
+            ("damping", damping, damping > 0.0 && damping.is_finite(), positive),
             ("rate", self.rate, self.rate > 0.0 && self.rate.is_finite(), positive),
             ("free_rate", self.free_rate, self.free_rate > 0.0, positive),
             ("value_rate", self.value_rate, self.value_rate > 0.0, positive),
@@ -231,6 +269,11 @@ mod tests {
         let text = |options: LearnOptions| options.check().unwrap_err().to_string();
         let good = LearnOptions::default;
         assert!(good().check().is_ok() && LearnOptions::reinforce().check().is_ok());
+        assert!(LearnOptions::natural().check().is_ok());
+        assert_eq!(
+            text(good().ascent(Ascent::Natural { damping: 0.0 })),
+            "damping is 0, and must be greater than 0"
+        );
         assert_eq!(text(good().rollouts(0)), "rollouts is 0, and must be at least 1");
         assert_eq!(text(good().collect(Collect::Steps(0))), "collect is 0, and must be at least 1");
         assert_eq!(text(good().rate(f64::NAN)), "rate is NaN, and must be greater than 0");

@@ -327,6 +327,8 @@ struct Slot<'a, E: Environment> {
     environment: &'a mut E,
     index: u64,
     observation: Vec<f64>,
+    /// The one before.
+    before: Vec<f64>,
     ongoing: Option<Ongoing<E::Action>>,
     experience: Experience<E::Action>,
     /// The step within the update at which an episode ended, and its return.
@@ -404,6 +406,7 @@ impl<'a, E: Environment> Slot<'a, E> {
             environment,
             index,
             observation: vec![0.0; width],
+            before: vec![0.0; width],
             ongoing: None,
             experience: Experience::new(width),
             ended: Vec::new(),
@@ -431,9 +434,9 @@ impl<'a, E: Environment> Slot<'a, E> {
     where
         E::Action: Clone,
     {
-        let before = self.observation.clone();
+        self.before.copy_from_slice(&self.observation);
         let done = self.environment.step(&action, &mut self.observation)?;
-        self.experience.push(&before, action.clone(), log_probability, done.reward)?;
+        self.experience.push(&self.before, action.clone(), log_probability, done.reward)?;
         if let Some(ongoing) = &mut self.ongoing {
             ongoing.actions.push(action);
             ongoing.earned += done.reward;

@@ -21,8 +21,9 @@ use crate::{Error, Policy, Result, check};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Categorical {
-    log_probabilities: Vec<f64>,
-    probabilities: Vec<f64>,
+    /// log π of every action, then π of every action: one allocation for a policy that is made for
+    /// every step.
+    table: Vec<f64>,
 }
 
 impl Categorical {
@@ -42,28 +43,32 @@ impl Categorical {
             .map(|a| (logits[a] - largest).exp())
             .sum();
         let log_total = rest.ln_1p();
-        let log_probabilities: Vec<f64> =
-            logits.iter().map(|logit| (logit - largest) - log_total).collect();
-        let probabilities = log_probabilities.iter().map(|log| log.exp()).collect();
-        Ok(Self { log_probabilities, probabilities })
+        let mut table = Vec::with_capacity(2 * logits.len());
+        table.extend(logits.iter().map(|logit| (logit - largest) - log_total));
+        table.extend_from_within(..);
+        table[logits.len()..].iter_mut().for_each(|log| *log = log.exp());
+        Ok(Self { table })
     }
 
     /// πₐ for every action; they sum to 1.
     #[must_use]
     pub fn probabilities(&self) -> &[f64] {
-        &self.probabilities
+        &self.table[self.table.len() / 2..]
+    }
+
+    /// log πₐ for every action.
+    fn log_probabilities(&self) -> &[f64] {
+        &self.table[..self.table.len() / 2]
     }
 
     /// πₐ with log πₐ.
     fn terms(&self) -> impl Iterator<Item = (f64, f64)> {
-        self.probabilities.iter().copied().zip(self.log_probabilities.iter().copied())
+        self.probabilities().iter().copied().zip(self.log_probabilities().iter().copied())
     }
 
     fn check(&self, action: usize) -> Result<()> {
-        if action < self.probabilities.len() {
-            return Ok(());
-        }
-        Err(Error::NoSuchAction { action, last: self.probabilities.len() - 1 })
+        let last = self.probabilities().len() - 1;
+        if action > last { Err(Error::NoSuchAction { action, last }) } else { Ok(()) }
     }
 }
 
@@ -71,38 +76,38 @@ impl Policy for Categorical {
     type Action = usize;
 
     fn parameter_count(&self) -> usize {
-        self.probabilities.len()
+        self.probabilities().len()
     }
 
     fn sample(&self, rng: &mut dyn Rng) -> usize {
         let mut left: f64 = rng.random();
-        for (action, probability) in self.probabilities.iter().enumerate() {
+        for (action, probability) in self.probabilities().iter().enumerate() {
             left -= probability;
             if left < 0.0 {
                 return action;
             }
         }
         // The probabilities sum to 1 only up to rounding.
-        self.probabilities.len() - 1
+        self.probabilities().len() - 1
     }
 
     fn mode(&self) -> usize {
-        largest(&self.log_probabilities).unwrap_or(0)
+        largest(self.log_probabilities()).unwrap_or(0)
     }
 
     fn log_probability(&self, &action: &usize) -> Result<f64> {
         self.check(action)?;
-        Ok(self.log_probabilities[action])
+        Ok(self.log_probabilities()[action])
     }
 
     fn score(&self, &action: &usize, score: &mut [f64]) -> Result<()> {
         self.check(action)?;
         check::length("score", score.len(), self.parameter_count())?;
-        for (entry, probability) in score.iter_mut().zip(&self.probabilities) {
+        for (entry, probability) in score.iter_mut().zip(self.probabilities()) {
             *entry = -probability;
         }
         // 1 − πₐ without cancellation.
-        score[action] = -self.log_probabilities[action].exp_m1();
+        score[action] = -self.log_probabilities()[action].exp_m1();
         Ok(())
     }
 
@@ -122,17 +127,17 @@ impl Policy for Categorical {
 
     fn divergence(&self, other: &Self) -> Result<f64> {
         check::length("other", other.parameter_count(), self.parameter_count())?;
-        let terms = self.terms().zip(&other.log_probabilities);
+        let terms = self.terms().zip(other.log_probabilities());
         Ok(terms.map(|((probability, log), theirs)| weighed(probability, log - theirs)).sum())
     }
 
     /// diag(π) − π·πᵀ, which maps (1, …, 1) to 0.
     fn fisher(&self) -> DMatrix<f64> {
-        let pi = DVector::from_column_slice(&self.probabilities);
+        let pi = DVector::from_column_slice(self.probabilities());
         let mut fisher = -&pi * pi.transpose();
         for a in 0..pi.len() {
             // πₐ(1 − πₐ) without cancellation.
-            fisher[(a, a)] = -pi[a] * self.log_probabilities[a].exp_m1();
+            fisher[(a, a)] = -pi[a] * self.log_probabilities()[a].exp_m1();
         }
         fisher
     }

@@ -3,19 +3,26 @@
 use std::collections::VecDeque;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::hello::Hello;
 use super::rules::{Options, Report};
 use super::wire::Answer;
 use super::worker::{NotStarted, Worker};
-use crate::{Error, Failure, Result};
+use crate::{Error, Failure, Result, check};
 
 /// Restarts are counted within so many rollouts.
 const WINDOW: u64 = 1000;
 
 /// The longest pause before a restart.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Replies whose waits are remembered, and how many must be before their median says anything.
+const REMEMBERED: usize = 101;
+const ENOUGH: usize = 10;
+
+/// What no time-out by the median is shorter than.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -30,11 +37,16 @@ pub(super) struct Keeper {
     restarts: VecDeque<u64>,
     /// Failures since the last answer.
     in_a_row: u32,
+    /// How long the last replies were waited for.
+    waits: VecDeque<Duration>,
 }
 
 impl Keeper {
     /// Starts the first worker. A command that is wrong is better told at once than tried again.
     pub(super) fn start(mut command: Command, options: Options) -> Result<Self> {
+        if let Some(medians) = options.median_timeout {
+            check::positive("median_timeout", medians)?;
+        }
         let mut report = Report { starts: 1, ..Report::default() };
         let worker = Worker::start(&mut command, options.start_timeout, &mut report.strays);
         let worker = worker.map_err(|reason| match reason {
@@ -52,6 +64,7 @@ impl Keeper {
             failed: None,
             restarts: VecDeque::new(),
             in_a_row: 0,
+            waits: VecDeque::new(),
         })
     }
 
@@ -78,8 +91,13 @@ impl Keeper {
         let Some(mut worker) = self.worker.take() else {
             return Err(Failure::Ended { status: None });
         };
-        match worker.hear(self.options.reply_timeout, &mut self.report.strays) {
+        let (timeout, asked) = (self.patience(), Instant::now());
+        match worker.hear(timeout, &mut self.report.strays) {
             Ok(answers) => {
+                if self.waits.len() == REMEMBERED {
+                    self.waits.pop_front();
+                }
+                self.waits.push_back(asked.elapsed());
                 self.in_a_row = 0;
                 self.worker = Some(worker);
                 Ok(answers)
@@ -90,6 +108,20 @@ impl Keeper {
                 self.count(&failure);
                 Err(failure)
             }
+        }
+    }
+
+    /// How long to wait for the next reply.
+    fn patience(&self) -> Duration {
+        let most = self.options.reply_timeout;
+        match self.options.median_timeout {
+            Some(medians) if self.waits.len() >= ENOUGH => {
+                let mut waits: Vec<Duration> = self.waits.iter().copied().collect();
+                waits.sort_unstable();
+                let long = waits[waits.len() / 2].as_secs_f64() * medians;
+                Duration::try_from_secs_f64(long).map_or(most, |long| long.max(SHORTEST).min(most))
+            }
+            _ => most,
         }
     }
 

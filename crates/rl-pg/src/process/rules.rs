@@ -21,6 +21,11 @@ pub struct Options {
     /// The longest silence of a worker that has something to do. 10 s; more for a slower rollout. The
     /// Python shim holds answers back for up to 0.1 s, so that fast ones are written at once.
     pub reply_timeout: Duration,
+    /// Gives a reply up after so many times the median of the last 101 waits, where that is less than
+    /// [`Self::reply_timeout`]: 20, say, for a simulator of which nobody knows how long it takes.
+    /// Counted from the tenth reply on, and never less than a second, since a busy machine keeps
+    /// anybody waiting for that long. `None`: after [`Self::reply_timeout`] only.
+    pub median_timeout: Option<f64>,
     /// How often a rollout that failed is tried again with the same seed. 1.
     pub retries: usize,
     /// How often the worker is started again within 1,000 rollouts. 3; then there is an error.
@@ -37,6 +42,7 @@ impl Default for Options {
         Self {
             start_timeout: Duration::from_secs(30),
             reply_timeout: Duration::from_secs(10),
+            median_timeout: None,
             retries: 1,
             restarts: 3,
             back_off: Duration::from_millis(100),
@@ -56,6 +62,12 @@ impl Options {
     #[must_use]
     pub fn reply_timeout(self, reply_timeout: Duration) -> Self {
         Self { reply_timeout, ..self }
+    }
+
+    /// Sets [`Self::median_timeout`] to so many medians.
+    #[must_use]
+    pub fn median_timeout(self, medians: f64) -> Self {
+        Self { median_timeout: Some(medians), ..self }
     }
 
     /// Sets [`Self::retries`].

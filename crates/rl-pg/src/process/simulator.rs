@@ -166,6 +166,14 @@ impl Simulator for ExternalSimulator {
         self.keeper.hello().metrics.iter().map(String::as_str).collect()
     }
 
+    /// Two of the lists that the worker takes: one is on its way while it is at the other.
+    fn list_length(&self) -> usize {
+        match self.keeper.hello().batch {
+            1 => 1,
+            longest => 2 * longest,
+        }
+    }
+
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> Result<Outcome> {
         check::numbers("context", context, self.context_length)?;
         check::numbers("action", action, self.action_length)?;

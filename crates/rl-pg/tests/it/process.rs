@@ -209,6 +209,25 @@ fn a_worker_that_never_answers_is_given_up_in_time() {
 }
 
 #[test]
+fn a_reply_that_takes_many_times_the_median_is_given_up() {
+    let patient = options().reply_timeout(Duration::from_secs(60)).retries(0);
+    let mut simulator =
+        ExternalSimulator::start(worker("no-zeros stall"), patient.median_timeout(20.0)).unwrap();
+    for seed in 0..10 {
+        assert!(simulator.rollout(&[1.0; 2], &[0.5; 2], seed).is_ok());
+    }
+    let error = simulator.rollout(&[0.0; 2], &[0.5; 2], 10).unwrap_err();
+    let Error::RolloutFailed(failed) = error else { panic!("{error}") };
+    // Twenty times next to nothing is a second.
+    assert_eq!(failed.failure, Failure::TimedOut { after: Duration::from_secs(1) });
+    let wrong = ExternalSimulator::start(worker("honest"), patient.median_timeout(f64::NAN));
+    assert_eq!(
+        wrong.unwrap_err().to_string(),
+        "median_timeout is NaN, and must be positive and finite"
+    );
+}
+
+#[test]
 fn a_list_may_take_longer_than_a_reply() -> Result<()> {
     let (contexts, actions, seeds) = batch(20);
     for told in ["slow", "slow-binary"] {

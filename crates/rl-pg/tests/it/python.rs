@@ -8,16 +8,27 @@ use rl_pg::process::{ExternalEnvironment, ExternalSimulator, Options};
 use rl_pg::{End, Environment, Error, PYTHON_SHIM, Result, Simulator};
 
 /// A Python that runs this after the shim, which users import; `None` where there is no Python.
-#[expect(clippy::print_stderr, reason = "a test that did not run says so")]
 fn python(program: &str) -> Option<Command> {
-    let quiet =
-        |command: &mut Command| command.stdout(Stdio::null()).status().is_ok_and(|s| s.success());
-    if !quiet(Command::new("python3").arg("-V")) {
-        eprintln!("there is no python3 here, and the shim is not tested");
+    python_with("", program)
+}
+
+/// The same where Python can import this module besides; of those that the shim uses, no other.
+///
+/// The interpreter is `python3`, or that of the variable `RL_PG_TEST_PYTHON`.
+#[expect(clippy::print_stderr, reason = "a test that did not run says so")]
+fn python_with(module: &str, program: &str) -> Option<Command> {
+    let python = std::env::var("RL_PG_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let import = if module.is_empty() { String::new() } else { format!("import {module}") };
+    let mut trial = Command::new(&python);
+    trial.args(["-c", &import]).stdout(Stdio::null()).stderr(Stdio::null());
+    if !trial.status().is_ok_and(|status| status.success()) {
+        let missing = if module.is_empty() { "Python" } else { module };
+        eprintln!("NOT TESTED: {python} is or has no {missing} (RL_PG_TEST_PYTHON names another)");
         return None;
     }
-    let mut command = Command::new("python3");
-    command.args(["-c", &format!("{PYTHON_SHIM}\n{program}")]);
+    let hide = if module == "orjson" { "" } else { "import sys; sys.modules['orjson'] = None\n" };
+    let mut command = Command::new(python);
+    command.args(["-c", &format!("{hide}{PYTHON_SHIM}\n{program}")]);
     Some(command)
 }
 
@@ -38,8 +49,8 @@ serve(rollout, context=1, action=2, metrics=["seed", "third"], name="sum", binar
 
 #[test]
 fn a_function_is_served_in_both_encodings_and_prints_stay_off_the_wire() -> Result<()> {
-    for encoding in ["json", "binary"] {
-        let Some(mut command) = python(SUM) else { return Ok(()) };
+    for (module, encoding) in [("", "json"), ("", "binary"), ("orjson", "json")] {
+        let Some(mut command) = python_with(module, SUM) else { continue };
         command.arg(encoding);
         let mut simulator = ExternalSimulator::start(command, Options::default())?;
         assert_eq!((simulator.name(), simulator.metrics()), ("sum", vec!["seed", "third"]));
@@ -155,5 +166,65 @@ fn an_environment_takes_numbers_too() -> Result<()> {
     assert_eq!(place[0].to_bits(), 1.1f64.to_bits());
     let two = walk.step(&vec![0.1, 0.2], &mut place).unwrap_err().to_string();
     assert_eq!(two, "action has 2 entries, expected 1");
+    Ok(())
+}
+
+#[test]
+fn a_cart_of_gymnasium_moves_by_our_equations_and_ends_as_ours_does() -> Result<()> {
+    let program = "import gymnasium
+serve_environment(gymnasium.make('CartPole-v1', max_episode_steps=int(sys.argv[-1])))";
+    for (limit, end) in [("500", End::Terminated), ("4", End::Truncated)] {
+        let Some(mut command) = python_with("gymnasium", program) else { return Ok(()) };
+        command.arg(limit);
+        let mut cart = ExternalEnvironment::<usize>::start(command, Options::default())?;
+        assert_eq!((cart.observation_length(), cart.action_size()), (4, 2));
+        let (mut seen, mut again) = ([0.0; 4], [0.0; 4]);
+        cart.reset(7, &mut again)?;
+        cart.reset(7, &mut seen)?;
+        assert_eq!(seen.map(f64::to_bits), again.map(f64::to_bits));
+        assert!(seen.iter().all(|x| x.abs() <= 0.05));
+        let mut steps = 0;
+        let found = loop {
+            let [x, v, theta, omega] = seen;
+            let step = cart.step(&1, &mut seen)?;
+            steps += 1;
+            // Each observation is rounded to single precision: half of 2⁻²³ of numbers below 4.
+            let rounding = 4.0 * f64::from(f32::EPSILON);
+            assert!((seen[0] - (x + 0.02 * v)).abs() < rounding, "{steps}");
+            assert!((seen[2] - (theta + 0.02 * omega)).abs() < rounding, "{steps}");
+            // a = (F + m l ω² sin θ)/M, as in rl_pg::CartPole.
+            let push = (10.0 + 0.05 * omega * omega * theta.sin()) / 1.1;
+            let turn = (9.8 * theta.sin() - push * theta.cos())
+                / (0.5 * (4.0 / 3.0 - 0.1 * theta.cos().powi(2) / 1.1));
+            assert!((seen[3] - (omega + 0.02 * turn)).abs() < rounding, "{steps}");
+            assert_eq!(step.reward.to_bits(), 1f64.to_bits());
+            if let Some(end) = step.end {
+                break end;
+            }
+        };
+        assert_eq!(found, end);
+        assert!(if limit == "4" { steps == 4 } else { (8..12).contains(&steps) }, "{steps}");
+        assert_eq!(cart.step(&1, &mut seen), Err(Error::EpisodeOver));
+    }
+    Ok(())
+}
+
+#[test]
+fn an_action_of_gymnasium_may_be_numbers() -> Result<()> {
+    let program = "import gymnasium\nserve_environment(gymnasium.make('Pendulum-v1'))";
+    let Some(command) = python_with("gymnasium", program) else { return Ok(()) };
+    let mut pendulum = ExternalEnvironment::<Vec<f64>>::start(command, Options::default())?;
+    assert_eq!((pendulum.observation_length(), pendulum.action_size()), (3, 1));
+    let mut seen = [0.0; 3];
+    pendulum.reset(7, &mut seen)?;
+    for _ in 0..20 {
+        // The reward is −(θ² + 0.1 ω² + 0.001 u²) of the state before the step, whose observation is
+        // (cos θ, sin θ, ω).
+        let (theta, omega, torque) = (seen[1].atan2(seen[0]), seen[2], 0.5);
+        let step = pendulum.step(&vec![torque], &mut seen)?;
+        let cost = theta * theta + 0.1 * omega * omega + 0.001 * torque * torque;
+        // Rounded to single precision, of numbers below 17.
+        assert!((step.reward + cost).abs() < 20.0 * f64::from(f32::EPSILON), "{}", step.reward);
+    }
     Ok(())
 }

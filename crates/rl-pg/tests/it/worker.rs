@@ -88,7 +88,7 @@ impl Simulator for Faulty {
     }
 }
 
-/// Refuses a zero, or ends at it.
+/// Refuses a zero, ends at it, or never comes back from it.
 struct NoZeros(&'static str);
 
 /// Takes a tenth of a second.
@@ -122,6 +122,7 @@ impl Simulator for NoZeros {
         if context[0].abs() < f64::MIN_POSITIVE {
             match self.0 {
                 "exit" => std::process::exit(1),
+                "stall" => std::thread::sleep(Duration::from_secs(60)),
                 _ => return Err(Error::Empty { argument: "context" }),
             }
         }
@@ -143,7 +144,8 @@ fn serves() {
         "slow" => serve(&mut Slow, "slow", Encoding::Json, input, output).unwrap(),
         "slow-binary" => serve(&mut Slow, "slow", Encoding::Binary, input, output).unwrap(),
         "no-zeros" => {
-            let mut simulator = NoZeros(if how == "exit" { "exit" } else { "error" });
+            let how = ["exit", "stall"].into_iter().find(|&known| known == how);
+            let mut simulator = NoZeros(how.unwrap_or("error"));
             serve(&mut simulator, "no zeros", Encoding::Json, input, output).unwrap();
         }
         // Says which process it is, and does not heed the end of its input.

@@ -1,10 +1,11 @@
 //! What `rl-pg` claims of its policies, and of what is made of their scores.
 
 use linalg::{DMatrix, DVector};
+use nn_core::Network;
 use rand::RngExt;
 use rl_pg::{
-    Baseline, Bernoulli, Beta, Categorical, DiagonalGaussian, FullGaussian, Policy, Squashed,
-    SquashedGaussian, natural_gradient, score_function_batch,
+    Actor, Baseline, Bernoulli, Beta, Categorical, DiagonalGaussian, FullGaussian, Policy,
+    Squashed, SquashedGaussian, natural_gradient, score_function_batch,
 };
 
 use crate::verify::check::{BoxError, Check, Context, Control, Evidence};
@@ -30,6 +31,12 @@ pub(super) const CHECKS: &[Check] = &[
         question: Some(2),
         claim: "The natural gradient of a softmax bandit is the reward of each arm less their plain mean.",
         run: natural,
+    },
+    Check {
+        id: "rl-pg/natural-through-network",
+        question: Some(2),
+        claim: "A natural step of a network's policy moves the policy alike in whatever units the network sees.",
+        run: natural_through_network,
     },
 ];
 
@@ -262,6 +269,59 @@ fn natural(context: &Context) -> Result<Evidence, BoxError> {
         notes: vec![
             format!("The rarest arm has a probability of {smallest:.3}."),
             format!("For a normal policy, Σ·dJ/dμ is met to {normal_off:.0e}."),
+        ],
+    })
+}
+
+fn natural_through_network(context: &Context) -> Result<Evidence, BoxError> {
+    let mut rng = context.rng();
+    let n = 60;
+    let observations = DMatrix::from_fn(3, n, |_, _| rng.random_range(-1.0..1.0));
+    let weights = DMatrix::from_fn(2, 3, |_, _| rng.random_range(-1.0..1.0));
+    let advantages: Vec<f64> = (0..n).map(|_| rng.random_range(-1.0..1.0) / n as f64).collect();
+    // The same policy twice: the second network sees what is seen in other units.
+    let actor = |unit: f64| -> Result<Actor<f64, DiagonalGaussian>, BoxError> {
+        let layer = Network::builder(3).dense_from(&weights * unit, vec![0.2, -0.1]);
+        let head = DiagonalGaussian::from_parameters;
+        let actor = Actor::new(layer.build_given()?, vec![-0.7; 2], head)?;
+        Ok(actor.standardize(&[0.0; 3], &[unit; 3])?)
+    };
+    let actions: Vec<Vec<f64>> = actor(1.0)?
+        .policies(observations.as_slice())?
+        .iter()
+        .map(|policy| policy.sample(&mut rng))
+        .collect();
+    // How a step moves the means, plain or natural.
+    let moved = |unit: f64, natural: bool| -> Result<DVector<f64>, BoxError> {
+        let actor = actor(unit)?;
+        let plain = actor.weighted_scores(&observations, &actions, &advantages)?;
+        let step = match natural {
+            true => actor.natural_gradient(&observations, &plain, 1e-6)?.direction,
+            false => plain,
+        };
+        let mut after = actor.clone();
+        let to: Vec<f64> = actor.parameters().iter().zip(&step).map(|(a, b)| a + b).collect();
+        after.set_parameters(&to)?;
+        let means = |actor: &Actor<f64, DiagonalGaussian>| -> Result<Vec<f64>, BoxError> {
+            let policies = actor.policies(observations.as_slice())?;
+            Ok(policies.iter().flat_map(|policy| policy.mean().to_vec()).collect())
+        };
+        Ok(DVector::from_vec(means(&after)?) - DVector::from_vec(means(&actor)?))
+    };
+    let off = |natural: bool| -> Result<f64, BoxError> {
+        let (one, other) = (moved(1.0, natural)?, moved(0.1, natural)?);
+        Ok((&one - other).norm() / one.norm())
+    };
+    Ok(Evidence {
+        measured: off(true)?,
+        limit: 0.1,
+        reason: "conjugate gradients stop at a residual of 1e-4; the Fisher information in units of a \
+                 tenth has a condition number of some hundreds",
+        control: Control { what: "the plain gradient", measured: off(false)? },
+        plots: Vec::new(),
+        notes: vec![
+            "Seen in tenths of a unit, the plain gradient moves the policy a hundred times as far."
+                .into(),
         ],
     })
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    Categorical, Collect, DiagonalGaussian, End, Environment, LearnerState, Outcome, Plan,
-    Progress, Simulator, Step,
+    Baseline, Categorical, Collect, DiagonalGaussian, End, Environment, LearnerState, Outcome,
+    Plan, Progress, Simulator, Standardize, Step,
 };
 use nn_core::Tanh;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -59,10 +59,12 @@ fn miss(actor: &Actor<f64, DiagonalGaussian>) -> f64 {
 }
 
 #[test]
-fn the_default_and_reinforce_both_learn_to_aim() {
-    for (options, steps) in
-        [(LearnOptions::default(), 6_000), (LearnOptions::reinforce().rate(3e-3), 20_000)]
-    {
+fn each_way_of_learning_learns_to_aim() {
+    for (options, steps) in [
+        (LearnOptions::default(), 6_000),
+        (LearnOptions::reinforce().rate(3e-3), 20_000),
+        (LearnOptions::natural(), 10_000),
+    ] {
         let mut learner = learner(options, 3);
         let before = miss(learner.actor());
         aim(&mut learner, steps);
@@ -304,4 +306,48 @@ fn an_episode_that_goes_on_after_an_update_keeps_its_time() {
     };
     assert_eq!([clocks(0), clocks(1)], [vec![0, 0], vec![4, 4]]);
     assert_eq!(clocks(2), [8, 0, 8, 0]);
+}
+
+#[test]
+fn a_gradient_that_is_no_number_is_an_error_before_it_is_followed() {
+    // Rewards whose squares overflow: of the policy where they are its weights, of the value network
+    // where they are its targets and the policy's are standardized.
+    let options = LearnOptions::default().baseline(Baseline::None);
+    for (what, standardize) in [("policy", Standardize::No), ("value", Standardize::Yes)] {
+        let mut learner = learner(options.clone().standardize(standardize), 3);
+        if what == "policy" {
+            learner.value = None;
+        }
+        let before = learner.actor.parameters();
+        let mut experience = Experience::new(1);
+        let policy = learner.actor.policy(&[0.5]).unwrap();
+        let action = vec![0.1, 0.2];
+        let log_probability = policy.log_probability(&action).unwrap();
+        for reward in [1e200, -1e200] {
+            experience.push(&[0.5], action.clone(), log_probability, reward).unwrap();
+            experience.terminate();
+        }
+        let error = learner.update(experience).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("the gradient of the {what} network is inf in update 0")
+        );
+        if what == "policy" {
+            assert_eq!(learner.actor.parameters(), before);
+        }
+    }
+}
+
+#[test]
+fn a_natural_step_goes_as_far_as_it_is_told() {
+    let mut learner = learner(LearnOptions::natural().rollouts(200), 3);
+    aim(&mut learner, 200);
+    let contexts = |rng: &mut dyn rand::Rng, x: &mut [f64]| x[0] = rng.random_range(-1.0..1.0);
+    let plan = Plan::steps(2_000);
+    let history = learner.train(&mut [Target], contexts, plan, go_on).unwrap();
+    for point in &history.curve {
+        // KL is what it was set to, but for terms of third order, damping, and 200 samples of it.
+        let far = point.update.divergence / 0.02;
+        assert!((0.3..=1.5).contains(&far), "{far}");
+    }
 }
