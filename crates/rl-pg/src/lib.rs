@@ -210,6 +210,7 @@ mod check;
 mod episodes;
 mod error;
 mod failure;
+mod farm;
 mod gradients;
 mod learning;
 mod policies;
@@ -224,6 +225,7 @@ mod streams;
 pub use episodes::{Episode, episodes};
 pub use error::{Error, Result};
 pub use failure::{FailedRollout, Failure};
+pub use farm::Farm;
 pub use gradients::{
     Baseline, Chain, ChainGradient, ChosenStep, Estimator, GradientEstimate, GradientReport,
     Method, Objective, Quotient, RandomNumbers, ReportPlan, Shares, Slopes, StepSearch,

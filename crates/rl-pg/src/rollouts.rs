@@ -66,7 +66,7 @@ pub fn rollouts<S: Simulator>(
 }
 
 /// The error of a part of a batch that begins at `start`, told of the whole.
-fn shifted(error: Error, start: usize) -> Error {
+pub(crate) fn shifted(error: Error, start: usize) -> Error {
     match error {
         Error::Rollout { index, source } => Error::Rollout { index: start + index, source },
         Error::RewardNotFinite { sample, action, value } => {
@@ -83,8 +83,11 @@ pub(crate) fn in_parallel<W: Send, R: Send>(
     count: usize,
     work: &(impl Fn(&mut W, Range<usize>) -> Result<Vec<R>> + Sync),
 ) -> Result<Vec<R>> {
-    // Small enough that the last to finish keeps nobody waiting long, and nothing that lasts is shared.
-    let size = count.div_ceil(8 * workers.len().max(1)).clamp(1, 64);
+    // Small enough that the last to finish keeps nobody waiting long; one worker alone keeps nobody waiting.
+    let size = match workers.len() {
+        0 | 1 => count.max(1),
+        workers => count.div_ceil(8 * workers).clamp(1, 64),
+    };
     let queue = Queue { next: AtomicUsize::new(0), failed: AtomicBool::new(false), count, size };
     let mut parts = queue.serve(workers, work);
     parts.sort_unstable_by_key(|part| part.start);
