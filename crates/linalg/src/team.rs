@@ -17,7 +17,7 @@ use std::time::Duration;
 /// ```
 /// use linalg::team::{Alone, Pieces, Team};
 /// let square = |range: std::ops::Range<usize>| Ok(range.map(|i| (i * i) as u8).collect());
-/// let squares = Alone.run(Pieces { count: 5, at_a_time: 2, digest: 0 }, &mut { square }, &mut |all| all)?;
+/// let squares = Alone.run(Pieces::new("square", 5), &mut { square }, &mut |all| all)?;
 /// assert_eq!(squares, [0, 1, 4, 9, 16]);
 /// # Ok::<(), linalg::team::Lost>(())
 /// ```
@@ -44,13 +44,38 @@ pub type Join<'a> = &'a mut (dyn FnMut(Vec<u8>) -> Vec<u8> + Send);
 
 /// What a team is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pieces {
+    /// What a piece is, in one word, for errors.
+    pub name: &'static str,
     /// How many pieces there are.
     pub count: usize,
     /// How many a member is given at a time, at least one. Results must not depend on it.
     pub at_a_time: usize,
     /// A [`digest`] of the input, which must be the same for every member.
     pub digest: u64,
+}
+
+impl Pieces {
+    /// So many pieces, one at a time.
+    #[must_use]
+    pub fn new(name: &'static str, count: usize) -> Self {
+        Self { name, count, at_a_time: 1, digest: 0 }
+    }
+
+    /// Sets [`Pieces::at_a_time`].
+    #[must_use]
+    pub fn at_a_time(mut self, pieces: usize) -> Self {
+        self.at_a_time = pieces.max(1);
+        self
+    }
+
+    /// Sets [`Pieces::digest`].
+    #[must_use]
+    pub fn digest(mut self, digest: u64) -> Self {
+        self.digest = digest;
+        self
+    }
 }
 
 /// A piece whose work failed.
@@ -67,6 +92,8 @@ pub struct Failed {
 pub struct Lost {
     /// The member.
     pub rank: usize,
+    /// What a piece is.
+    pub name: &'static str,
     /// What it had been given and not done; empty if nothing.
     pub pieces: Range<usize>,
     /// What went wrong.
@@ -96,30 +123,22 @@ pub enum Problem {
     Strayed,
 }
 
-impl Lost {
-    /// The same in words, by the name of what a piece is.
-    #[must_use]
-    pub fn of(&self, piece: &str) -> String {
-        let Self { rank, pieces, problem } = self;
-        let pieces = match pieces.len() {
-            0 => format!("no {piece}"),
-            1 => format!("{piece} {}", pieces.start),
-            _ => format!("{piece}s {} to {}", pieces.start, pieces.end - 1),
-        };
-        let seconds = Duration::as_secs_f64;
-        let problem = match problem {
-            Problem::Failed { text } => text.clone(),
-            Problem::Silent { after } => format!("no sign of life for {:.1} s", seconds(after)),
-            Problem::Overdue { after } => format!("not done after {:.1} s", seconds(after)),
-            Problem::Strayed => "its input is not that of rank 0".to_owned(),
-        };
-        format!("rank {rank} with {pieces}: {problem}")
-    }
-}
-
 impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.of("piece"))
+        let Self { rank, name, pieces, problem } = self;
+        write!(f, "rank {rank} with ")?;
+        match pieces.len() {
+            0 => write!(f, "no {name}: "),
+            1 => write!(f, "{name} {}: ", pieces.start),
+            _ => write!(f, "{name}s {} to {}: ", pieces.start, pieces.end - 1),
+        }?;
+        let seconds = Duration::as_secs_f64;
+        match problem {
+            Problem::Failed { text } => f.write_str(text),
+            Problem::Silent { after } => write!(f, "no sign of life for {:.1} s", seconds(after)),
+            Problem::Overdue { after } => write!(f, "not done after {:.1} s", seconds(after)),
+            Problem::Strayed => f.write_str("its input is not that of rank 0"),
+        }
     }
 }
 
@@ -145,6 +164,7 @@ impl Team for Alone {
             let end = pieces.count.min(start.saturating_add(pieces.at_a_time.max(1)));
             let done = work(start..end).map_err(|Failed { piece, text }| Lost {
                 rank: 0,
+                name: pieces.name,
                 pieces: piece..piece + 1,
                 problem: Problem::Failed { text },
             })?;
@@ -171,7 +191,7 @@ mod tests {
     #[test]
     fn one_member_does_every_piece_in_order_and_names_the_first_that_fails() {
         let mut ranges = Vec::new();
-        let pieces = Pieces { count: 7, at_a_time: 3, digest: 0 };
+        let pieces = Pieces::new("swing", 7).at_a_time(3);
         let mut work = |range: Range<usize>| {
             ranges.push(range.clone());
             Ok(range.map(|piece| piece as u8).collect())
@@ -187,18 +207,23 @@ mod tests {
             false => Ok(Vec::new()),
         };
         let lost = Alone.run(pieces, &mut work, &mut |all| all).unwrap_err();
-        assert_eq!(lost.to_string(), "rank 0 with piece 4: the arm came off");
+        assert_eq!(lost.to_string(), "rank 0 with swing 4: the arm came off");
     }
 
     #[test]
-    fn who_is_lost_is_said_with_the_name_of_a_piece() {
+    fn who_is_lost_is_said_with_its_pieces() {
         let after = Duration::from_millis(2500);
         for (pieces, problem, text) in [
             (0..0, Problem::Silent { after }, "rank 3 with no rollout: no sign of life for 2.5 s"),
             (5..6, Problem::Overdue { after }, "rank 3 with rollout 5: not done after 2.5 s"),
-            (5..8, Problem::Strayed, "rank 3 with rollouts 5 to 7: its input is not that of rank 0"),
+            (
+                5..8,
+                Problem::Strayed,
+                "rank 3 with rollouts 5 to 7: its input is not that of rank 0",
+            ),
         ] {
-            assert_eq!(Lost { rank: 3, pieces, problem }.of("rollout"), text);
+            let lost = Lost { rank: 3, name: "rollout", pieces, problem };
+            assert_eq!(lost.to_string(), text);
         }
     }
 

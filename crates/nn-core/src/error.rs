@@ -14,8 +14,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A member of a team whose shards of the batch were not done.
-    #[error("{}", .0.of("shard"))]
-    Rank(linalg::team::Lost),
+    #[error(transparent)]
+    Rank(#[from] linalg::team::Lost),
     /// A network without layers, a layer or a batch without entries.
     #[error("{what} is empty; at least one is needed")]
     Empty {

@@ -34,6 +34,18 @@ pub enum Error {
     /// A rank that ended, hangs, failed or strayed.
     #[error(transparent)]
     Lost(#[from] Lost),
+    /// Ranks that did not all start: one of them may have ended before.
+    #[error("MPI did not start within {after:?}")]
+    NotStarted {
+        /// How long this rank waited.
+        after: Duration,
+    },
+    /// Ranks that did not end together, when all of the work was done.
+    #[error("all is done, but MPI did not end within {after:?}")]
+    NotEnded {
+        /// How long this rank waited.
+        after: Duration,
+    },
     /// MPI that was started before, by another part of the program.
     #[error("MPI was started before, and can be started once in a program")]
     Started,
@@ -49,9 +61,12 @@ mod tests {
 
     #[test]
     fn errors_say_what_is_wrong() {
-        let lost = Lost { rank: 2, pieces: 3..4, problem: Problem::Strayed };
+        let lost = Lost { rank: 2, name: "rollout", pieces: 3..4, problem: Problem::Strayed };
         assert_eq!(Error::from(lost.clone()).to_string(), lost.to_string());
+        let after = Duration::from_secs(60);
         for (error, text) in [
+            (Error::NotStarted { after }, "MPI did not start within 60s"),
+            (Error::NotEnded { after }, "all is done, but MPI did not end within 60s"),
             (Error::Started, "MPI was started before, and can be started once in a program"),
             (
                 Error::Threads,

@@ -10,7 +10,7 @@ use linalg::team::{Lost, Pieces, Problem, Work};
 use crate::lead::hand_on;
 use crate::options::Options;
 use crate::post::{Letter, Post};
-use crate::wire::Message;
+use crate::wire::{Message, PIECE};
 
 /// What another rank knows from one turn to the next.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Follow {
     pub(crate) rank: usize,
     pub(crate) size: usize,
     pub(crate) turn: u64,
+    /// What a piece of this turn is.
+    name: &'static str,
     /// When rank 0 last gave a sign of life.
     heard: Instant,
     /// Whether rank 0 has said that it is over.
@@ -26,7 +28,7 @@ pub(crate) struct Follow {
 
 impl Follow {
     pub(crate) fn new(rank: usize, size: usize) -> Self {
-        Self { rank, size, turn: 0, heard: Instant::now(), stopped: false }
+        Self { rank, size, turn: 0, name: PIECE, heard: Instant::now(), stopped: false }
     }
 
     pub(crate) fn run(
@@ -38,7 +40,8 @@ impl Follow {
     ) -> Result<Vec<u8>, Lost> {
         self.turn += 1;
         let turn = self.turn;
-        let Pieces { count, digest, .. } = pieces;
+        let Pieces { name, count, digest, .. } = pieces;
+        self.name = name;
         post.send(0, &Message::Ready { turn, count, digest });
         let (hand, given) = mpsc::channel::<Range<usize>>();
         thread::scope(|scope| {
@@ -82,13 +85,14 @@ impl Follow {
                     Message::Beat => {}
                     Message::Stop(lost) => {
                         self.stopped = true;
-                        return Err(lost);
+                        return Err(Lost { name: self.name, ..lost });
                     }
                     message => return Ok(message),
                 }
             } else if self.heard.elapsed() > options.silence {
                 let after = self.heard.elapsed();
-                return Err(Lost { rank: 0, pieces: 0..0, problem: Problem::Silent { after } });
+                let problem = Problem::Silent { after };
+                return Err(Lost { rank: 0, name: self.name, pieces: 0..0, problem });
             }
         }
     }

@@ -12,7 +12,7 @@ use linalg::team::{Failed, Join, Lost, Pieces, Problem, Work};
 use crate::options::Options;
 use crate::post::{Letter, Post, lock};
 use crate::report::Report;
-use crate::wire::Message;
+use crate::wire::{Message, PIECE};
 
 /// What rank 0 knows of the others from one turn to the next.
 #[derive(Debug)]
@@ -51,22 +51,27 @@ impl Queue {
     }
 
     /// Takes what a rank brought; for how long it had it.
-    fn put(&mut self, rank: usize, range: &Range<usize>, result: Result<Vec<u8>, Failed>) -> Duration {
+    fn put(
+        &mut self,
+        rank: usize,
+        range: &Range<usize>,
+        result: Result<Vec<u8>, Failed>,
+    ) -> Duration {
         let since = self.out[rank].take();
         match result {
             Ok(bytes) => drop(self.done.insert(range.start, bytes)),
             Err(Failed { piece, text }) => {
                 let problem = Problem::Failed { text };
-                self.fail(Lost { rank, pieces: piece..piece + 1, problem });
+                self.fail(rank, piece..piece + 1, problem);
             }
         }
         since.map_or(Duration::ZERO, |(_, since)| since.elapsed())
     }
 
     /// Of all that fails, what stands first in the batch is named.
-    fn fail(&mut self, lost: Lost) {
-        if self.lost.as_ref().is_none_or(|first| lost.pieces.start < first.pieces.start) {
-            self.lost = Some(lost);
+    fn fail(&mut self, rank: usize, pieces: Range<usize>, problem: Problem) {
+        if self.lost.as_ref().is_none_or(|first| pieces.start < first.pieces.start) {
+            self.lost = Some(Lost { rank, name: self.pieces.name, pieces, problem });
         }
     }
 
@@ -142,17 +147,23 @@ impl Lead {
 
     /// Answers the others until all pieces are done, or one cannot be.
     fn serve(&mut self, post: &Post, options: &Options, queue: &Mutex<Queue>) {
+        // Who may have come to this turn before rank 0 did.
+        let mut waiting: Vec<usize> = (1..self.heard.len()).collect();
+        let mut judged = Instant::now();
         loop {
             let mut letter = post.receive(Duration::from_millis(1));
             while let Some(Letter { from, at, message }) = letter {
                 self.heard[from] = self.heard[from].max(at);
                 match message {
-                    Message::Ready { turn, count, digest } => self.ready[from] = (turn, count, digest),
+                    Message::Ready { turn, count, digest } => {
+                        self.ready[from] = (turn, count, digest);
+                        waiting.push(from);
+                    }
                     Message::Done { turn, range, result } if turn == self.turn => {
                         self.report.received += result.as_ref().map_or(0, Vec::len) as u64;
-                        let pieces = range.len();
                         let busy = lock(queue).put(from, &range, result);
-                        self.report.add(from, pieces, busy);
+                        self.report.add(from, range.len(), busy);
+                        waiting.push(from);
                     }
                     Message::Bye => self.gone[from] = true,
                     _ => {}
@@ -160,18 +171,22 @@ impl Lead {
                 letter = post.receive(Duration::ZERO);
             }
             let mut queue = lock(queue);
-            for rank in 1..self.heard.len() {
+            for rank in waiting.drain(..) {
                 let (turn, count, digest) = self.ready[rank];
                 if turn != self.turn || queue.out[rank].is_some() {
                     continue;
                 }
                 if (count, digest) != (queue.pieces.count, queue.pieces.digest) {
-                    queue.fail(Lost { rank, pieces: 0..0, problem: Problem::Strayed });
+                    queue.fail(rank, 0..0, Problem::Strayed);
                 } else if let Some(range) = queue.take(rank) {
                     post.send(rank, &Message::Do { turn, range });
                 }
             }
-            self.judge(post, options, &mut queue);
+            // It asks every rank, and need not for every letter.
+            if judged.elapsed() > options.silence / 50 {
+                judged = Instant::now();
+                self.judge(post, options, &mut queue);
+            }
             if queue.is_over() {
                 break;
             }
@@ -193,7 +208,13 @@ impl Lead {
             let pieces = held.as_ref().map_or(0..0, |(range, _)| range.clone());
             let silent = match stuck {
                 // While one does not take what is sent to it, nothing is heard of the others.
-                Some((to, since)) => if to == rank { since.elapsed() } else { Duration::ZERO },
+                Some((to, since)) => {
+                    if to == rank {
+                        since.elapsed()
+                    } else {
+                        Duration::ZERO
+                    }
+                }
                 None => self.heard[rank].elapsed(),
             };
             let problem = if rank > 0 && silent > options.silence {
@@ -207,7 +228,7 @@ impl Lead {
             } else {
                 continue;
             };
-            queue.fail(Lost { rank, pieces, problem });
+            queue.fail(rank, pieces, problem);
         }
     }
 
@@ -232,7 +253,8 @@ impl Lead {
             for rank in others.clone().filter(|&rank| !self.gone[rank]) {
                 let after = self.heard[rank].elapsed();
                 if after > options.silence {
-                    let lost = Lost { rank, pieces: 0..0, problem: Problem::Silent { after } };
+                    let problem = Problem::Silent { after };
+                    let lost = Lost { rank, name: PIECE, pieces: 0..0, problem };
                     self.stop(post, &lost);
                     return Err(lost);
                 }

@@ -79,11 +79,11 @@ enum Order {
 }
 
 impl Post {
-    /// Opens a line on a thread of its own and serves it there, with a sign of life every `beat` from rank 0 to all
-    /// and from all to rank 0. With it come rank and size.
+    /// Opens a line on a thread of its own and serves it there, with ten signs of life within `silence` from rank 0
+    /// to all and from all to rank 0. With it come rank and size.
     pub(crate) fn open<L: Line>(
         open: impl FnOnce() -> Result<L> + Send + 'static,
-        beat: Duration,
+        silence: Duration,
     ) -> Result<(Self, usize, usize)> {
         let (orders, to_do) = mpsc::channel();
         let (to_read, letters) = mpsc::channel();
@@ -93,13 +93,14 @@ impl Post {
         thread::spawn(move || match open() {
             Ok(line) => {
                 if opened.send(Ok((line.rank(), line.size()))).is_ok() {
-                    serve(line, &to_do, &to_read, &watched, beat);
+                    serve(line, &to_do, &to_read, &watched, silence / 10);
                 }
             }
             Err(error) => drop(opened.send(Err(error))),
         });
-        // The thread answers, unless MPI itself has ended it.
-        let (rank, size) = place.recv().map_err(|_| Error::Started)??;
+        // Many processes on one node take their time to start.
+        let after = 6 * silence;
+        let (rank, size) = place.recv_timeout(after).map_err(|_| Error::NotStarted { after })??;
         Ok((Self { orders, letters: Mutex::new(letters), sending }, rank, size))
     }
 
@@ -159,8 +160,8 @@ fn serve<L: Line>(
     loop {
         // Wakes at once for what is to be sent. For what comes it looks again after a fiftieth of the time that nothing
         // came, so that waiting costs 2 % of itself in time and a rank that idles almost none of its core.
-        let nap = (last_move.elapsed() / 50)
-            .clamp(Duration::from_micros(10), Duration::from_millis(1));
+        let nap =
+            (last_move.elapsed() / 50).clamp(Duration::from_micros(10), Duration::from_millis(1));
         let send = |to, bytes: &[u8], line: &mut L| {
             *lock(sending) = Some((to, Instant::now()));
             line.send(to, bytes);

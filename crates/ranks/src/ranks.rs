@@ -48,7 +48,7 @@ enum Place {
 /// fn main() -> ExitCode {
 ///     ranks::launch(ranks::Options::default(), |ranks| {
 ///         let squares = ranks.run(
-///             Pieces { count: 100, at_a_time: 10, digest: 0 },
+///             Pieces::new("square", 100).at_a_time(10),
 ///             &mut |range| Ok(range.map(|i| (i * i % 256) as u8).collect()),
 ///             &mut |all| all,
 ///         )?;
@@ -89,7 +89,7 @@ impl Ranks {
         open: impl FnOnce() -> Result<L> + Send + 'static,
         options: Options,
     ) -> Result<Self> {
-        let (post, rank, size) = Post::open(open, options.silence / 10)?;
+        let (post, rank, size) = Post::open(open, options.silence)?;
         let place = match rank {
             0 => Place::Lead(Lead::new(size)),
             _ => Place::Follow(Follow::new(rank, size)),
@@ -119,7 +119,7 @@ impl Ranks {
     /// # Errors
     /// [`Error::Lost`](crate::Error::Lost) where a rank is gone.
     pub fn share(&self, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        let nothing = Pieces { count: 0, at_a_time: 1, digest: 0 };
+        let nothing = Pieces::new("piece", 0);
         let mut bytes = Some(bytes);
         Ok(self.run(nothing, &mut |_| Ok(Vec::new()), &mut |_| bytes.take().unwrap_or_default())?)
     }
@@ -135,7 +135,10 @@ impl Ranks {
             };
             return match parted {
                 Ok(()) if post.close(options.silence) => ExitCode::SUCCESS,
-                Ok(()) => ExitCode::FAILURE,
+                Ok(()) => {
+                    say(&crate::Error::NotEnded { after: options.silence });
+                    ExitCode::FAILURE
+                }
                 Err(lost) => self.finish(Err(lost)),
             };
         };

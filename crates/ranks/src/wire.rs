@@ -16,13 +16,16 @@ pub(crate) enum Message {
     Done { turn: u64, range: Range<usize>, result: Result<Vec<u8>, Failed> },
     /// From rank 0, handed on from rank to rank: what was made of all pieces.
     All { turn: u64, bytes: Vec<u8> },
-    /// From rank 0: it is over, and why.
+    /// From rank 0: it is over, and why. What a piece is every rank knows.
     Stop(Lost),
     /// I live.
     Beat,
     /// I have come to the end of the program.
     Bye,
 }
+
+/// What a piece is before a rank has put its own word for it.
+pub(crate) const PIECE: &str = "piece";
 
 impl Message {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
@@ -55,7 +58,7 @@ impl Message {
                 put(&mut to, &[*turn]);
                 to.extend_from_slice(bytes);
             }
-            Self::Stop(Lost { rank, pieces, problem }) => {
+            Self::Stop(Lost { rank, pieces, problem, .. }) => {
                 to.push(4);
                 let nanoseconds =
                     |after: &Duration| u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
@@ -109,7 +112,8 @@ impl Message {
                     2 => Problem::Overdue { after },
                     _ => Problem::Strayed,
                 };
-                Self::Stop(Lost { rank: size(rank)?, pieces: size(start)?..size(end)?, problem })
+                let (rank, pieces) = (size(rank)?, size(start)?..size(end)?);
+                Self::Stop(Lost { rank, name: PIECE, pieces, problem })
             }
             5 => Self::Beat,
             6 => Self::Bye,
@@ -142,7 +146,7 @@ mod tests {
     #[test]
     fn every_message_comes_back_as_it_was() {
         let after = Duration::from_millis(1250);
-        let lost = |problem| Message::Stop(Lost { rank: 3, pieces: 5..9, problem });
+        let lost = |problem| Message::Stop(Lost { rank: 3, name: PIECE, pieces: 5..9, problem });
         for message in [
             Message::Ready { turn: 7, count: 64, digest: u64::MAX },
             Message::Do { turn: 7, range: 8..12 },

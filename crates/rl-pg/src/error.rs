@@ -133,8 +133,8 @@ pub enum Error {
         source: Box<Self>,
     },
     /// A member of a team whose rollouts were not done.
-    #[error("{}", .0.of("rollout"))]
-    Rank(linalg::team::Lost),
+    #[error(transparent)]
+    Rank(#[from] linalg::team::Lost),
     /// A worker that did not come to its hello.
     #[error("{command} did not start: {failure}{}", quoted(.last_words))]
     WorkerNotStarted {

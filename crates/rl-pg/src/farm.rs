@@ -98,9 +98,11 @@ impl<S: Simulator> Simulator for Farm<S> {
         // Enough for every thread of a member, and a sixteenth of its share, so that the last keeps nobody long.
         let at_a_time = (count / (16 * team.members())).max(simulators.len());
         let numbers = contexts.iter().chain(actions).map(|entry| entry.to_bits());
-        let pieces = Pieces { count, at_a_time, digest: digest(numbers.chain(seeds.iter().copied())) };
+        let input = digest(numbers.chain(seeds.iter().copied()));
+        let pieces = Pieces::new("rollout", count).at_a_time(at_a_time).digest(input);
         let mut work = |range: Range<usize>| {
-            let part = |matrix: &DMatrix<f64>| matrix.columns(range.start, range.len()).into_owned();
+            let part =
+                |matrix: &DMatrix<f64>| matrix.columns(range.start, range.len()).into_owned();
             let outcomes =
                 rollouts(simulators, &part(contexts), &part(actions), &seeds[range.clone()]);
             match outcomes {
@@ -108,7 +110,7 @@ impl<S: Simulator> Simulator for Farm<S> {
                 Err(error) => Err(failed(shifted(error, range.start), range.start)),
             }
         };
-        let bytes = team.run(pieces, &mut work, &mut |all| all).map_err(Error::Rank)?;
+        let bytes = team.run(pieces, &mut work, &mut |all| all)?;
         let mut rest = bytes.as_slice();
         let outcomes = std::iter::from_fn(|| from_bytes(&mut rest)).collect::<Vec<_>>();
         check::length("outcomes", outcomes.len(), count)?;
@@ -187,6 +189,7 @@ mod tests {
     }
 
     /// Fails where the action says so: with an error below 0, with a reward that is no number above 1.
+    #[derive(Debug)]
     struct Fragile;
 
     impl Simulator for Fragile {

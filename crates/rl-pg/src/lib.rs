@@ -205,6 +205,7 @@
 //! worth, where the noise comes from and how large a batch should be.
 //!
 //! *Simulators elsewhere*: a Python function, a Gymnasium environment or any other process, see [`process`].
+//! On the ranks of a cluster: [`Farm`], with the team of the crate `ranks`.
 
 mod check;
 mod episodes;

@@ -72,7 +72,7 @@ pub fn problems(root: &Path) -> Result<Vec<Problem>, BoxError> {
         manifests::publishable(&members),
         dependencies::rust_version(&all),
         dependencies::licenses(&all.packages, &files::read(root, "deny.toml")?),
-        checks::ids(&verify::checks::all(), &crates),
+        checks::ids(&[verify::checks::all(), verify::checks::over_mpi()].concat(), &crates),
         files::data_sources(root)?,
         files::lengths(root)?,
         files::readme(&files::read(root, "README.md")?),

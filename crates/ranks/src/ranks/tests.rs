@@ -54,12 +54,16 @@ fn on_ranks<T: Send>(
 ) -> Vec<T> {
     let (to, from): (Vec<_>, Vec<_>) = (0..size).map(|_| mpsc::channel()).unzip();
     std::thread::scope(|scope| {
-        let ranks: Vec<_> = from.into_iter().enumerate().map(|(rank, from)| {
-            let dead = Arc::new(AtomicBool::new(false));
-            let wire = Wire { rank, to: to.clone(), from, dead: Arc::clone(&dead) };
-            let main = &main;
-            scope.spawn(move || main(&Ranks::over(move || Ok(wire), options).unwrap(), &dead))
-        }).collect();
+        let ranks: Vec<_> = from
+            .into_iter()
+            .enumerate()
+            .map(|(rank, from)| {
+                let dead = Arc::new(AtomicBool::new(false));
+                let wire = Wire { rank, to: to.clone(), from, dead: Arc::clone(&dead) };
+                let main = &main;
+                scope.spawn(move || main(&Ranks::over(move || Ok(wire), options).unwrap(), &dead))
+            })
+            .collect();
         ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
     })
 }
@@ -74,7 +78,9 @@ fn sum_of_halves(ranks: &Ranks, count: usize, at_a_time: usize) -> Result<Vec<u8
         let numbers = all.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes));
         numbers.sum::<f64>().to_le_bytes().to_vec()
     };
-    ranks.run(Pieces { count, at_a_time, digest: 1 }, &mut { work }, &mut { join })
+    ranks.run(Pieces::new("half", count).at_a_time(at_a_time).digest(1), &mut { work }, &mut {
+        join
+    })
 }
 
 #[test]
@@ -103,11 +109,14 @@ fn any_number_of_ranks_gives_the_same_bits_to_every_rank() {
 fn the_first_piece_that_fails_is_named_on_every_rank() {
     for size in [1, 2, 4] {
         let found = on_ranks(size, options(), |ranks, _| {
-            let mut work = |range: Range<usize>| match [33, 34, 90].iter().find(|i| range.contains(i)) {
+            let mut work = |range: Range<usize>| match [33, 34, 90]
+                .iter()
+                .find(|i| range.contains(i))
+            {
                 Some(&piece) => Err(Failed { piece, text: format!("the reward is {}", f64::NAN) }),
                 None => Ok(Vec::new()),
             };
-            let pieces = Pieces { count: 100, at_a_time: 2, digest: 0 };
+            let pieces = Pieces::new("rollout", 100).at_a_time(2);
             ranks.run(pieces, &mut work, &mut |all| all).unwrap_err()
         });
         for lost in &found {
@@ -131,13 +140,13 @@ fn a_rank_that_is_gone_is_named_with_its_pieces() {
             std::thread::sleep(Duration::from_millis(2));
             Ok(Vec::new())
         };
-        let pieces = Pieces { count: 100, at_a_time: 1, digest: 0 };
+        let pieces = Pieces::new("rollout", 100);
         ranks.run(pieces, &mut work, &mut |all| all).unwrap_err()
     });
     for rank in [0, 1] {
         assert_eq!((found[rank].rank, found[rank].pieces.len()), (2, 1));
         assert!(matches!(found[rank].problem, Problem::Silent { .. }));
-        assert!(found[rank].of("rollout").starts_with("rank 2 with rollout "));
+        assert!(found[rank].to_string().starts_with("rank 2 with rollout "));
     }
     // Who was cut off sees the same of rank 0.
     assert_eq!(found[2].rank, 0);
@@ -169,7 +178,7 @@ fn a_rank_that_hangs_is_named_with_its_pieces() {
             std::thread::sleep(Duration::from_millis(5));
             Ok(vec![ranks.rank() as u8; range.len()])
         };
-        let pieces = Pieces { count: 30, at_a_time: 1, digest: 0 };
+        let pieces = Pieces::new("rollout", 30);
         ranks.run(pieces, &mut work, &mut |all| all).unwrap_err()
     });
     for lost in found {
@@ -186,11 +195,11 @@ fn a_rank_with_other_input_is_named() {
             Ok(vec![0; range.len()])
         };
         let digest = u64::from(ranks.rank() == 1);
-        let pieces = Pieces { count: 300, at_a_time: 1, digest };
+        let pieces = Pieces::new("rollout", 300).digest(digest);
         ranks.run(pieces, &mut work, &mut |all| all).unwrap_err()
     });
     for lost in found {
-        assert_eq!(lost.to_string(), "rank 1 with no piece: its input is not that of rank 0");
+        assert_eq!(lost.to_string(), "rank 1 with no rollout: its input is not that of rank 0");
     }
 }
 
