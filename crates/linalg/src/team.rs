@@ -16,9 +16,9 @@ use std::time::Duration;
 /// # Examples
 /// ```
 /// use linalg::team::{Alone, Pieces, Team};
-/// let square = |range: std::ops::Range<usize>| Ok(range.map(|i| (i * i) as u8).collect());
+/// let square = |range: std::ops::Range<usize>| Ok(range.flat_map(|i| (i * i).to_string().into_bytes()).collect());
 /// let squares = Alone.run(Pieces::new("square", 5), &mut { square }, &mut |all| all)?;
-/// assert_eq!(squares, [0, 1, 4, 9, 16]);
+/// assert_eq!(squares, b"014916");
 /// # Ok::<(), linalg::team::Lost>(())
 /// ```
 pub trait Team: fmt::Debug + Send + Sync {
@@ -194,7 +194,7 @@ mod tests {
         let pieces = Pieces::new("swing", 7).at_a_time(3);
         let mut work = |range: Range<usize>| {
             ranges.push(range.clone());
-            Ok(range.map(|piece| piece as u8).collect())
+            Ok(range.map(|piece| u8::try_from(piece).unwrap()).collect())
         };
         let found = Alone.run(pieces, &mut work, &mut |mut all| {
             all.push(99);

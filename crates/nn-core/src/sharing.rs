@@ -143,7 +143,7 @@ mod tests {
         let (mut network, x, targets) = network::<T>();
         let loss = MeanSquaredError::new(&targets)?;
         let mut losses = Vec::new();
-        for _ in 0..3 {
+        for _ in 0..2 {
             losses.push(trainer.step(&mut network, &x, &loss)?);
         }
         losses.extend(network.parameters().iter().map(|theta| theta.to_double()));
@@ -156,7 +156,7 @@ mod tests {
         let plain = || Trainer::<T>::new(Sgd::new(1e-2, 0.0).unwrap(), Batch::Full, 7);
         let (by_adam, by_sgd) = (steps(adam()).unwrap(), steps(plain()).unwrap());
         assert!(by_adam != by_sgd);
-        for members in [1, 2, 3, 4, 30] {
+        for members in [1, 3, 30] {
             assert!(steps(adam().team(Pretended(members))).unwrap() == by_adam, "{members}");
             assert!(steps(plain().team(Pretended(members))).unwrap() == by_sgd, "{members}");
         }

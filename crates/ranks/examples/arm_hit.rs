@@ -154,8 +154,10 @@ impl Simulator for Arm {
 
     fn rollout(&mut self, context: &[f64], action: &[f64], seed: u64) -> rl_pg::Result<Outcome> {
         std::thread::sleep(self.nap);
-        while seed == self.hang {
-            std::thread::sleep(Duration::from_secs(1));
+        if seed == self.hang {
+            loop {
+                std::thread::park();
+            }
         }
         let noise = match &mut self.own_noise {
             Some(next) => {

@@ -84,7 +84,8 @@
 //! - *mpirun ends everything first.* By default Open MPI 4.1 kills all ranks when one dies, within two seconds, and
 //!   names the rank, but not the rollout. With `--mca orte_enable_recovery 1` it leaves that to rank 0. Its exit code
 //!   is then 0 whatever happened, so a script should ask for what the program leaves at its end.
-//! - *Before MPI has started* nobody knows who is missing: the ranks end after six times the silence.
+//! - *Before MPI has started* nobody knows who is missing. The ranks end after six times the silence, and say that it did
+//!   not start; mpirun 4.1.4 itself may then wait for ever, if it was to recover: give it or the job a time limit.
 //! - *Rank 0 itself.* The others see it silent and say so; if it hangs in a rollout of its own, it says so and ends all.
 //!
 //! ## Wrong turns

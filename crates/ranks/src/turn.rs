@@ -134,10 +134,11 @@ mod tests {
     use super::*;
     use std::cmp::Reverse;
     use std::collections::BinaryHeap;
+    use std::time::Duration;
 
     /// The turn, played event by event: whoever asks stands in line before rank 0, which serves one at a time.
     fn played(turn: &Turn) -> f64 {
-        let nanoseconds = |seconds: f64| (seconds * 1e9).round() as u64;
+        let nanoseconds = |seconds: f64| Duration::from_secs_f64(seconds).as_nanos();
         let [work, way, range] =
             [turn.at_a_time as f64 * turn.piece_s, turn.way_s / 2.0, turn.range_s].map(nanoseconds);
         // When who asks arrives at rank 0; at first all do at once.

@@ -89,7 +89,7 @@ fn any_number_of_ranks_gives_the_same_bits_to_every_rank() {
     for size in [1, 2, 3, 4, 7] {
         let found = on_ranks(size, options(), |ranks, _| {
             let sums = [1, 3, 100].map(|at_a_time| sum_of_halves(ranks, 100, at_a_time).unwrap());
-            let shared = ranks.share(vec![ranks.rank() as u8]).unwrap();
+            let shared = ranks.share(ranks.rank().to_string().into_bytes()).unwrap();
             assert_eq!(ranks.finish(Ok::<_, Error>(())), ExitCode::SUCCESS);
             (sums, shared, ranks.report())
         });
@@ -97,7 +97,7 @@ fn any_number_of_ranks_gives_the_same_bits_to_every_rank() {
             for sum in sums {
                 assert_eq!(sum[..], expected.to_le_bytes(), "{size} ranks");
             }
-            assert_eq!(shared[..], [0]);
+            assert_eq!(shared, b"0");
         }
         let report = &found[0].2;
         assert_eq!((report.turns, report.pieces.iter().sum::<u64>()), (4, 300));
@@ -170,19 +170,21 @@ fn rank_0_gone_is_seen_by_all_others() {
 #[test]
 fn a_rank_that_hangs_is_named_with_its_pieces() {
     let options = options().patience(Duration::from_millis(300)).unwrap();
+    let held = AtomicUsize::new(usize::MAX);
     let found = on_ranks(3, options, |ranks, _| {
         let mut work = |range: Range<usize>| {
-            if range.contains(&1) {
+            if ranks.rank() == 1 {
+                held.store(range.start, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_secs(2));
             }
             std::thread::sleep(Duration::from_millis(5));
-            Ok(vec![ranks.rank() as u8; range.len()])
+            Ok(vec![0; range.len()])
         };
-        let pieces = Pieces::new("rollout", 30);
-        ranks.run(pieces, &mut work, &mut |all| all).unwrap_err()
+        ranks.run(Pieces::new("rollout", 1000), &mut work, &mut |all| all).unwrap_err()
     });
+    let held = held.into_inner();
     for lost in found {
-        assert_eq!(lost.pieces, 1..2);
+        assert_eq!((lost.rank, lost.pieces), (1, held..held + 1));
         assert!(matches!(lost.problem, Problem::Overdue { .. }));
     }
 }

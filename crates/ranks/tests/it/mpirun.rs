@@ -49,6 +49,10 @@ impl Run {
         Self { child: mpirun.spawn().unwrap(), start: Instant::now(), folder: folder.to_owned() }
     }
 
+    pub(crate) fn took(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// Sends a signal to the process of a rank, once it has one.
     pub(crate) fn signal(&self, rank: usize, signal: &str) {
         let file = self.folder.join(rank.to_string());
@@ -63,11 +67,12 @@ impl Run {
     }
 
     pub(crate) fn end(self) -> Ended {
+        let start = self.start;
         let output = self.child.wait_with_output().unwrap();
         Ended {
             said: String::from_utf8(output.stdout).unwrap(),
             errors: String::from_utf8(output.stderr).unwrap(),
-            took: self.start.elapsed(),
+            took: start.elapsed(),
         }
     }
 }

@@ -33,7 +33,7 @@ fn a_network_takes_the_same_steps_on_any_number_of_ranks() {
 
 #[test]
 fn a_rank_killed_at_any_moment_is_named_and_the_run_goes_on_from_its_checkpoint() {
-    // Three moments here, after 0.3 to 1.1 s of a run of 20 · 64 / 2 rollouts of 3 ms; twenty by hand.
+    // Three moments here; twenty by hand. Before MPI has started, mpirun 4.1.4 may wait for ever: not a moment of ours.
     let moments = std::env::var("RANKS_KILLS").map_or(3, |kills| kills.parse().unwrap());
     let common = ["--updates", "20", "--sleep-ms", "3", "--silence-ms", "1000"];
     let undisturbed = run(2, "arm_hit", &common);
@@ -43,16 +43,18 @@ fn a_rank_killed_at_any_moment_is_named_and_the_run_goes_on_from_its_checkpoint(
         let arguments = [&common[..], &["--checkpoint", file.to_str().unwrap()]].concat();
         let ranks = 2 + moment % 3;
         let killed = Run::start(ranks, "arm_hit", &arguments, &folder);
-        // Golden ratio steps: spread over the run however many there are.
+        while !file.exists() {
+            assert!(killed.took() < Duration::from_secs(30), "no checkpoint");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // Within the 19 · 48 / ranks rollouts of 3 ms that are left; golden ratio steps, however many there are.
         let part = (moment as f64 * 0.618_034).fract();
-        std::thread::sleep(Duration::from_secs_f64(0.3 + 0.8 * part * 2.0 / ranks as f64));
+        std::thread::sleep(Duration::from_secs_f64(part * 2.5 / ranks as f64));
         killed.signal(ranks - 1, "-KILL");
         let ended = killed.end();
-        // Before MPI has started nobody knows who is missing, and no rollout was handed out.
-        let named = [&format!("rank {} with ", ranks - 1), "MPI did not start within 6s"];
-        let is_named = named.iter().any(|named| ended.errors.contains(*named));
-        assert!(!ended.finished() && is_named, "{ended:?}");
-        assert!(ended.took < Duration::from_secs(20), "{ended:?}");
+        let named = format!("rank {} with ", ranks - 1);
+        assert!(!ended.finished() && ended.errors.contains(&named), "{ended:?}");
+        assert!(ended.took < Duration::from_secs(30), "{ended:?}");
         // On another number of ranks.
         let resumed = Run::start(1 + moment % 2, "arm_hit", &arguments, &folder).end();
         assert_eq!(resumed.weights(1 + moment % 2), undisturbed.weights(2), "moment {moment}");
