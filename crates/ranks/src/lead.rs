@@ -137,7 +137,7 @@ impl Lead {
         if let Some(lost) = lost {
             return Err(lost);
         }
-        let bytes = join(done.into_values().flatten().collect());
+        let bytes = join(done.into_values().collect::<Vec<_>>().concat());
         if let Some(post) = post {
             hand_on(post, 0, size, self.turn, &bytes);
             self.report.sent += (bytes.len() * (size - 1)) as u64;

@@ -22,15 +22,20 @@ pub(crate) struct Ended {
 /// A folder of this test's own.
 pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("ranks-{}-{name}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::create_dir_all(&folder).expect("a folder");
     folder
 }
 
 impl Run {
     pub(crate) fn start(ranks: usize, example: &str, arguments: &[&str], folder: &Path) -> Self {
         // target/…/deps/it-… beside target/…/examples/….
-        let tests = std::env::current_exe().unwrap();
-        let program = tests.ancestors().nth(2).unwrap().join("examples").join(example);
+        let tests = std::env::current_exe().expect("this test");
+        let program = tests
+            .ancestors()
+            .nth(2)
+            .expect("the folder of the profile")
+            .join("examples")
+            .join(example);
         let mut mpirun = Command::new("mpirun");
         mpirun
             .args(["-n", &ranks.to_string(), "--oversubscribe", "--bind-to", "none"])
@@ -46,7 +51,11 @@ impl Run {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Self { child: mpirun.spawn().unwrap(), start: Instant::now(), folder: folder.to_owned() }
+        Self {
+            child: mpirun.spawn().expect("mpirun"),
+            start: Instant::now(),
+            folder: folder.to_owned(),
+        }
     }
 
     pub(crate) fn took(&self) -> Duration {
@@ -62,16 +71,16 @@ impl Run {
                 _ => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        let done = Command::new("kill").args([signal, process.trim()]).status().unwrap();
+        let done = Command::new("kill").args([signal, process.trim()]).status().expect("kill");
         assert!(done.success(), "{signal} {process}");
     }
 
     pub(crate) fn end(self) -> Ended {
         let start = self.start;
-        let output = self.child.wait_with_output().unwrap();
+        let output = self.child.wait_with_output().expect("what mpirun wrote");
         Ended {
-            said: String::from_utf8(output.stdout).unwrap(),
-            errors: String::from_utf8(output.stderr).unwrap(),
+            said: String::from_utf8(output.stdout).expect("text"),
+            errors: String::from_utf8(output.stderr).expect("text"),
             took: start.elapsed(),
         }
     }

@@ -7,7 +7,7 @@ use crate::mpirun::{Ended, Run, folder};
 fn run(ranks: usize, example: &str, arguments: &[&str]) -> Ended {
     let folder = folder(&format!("{example}-{ranks}-{}", arguments.join("")));
     let ended = Run::start(ranks, example, arguments, &folder).end();
-    std::fs::remove_dir_all(folder).unwrap();
+    std::fs::remove_dir_all(folder).expect("the folder");
     ended
 }
 
