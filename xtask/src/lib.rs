@@ -15,6 +15,8 @@ cargo xtask verify [FILTER..]    hold every claim against a number, next to the 
     --seed N        another seed; every check must hold for any
     --json FILE     the result for machines; `-` writes it to standard output
     --report DIR    where the page with the plots goes (default target/verify)
+    --mpi DIR       the checks over MPI too, with the examples in DIR of
+                    `cargo build -p ranks --features mpi --examples`
     --jobs N        threads (default: one per core)
 cargo xtask tidy                 hold the workspace to its own rules
 cargo xtask bench [FILTER..]     show what was measured; with one of the next two, measure it first

@@ -36,7 +36,7 @@ fn dispatch(mut arguments: lexopt::Parser) -> Result<u8, BoxError> {
                 } else {
                     out.is_terminal()
                 });
-                verify::run(&request, &verify::checks::all(), &mut out, &mut err, color)
+                verify::run(&request, &request.checks(), &mut out, &mut err, color)
             }
             None => Ok(help(&mut out)),
         },

@@ -101,6 +101,7 @@ mod roots;
 mod scalar;
 mod sparse;
 mod svd;
+pub mod team;
 mod triangular;
 mod tridiagonal;
 

@@ -13,6 +13,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A member of a team whose shards of the batch were not done.
+    #[error(transparent)]
+    Rank(#[from] linalg::team::Lost),
     /// A network without layers, a layer or a batch without entries.
     #[error("{what} is empty; at least one is needed")]
     Empty {

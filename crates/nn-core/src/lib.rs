@@ -239,6 +239,7 @@ mod regression;
 pub mod schedule;
 mod shape;
 mod shards;
+mod sharing;
 mod sigmoid;
 mod softmax;
 mod softmax_layer;

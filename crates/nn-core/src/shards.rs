@@ -1,13 +1,15 @@
 //! A batch divided into shards, each with a trace of its own, for as many threads as there are.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use linalg::parallel::join;
+use linalg::team::Team;
 use linalg::{DMatrix, DVector, Real};
 
 use crate::chain::{Chain, Numbers};
 use crate::trace::{grow, view_mut};
-use crate::{Descent, Gradients, Loss, Mode, Result, Trace};
+use crate::{Descent, Gradients, Loss, Mode, Result, Trace, sharing};
 
 /// The buffers for passes over a batch in shards: they are allocated for the first batch and reused.
 ///
@@ -24,11 +26,12 @@ pub struct Workspace<T: Real> {
     output: DMatrix<T>,
     /// 0, 1, …: the samples of a full batch.
     all: Vec<usize>,
+    team: Option<Arc<dyn Team>>,
 }
 
 /// A part of the batch.
 #[derive(Debug, Clone)]
-struct Shard<T: Real> {
+pub(crate) struct Shard<T: Real> {
     trace: Trace<T>,
     /// Its columns of the input, where they had to be gathered.
     gathered: Vec<T>,
@@ -55,10 +58,10 @@ enum Wanted {
 }
 
 /// What is asked of every shard.
-struct Task<'a, T: Real> {
+pub(crate) struct Task<'a, T: Real> {
     chain: &'a Chain<T>,
-    numbers: Numbers<'a, T>,
-    batch: Batch<'a, T>,
+    pub(crate) numbers: Numbers<'a, T>,
+    pub(crate) batch: Batch<'a, T>,
     /// The loss's weight over the whole batch.
     weight: f64,
     /// Columns in each shard but the last.
@@ -82,7 +85,16 @@ impl<T: Real> Workspace<T> {
             gradient: DVector::zeros(0),
             output: DMatrix::zeros(0, 0),
             all: Vec::new(),
+            team: None,
         }
+    }
+
+    /// Has the shards of a batch run by every member of a team, where their gradients are asked for. A team of one
+    /// changes nothing.
+    #[must_use]
+    pub fn team(mut self, team: impl Team + 'static) -> Self {
+        self.team = (team.members() > 1).then(|| Arc::new(team) as Arc<dyn Team>);
+        self
     }
 
     /// dL/dθ of the last batch.
@@ -129,7 +141,9 @@ impl<T: Real> Workspace<T> {
         batch: Batch<'_, T>,
     ) -> Result<f64> {
         let value = self.run(chain, numbers, batch, Wanted::Gradient)?;
-        self.reduce();
+        if self.team.is_none() {
+            self.reduce();
+        }
         Ok(value)
     }
 
@@ -153,7 +167,9 @@ impl<T: Real> Workspace<T> {
     ) -> Result<f64> {
         if pieces(chain, batch.samples.len(), batch.mode) > 1 {
             let value = self.run(chain, (parameters, state), batch, Wanted::Gradient)?;
-            if self.is_finite(value) {
+            if self.is_finite(value) && self.team.is_some() {
+                descent.apply(parameters, self.gradient.as_slice());
+            } else if self.is_finite(value) {
                 reduce(&self.shards, parameters, 0, &|theta, sum| descent.apply(theta, sum));
             }
             return Ok(value);
@@ -201,6 +217,18 @@ impl<T: Real> Workspace<T> {
         let numbers = Numbers { parameters, state, prepared: &self.prepared };
         let weight = batch.loss.map_or(0.0, |loss| loss.weight(batch.samples));
         let task = Task { chain, numbers, batch, weight, columns, wanted };
+        if let (Some(team), Wanted::Gradient, true) = (&self.team, wanted, self.shards.len() > 1) {
+            if self.gradient.len() != parameters.len() {
+                self.gradient = DVector::zeros(parameters.len());
+            }
+            let gradient = self.gradient.as_mut_slice();
+            let total = sharing::run(&**team, &task, &mut self.shards, gradient)?;
+            for shard in &mut self.shards {
+                // What other members ran left nothing here but this.
+                shard.trace.first_bad_delta = (!total.is_finite).then_some(0);
+            }
+            return Ok(total.loss);
+        }
         task.run(&mut self.shards, 0)?;
         Ok(self.shards.iter().map(|shard| shard.loss).sum())
     }
@@ -237,7 +265,7 @@ impl<T: Real> Workspace<T> {
 
 impl<T: Real> Task<'_, T> {
     /// Runs `shards`, the first of which is shard `first` of the batch.
-    fn run(&self, shards: &mut [Shard<T>], first: usize) -> Result<()> {
+    pub(crate) fn run(&self, shards: &mut [Shard<T>], first: usize) -> Result<()> {
         if let [shard] = shards {
             return self.run_one(shard, first);
         }
@@ -276,8 +304,13 @@ impl<T: Real> Task<'_, T> {
 }
 
 impl<T: Real> Shard<T> {
-    fn gradient(&self, range: Range<usize>) -> &[T] {
+    pub(crate) fn gradient(&self, range: Range<usize>) -> &[T] {
         &self.trace.gradient.as_slice()[range]
+    }
+
+    /// Its share of the loss, and whether all that ran backward were numbers.
+    pub(crate) fn outcome(&self) -> (f64, bool) {
+        (self.loss, self.trace.first_bad_delta.is_none())
     }
 }
 

@@ -181,6 +181,18 @@ impl<T: Real> Trainer<T> {
         Ok(self)
     }
 
+    /// Has every batch run by all members of a team, in the shards that one process has, which are at most 16: the
+    /// weights have the same bits. Every member needs the whole `x` and goes through the same steps; what lies between
+    /// the layers is divided. Networks that couple samples, as by batch normalization, have one shard, which every
+    /// member then runs for itself.
+    ///
+    /// A step sends each shard's gradient to rank 0 and their sum to all.
+    #[must_use]
+    pub fn team(mut self, team: impl linalg::team::Team + 'static) -> Self {
+        self.workspace = self.workspace.team(team);
+        self
+    }
+
     /// One step with all columns of `x` as the batch; the loss before it.
     ///
     /// For a loop of the caller's own: no epochs, no shuffling, and no best weights kept.

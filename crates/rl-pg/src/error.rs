@@ -132,6 +132,9 @@ pub enum Error {
         /// What it failed of.
         source: Box<Self>,
     },
+    /// A member of a team whose rollouts were not done.
+    #[error(transparent)]
+    Rank(#[from] linalg::team::Lost),
     /// A worker that did not come to its hello.
     #[error("{command} did not start: {failure}{}", quoted(.last_words))]
     WorkerNotStarted {

@@ -217,11 +217,13 @@
 //! worth, where the noise comes from and how large a batch should be.
 //!
 //! *Simulators elsewhere*: a Python function, a Gymnasium environment or any other process, see [`process`].
+//! On the ranks of a cluster: [`Farm`], with the team of the crate `ranks`.
 
 mod check;
 mod episodes;
 mod error;
 mod failure;
+mod farm;
 mod gradients;
 mod learning;
 mod policies;
@@ -236,6 +238,7 @@ mod streams;
 pub use episodes::{Episode, episodes};
 pub use error::{Error, Result};
 pub use failure::{FailedRollout, Failure};
+pub use farm::Farm;
 pub use gradients::{
     Baseline, Chain, ChainGradient, ChosenStep, Estimator, GradientEstimate, GradientReport,
     Method, Objective, Quotient, RandomNumbers, ReportPlan, Shares, Slopes, StepSearch,

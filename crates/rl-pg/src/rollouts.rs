@@ -67,7 +67,7 @@ pub fn rollouts<S: Simulator>(
 }
 
 /// The error of a part of a batch that begins at `start`, told of the whole.
-fn shifted(error: Error, start: usize) -> Error {
+pub(crate) fn shifted(error: Error, start: usize) -> Error {
     match error {
         Error::Rollout { index, source } => Error::Rollout { index: start + index, source },
         Error::RewardNotFinite { sample, action, value } => {
@@ -86,7 +86,7 @@ pub(crate) fn in_parallel<W: Send, R: Send>(
     least: usize,
     work: &(impl Fn(&mut W, Range<usize>) -> Result<Vec<R>> + Sync),
 ) -> Result<Vec<R>> {
-    // Small enough that the last to finish keeps nobody waiting long, and nothing that lasts is shared.
+    // Nothing that lasts is shared.
     let size = range_length(count, workers.len(), least);
     let queue = Queue { next: AtomicUsize::new(0), failed: AtomicBool::new(false), count, size };
     let mut parts = queue.serve(workers, work);
@@ -98,9 +98,13 @@ pub(crate) fn in_parallel<W: Send, R: Send>(
     Ok(all)
 }
 
-/// Entries in a range of `count` for so many workers.
+/// Entries in a range of `count` for so many workers: few, so that the last to finish keeps nobody waiting long, and all
+/// of them for one worker alone, who keeps nobody waiting.
 fn range_length(count: usize, workers: usize, least: usize) -> usize {
-    let fair = count.div_ceil(workers.max(1));
+    if workers < 2 {
+        return count.max(1);
+    }
+    let fair = count.div_ceil(workers);
     fair.div_ceil(8).clamp(1, 64).max(least.min(fair))
 }
 
@@ -211,7 +215,7 @@ mod tests {
         let length = |least| [1, 48, 2000, 100_000].map(|count| range_length(count, 4, least));
         assert_eq!(length(1), [1, 2, 63, 64]);
         assert_eq!(length(128), [1, 12, 128, 128]);
-        assert_eq!(range_length(0, 4, 128), 1);
+        assert_eq!([range_length(0, 4, 128), range_length(0, 1, 1), range_length(2000, 1, 1)], [1, 1, 2000]);
     }
 
     /// Fails where the action says so: with an error below 0, with a reward that is no number above 1.

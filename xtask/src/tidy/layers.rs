@@ -13,6 +13,8 @@ const LAYERS: &[(&str, Below)] = &[
     ("rl-pg", Below::Only(&["linalg", "nn-core"])),
     ("dsp", Below::Only(&["linalg"])),
     ("quad", Below::Only(&["linalg"])),
+    // Stands on linalg alone; its tests run over ranks what the two others have.
+    ("ranks", Below::Only(&["linalg", "nn-core", "rl-pg"])),
     ("benches", Below::Everything),
     ("xtask", Below::Everything),
 ];

@@ -75,7 +75,7 @@ pub fn problems(root: &Path) -> Result<Vec<Problem>, BoxError> {
         manifests::publishable(&members),
         dependencies::rust_version(&all),
         dependencies::licenses(&all.packages, &files::read(root, "deny.toml")?),
-        checks::ids(&verify::checks::all(), &crates),
+        checks::ids(&[verify::checks::all(), verify::checks::over_mpi()].concat(), &crates),
         sources.coverage(),
         sources.quoted(&QUESTIONS),
         checks::questions(&QUESTIONS, &verify::checks::all()),

@@ -39,6 +39,8 @@ pub struct Request {
     pub json: Option<PathBuf>,
     /// The folder of the page.
     pub report: PathBuf,
+    /// The folder of the examples of `ranks`, built with its feature `mpi`, whose checks are then asked too.
+    pub mpi: Option<PathBuf>,
     /// Threads, for the checks and for what they run in parallel.
     pub jobs: NonZero<usize>,
 }
@@ -63,6 +65,7 @@ impl Default for Request {
             seed: DEFAULT_SEED,
             json: None,
             report: target.join("verify"),
+            mpi: None,
             jobs: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
         }
     }
@@ -85,12 +88,25 @@ impl Request {
                 }
                 Long("jobs") => request.jobs = number("--jobs", arguments.value()?)?,
                 Long("json") => request.json = Some(arguments.value()?.into()),
+                Long("mpi") => request.mpi = Some(arguments.value()?.into()),
                 Long("report") => request.report = arguments.value()?.into(),
                 Value(filter) => request.filters.push(filter.string()?),
                 other => return Err(other.unexpected()),
             }
         }
         Ok(Some(request))
+    }
+
+    /// Every check that can be asked, those over MPI too where there are programs for them.
+    #[must_use]
+    pub fn checks(&self) -> Vec<Check> {
+        let mut checks = checks::all();
+        if let Some(programs) = &self.mpi {
+            // One request is all that a program has.
+            let _ = checks::PROGRAMS.set(programs.clone());
+            checks.extend(checks::over_mpi());
+        }
+        checks
     }
 
     /// Whether standard output is kept for the JSON.

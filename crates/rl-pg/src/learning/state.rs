@@ -151,13 +151,18 @@ impl LearnerState {
         }
     }
 
-    /// Writes [`LearnerState::to_bytes`] to a file.
+    /// Writes [`LearnerState::to_bytes`] to a file: whole, or not at all. It is written beside the file, as
+    /// `path.new`, and then takes its place, so that a run that ends at any moment leaves the last checkpoint.
     ///
     /// # Errors
     /// [`Error::File`] with the path.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        std::fs::write(path, self.to_bytes()).map_err(|error| refused(path, &error))
+        let mut beside = path.as_os_str().to_owned();
+        beside.push(".new");
+        std::fs::write(&beside, self.to_bytes())
+            .and_then(|()| std::fs::rename(&beside, path))
+            .map_err(|error| refused(path, &error))
     }
 
     /// Reads [`LearnerState::from_bytes`] from a file.

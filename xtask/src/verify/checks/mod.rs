@@ -21,6 +21,7 @@ mod nn_train;
 mod quad;
 mod quad_free;
 mod quad_grid;
+mod ranks;
 mod rl_pg;
 mod rl_pg_chain;
 mod rl_pg_estimators;
@@ -29,11 +30,18 @@ mod rl_pg_process;
 mod rl_pg_sim;
 mod rl_pg_training;
 
+pub use ranks::PROGRAMS;
 pub use rl_pg_process::{WORKER, worker};
 
 use super::check::Check;
 
-/// Every check, lowest layer first.
+/// The checks that need an MPI library and programs built with it: [`PROGRAMS`] is set before they run.
+#[must_use]
+pub fn over_mpi() -> Vec<Check> {
+    ranks::CHECKS.to_vec()
+}
+
+/// Every check that needs nothing but this program, lowest layer first.
 #[must_use]
 pub fn all() -> Vec<Check> {
     [

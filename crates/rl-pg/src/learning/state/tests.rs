@@ -138,6 +138,23 @@ fn what_is_not_a_state_is_named_and_changes_nothing() {
     assert_eq!(LearnerState::from_bytes(&bytes).unwrap(), state);
 }
 
+#[test]
+fn a_checkpoint_that_cannot_be_written_leaves_the_last_one() {
+    let folder = std::env::temp_dir().join(format!("rl-pg-{}-checkpoint", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("state");
+    let mut trained = learner(LearnOptions::default().rollouts(2), 1);
+    let first = trained.state();
+    first.save(&path).unwrap();
+    assert!(std::fs::read_dir(&folder).unwrap().count() == 1);
+    aim(&mut trained, 4);
+    // As on a full disk: what is written beside it cannot be.
+    std::fs::create_dir(folder.join("state.new")).unwrap();
+    assert!(trained.state().save(&path).is_err());
+    assert_eq!(LearnerState::load(&path).unwrap(), first);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 proptest! {
     #[test]
     fn no_bytes_panic(change in prop::collection::vec((any::<u16>(), any::<u8>()), 1..4), cut: u16) {

@@ -1,0 +1,291 @@
+//! What rank 0 does in a turn: hands out ranges, gathers what they brought, and watches the others.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::Range;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linalg::team::{Failed, Join, Lost, Pieces, Problem, Work};
+
+use crate::options::Options;
+use crate::post::{Letter, Post, lock};
+use crate::report::Report;
+use crate::wire::{Message, PIECE};
+
+/// What rank 0 knows of the others from one turn to the next.
+#[derive(Debug)]
+pub(crate) struct Lead {
+    pub(crate) turn: u64,
+    /// When each last gave a sign of life.
+    heard: Vec<Instant>,
+    /// The turn that each has come to, with its pieces and their digest.
+    ready: Vec<(u64, usize, u64)>,
+    /// Who has come to the end.
+    gone: Vec<bool>,
+    pub(crate) report: Report,
+}
+
+/// The pieces of a turn.
+struct Queue {
+    next: usize,
+    pieces: Pieces,
+    done: BTreeMap<usize, Vec<u8>>,
+    /// What each rank has been given, and when.
+    out: Vec<Option<(Range<usize>, Instant)>>,
+    lost: Option<Lost>,
+}
+
+impl Queue {
+    /// The next range for this rank; after a failure none is begun.
+    fn take(&mut self, rank: usize) -> Option<Range<usize>> {
+        if self.lost.is_some() || self.next >= self.pieces.count {
+            return None;
+        }
+        let end = self.next.saturating_add(self.pieces.at_a_time.max(1)).min(self.pieces.count);
+        let range = self.next..end;
+        self.next = end;
+        self.out[rank] = Some((range.clone(), Instant::now()));
+        Some(range)
+    }
+
+    /// Takes what a rank brought; for how long it had it.
+    fn put(
+        &mut self,
+        rank: usize,
+        range: &Range<usize>,
+        result: Result<Vec<u8>, Failed>,
+    ) -> Duration {
+        let since = self.out[rank].take();
+        match result {
+            Ok(bytes) => drop(self.done.insert(range.start, bytes)),
+            Err(Failed { piece, text }) => {
+                let problem = Problem::Failed { text };
+                self.fail(rank, piece..piece + 1, problem);
+            }
+        }
+        since.map_or(Duration::ZERO, |(_, since)| since.elapsed())
+    }
+
+    /// Of all that fails, what stands first in the batch is named.
+    fn fail(&mut self, rank: usize, pieces: Range<usize>, problem: Problem) {
+        if self.lost.as_ref().is_none_or(|first| pieces.start < first.pieces.start) {
+            self.lost = Some(Lost { rank, name: self.pieces.name, pieces, problem });
+        }
+    }
+
+    /// Whether nothing more is to be waited for: all is done, or what failed is known to be the first that does.
+    fn is_over(&self) -> bool {
+        let mut open = self.out.iter().flatten();
+        match &self.lost {
+            None => self.next >= self.pieces.count && open.next().is_none(),
+            Some(Lost { pieces, problem: Problem::Failed { .. }, .. }) => {
+                open.all(|(range, _)| range.start >= pieces.start)
+            }
+            // Who is gone or hangs may have had the first; the others' work is worth no more waiting.
+            Some(_) => true,
+        }
+    }
+}
+
+impl Lead {
+    pub(crate) fn new(size: usize) -> Self {
+        Self {
+            turn: 0,
+            heard: vec![Instant::now(); size],
+            ready: vec![(0, 0, 0); size],
+            gone: vec![false; size],
+            report: Report::new(size),
+        }
+    }
+
+    pub(crate) fn run(
+        &mut self,
+        post: Option<&Post>,
+        options: &Options,
+        pieces: Pieces,
+        work: Work<'_>,
+        join: Join<'_>,
+    ) -> Result<Vec<u8>, Lost> {
+        self.turn += 1;
+        self.report.turns += 1;
+        let size = self.heard.len();
+        let queue = Mutex::new(Queue {
+            next: 0,
+            pieces,
+            done: BTreeMap::new(),
+            out: vec![None; size],
+            lost: None,
+        });
+        let own = thread::scope(|scope| {
+            // Rank 0 works where it was called, in that thread's pool, and hands out beside it.
+            if let Some(post) = post {
+                scope.spawn(|| self.serve(post, options, &queue));
+            }
+            let (mut count, mut busy) = (0, Duration::ZERO);
+            loop {
+                let Some(range) = lock(&queue).take(0) else { return (count, busy) };
+                let result = work(range.clone());
+                count += range.len();
+                busy += lock(&queue).put(0, &range, result);
+            }
+        });
+        self.report.add(0, own.0, own.1);
+        let Queue { done, lost, .. } =
+            queue.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(lost) = lost {
+            return Err(lost);
+        }
+        let bytes = join(done.into_values().collect::<Vec<_>>().concat());
+        if let Some(post) = post {
+            hand_on(post, 0, size, self.turn, &bytes);
+            self.report.sent += (bytes.len() * (size - 1)) as u64;
+        }
+        Ok(bytes)
+    }
+
+    /// Answers the others until all pieces are done, or one cannot be.
+    fn serve(&mut self, post: &Post, options: &Options, queue: &Mutex<Queue>) {
+        // Who may have come to this turn before rank 0 did.
+        let mut waiting: Vec<usize> = (1..self.heard.len()).collect();
+        let mut judged = Instant::now();
+        loop {
+            let mut letter = post.receive(Duration::from_millis(1));
+            while let Some(Letter { from, at, message }) = letter {
+                self.heard[from] = self.heard[from].max(at);
+                match message {
+                    Message::Ready { turn, count, digest } => {
+                        self.ready[from] = (turn, count, digest);
+                        waiting.push(from);
+                    }
+                    Message::Done { turn, range, result } if turn == self.turn => {
+                        self.report.received += result.as_ref().map_or(0, Vec::len) as u64;
+                        let busy = lock(queue).put(from, &range, result);
+                        self.report.add(from, range.len(), busy);
+                        waiting.push(from);
+                    }
+                    Message::Bye => self.gone[from] = true,
+                    _ => {}
+                }
+                letter = post.receive(Duration::ZERO);
+            }
+            let mut queue = lock(queue);
+            for rank in waiting.drain(..) {
+                let (turn, count, digest) = self.ready[rank];
+                if turn != self.turn || queue.out[rank].is_some() {
+                    continue;
+                }
+                if (count, digest) != (queue.pieces.count, queue.pieces.digest) {
+                    queue.fail(rank, 0..0, Problem::Strayed);
+                } else if let Some(range) = queue.take(rank) {
+                    post.send(rank, &Message::Do { turn, range });
+                }
+            }
+            // It asks every rank, and need not for every letter.
+            if judged.elapsed() > options.silence / 50 {
+                judged = Instant::now();
+                self.judge(post, options, &mut queue);
+            }
+            if queue.is_over() {
+                break;
+            }
+        }
+        let lost = lock(queue).lost.clone();
+        if let Some(lost) = lost {
+            self.stop(post, &lost);
+            if lost.rank == 0 && matches!(lost.problem, Problem::Overdue { .. }) {
+                end_oneself(post, options, queue, &lost);
+            }
+        }
+    }
+
+    /// Finds who is gone or hangs.
+    fn judge(&self, post: &Post, options: &Options, queue: &mut Queue) {
+        let stuck = post.stuck().filter(|(_, since)| since.elapsed() > options.silence / 2);
+        for rank in 0..self.heard.len() {
+            let held = queue.out[rank].clone();
+            let pieces = held.as_ref().map_or(0..0, |(range, _)| range.clone());
+            let silent = match stuck {
+                // While one does not take what is sent to it, nothing is heard of the others.
+                Some((to, since)) => {
+                    if to == rank {
+                        since.elapsed()
+                    } else {
+                        Duration::ZERO
+                    }
+                }
+                None => self.heard[rank].elapsed(),
+            };
+            let problem = if rank > 0 && silent > options.silence {
+                Problem::Silent { after: silent }
+            } else if rank > 0 && self.gone[rank] {
+                Problem::Strayed
+            } else if let Some((_, since)) = held
+                && since.elapsed() > options.patience
+            {
+                Problem::Overdue { after: since.elapsed() }
+            } else {
+                continue;
+            };
+            queue.fail(rank, pieces, problem);
+        }
+    }
+
+    /// Tells everyone that it is over.
+    fn stop(&self, post: &Post, lost: &Lost) {
+        // Whoever is lost comes last: it may take nothing any more, and hold up the rest.
+        let others = (1..self.heard.len()).filter(|&rank| rank != lost.rank);
+        for rank in others.chain((lost.rank > 0).then_some(lost.rank)) {
+            post.send(rank, &Message::Stop(lost.clone()));
+        }
+    }
+
+    /// Waits until all others have come to the end.
+    pub(crate) fn part(&mut self, post: &Post, options: &Options) -> Result<(), Lost> {
+        let others = 1..self.heard.len();
+        while !others.clone().all(|rank| self.gone[rank]) {
+            if let Some(Letter { from, at, message }) = post.receive(Duration::from_millis(10)) {
+                self.heard[from] = self.heard[from].max(at);
+                self.gone[from] |= message == Message::Bye;
+                continue;
+            }
+            for rank in others.clone().filter(|&rank| !self.gone[rank]) {
+                let after = self.heard[rank].elapsed();
+                if after > options.silence {
+                    let problem = Problem::Silent { after };
+                    let lost = Lost { rank, name: PIECE, pieces: 0..0, problem };
+                    self.stop(post, &lost);
+                    return Err(lost);
+                }
+            }
+        }
+        for rank in others {
+            post.send(rank, &Message::Bye);
+        }
+        Ok(())
+    }
+}
+
+/// Rank 0 hangs in its own work, so that nobody is left to return to: says so, and ends every rank.
+fn end_oneself(post: &Post, options: &Options, queue: &Mutex<Queue>, lost: &Lost) {
+    let end = Instant::now() + options.silence;
+    while Instant::now() < end {
+        thread::sleep(Duration::from_millis(10));
+        if lock(queue).out[0].is_none() {
+            return;
+        }
+    }
+    // With standard error gone there is nobody left to tell.
+    let _ = writeln!(std::io::stderr(), "{lost}");
+    post.abort(options.silence);
+    std::process::exit(1);
+}
+
+/// Sends the result of a turn on, along a binomial tree: rank r to r + 2^k for every 2^k > r.
+pub(crate) fn hand_on(post: &Post, rank: usize, size: usize, turn: u64, bytes: &[u8]) {
+    let steps = (0..usize::BITS).map(|k| 1usize << k).skip_while(|&step| step <= rank);
+    for to in steps.map(|step| rank + step).take_while(|&to| to < size) {
+        post.send(to, &Message::All { turn, bytes: bytes.to_vec() });
+    }
+}
