@@ -42,6 +42,10 @@ pub trait Vectors<T: Real>: Copy {
     fn times(self, a: Self::Vector, x: T) -> Self::Vector;
     /// a·x + b, in one rounding where the processor has that.
     fn mul_add(self, a: Self::Vector, x: T, b: Self::Vector) -> Self::Vector;
+    /// As [`Vectors::mul_add`], with a number of its own in every lane of x.
+    fn mul_add_vectors(self, a: Self::Vector, x: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The sum over the lanes.
+    fn sum(self, a: Self::Vector) -> T;
 }
 
 /// Runs `task`, compiled for this machine's instructions.
@@ -128,6 +132,16 @@ impl<S: Simd, T: Real> Vectors<T> for Registers<S> {
     fn mul_add(self, a: T::Vector<S>, x: T, b: T::Vector<S>) -> T::Vector<S> {
         <T as Lanes>::mul_add(self.0, a, <T as Lanes>::splat(self.0, x), b)
     }
+
+    #[inline(always)]
+    fn mul_add_vectors(self, a: T::Vector<S>, x: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S> {
+        <T as Lanes>::mul_add(self.0, a, x, b)
+    }
+
+    #[inline(always)]
+    fn sum(self, a: T::Vector<S>) -> T {
+        <T as Lanes>::sum(self.0, a)
+    }
 }
 
 #[cfg(test)]
@@ -148,7 +162,11 @@ mod tests {
                 let x = vectors.load(x);
                 let three = vectors.mul_add(x, 2.0, x);
                 let one = vectors.minus(three, vectors.times(x, 2.0));
-                vectors.store(y, vectors.plus(one, vectors.splat(10.0)));
+                let ones = vectors.splat(1.0);
+                let ten = vectors.mul_add_vectors(vectors.splat(5.0), vectors.splat(2.0), ones);
+                vectors.store(y, vectors.plus(one, vectors.minus(ten, ones)));
+                let lanes = [1.0; 8];
+                assert_eq!(vectors.sum(vectors.load(&lanes[..step])), step as f64);
             }
         }
     }
