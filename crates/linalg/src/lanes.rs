@@ -176,7 +176,11 @@ mod tests {
                 let x = vectors.load(x);
                 let three = vectors.mul_add(x, 2.0, x);
                 let one = vectors.minus(three, vectors.times(x, 2.0));
-                vectors.store(y, vectors.plus(one, vectors.splat(10.0)));
+                let ones = vectors.splat(1.0);
+                let ten = vectors.product_add(vectors.splat(5.0), vectors.splat(2.0), ones);
+                vectors.store(y, vectors.plus(one, vectors.minus(ten, ones)));
+                let lanes = [1.0; 8];
+                assert_eq!(vectors.sum(vectors.load(&lanes[..step])), step as f64);
             }
         }
     }

@@ -9,6 +9,8 @@ use std::fmt::Debug;
 
 use linalg::Real;
 
+use crate::entries::apply;
+
 /// A function applied to each value on its own.
 ///
 /// The functions of this crate implement it, and so can a caller's own: `value` and `slope` are
@@ -77,9 +79,7 @@ pub trait Activation<T: Real>: Any + Debug + Send + Sync {
 
     /// a = f(z) for every entry of `z`. The functions of this crate do it in vector lanes.
     fn values(&self, z: &[T], a: &mut [T]) {
-        for (a, &z) in a.iter_mut().zip(z) {
-            *a = self.value(z);
-        }
+        apply([z], a, |[z]| self.value(z));
     }
 
     /// dL/dz = f′(z)·dL/da for every entry, given z and a = f(z).
@@ -87,10 +87,10 @@ pub trait Activation<T: Real>: Any + Debug + Send + Sync {
     /// Where [`Activation::slope_from_value`] has answers, z may be gone: a stands in its place, and
     /// `a` alone is to be used.
     fn pull_back(&self, z: &[T], a: &[T], da: &[T], dz: &mut [T]) {
-        for (((dz, &da), &z), &a) in dz.iter_mut().zip(da).zip(z).zip(a) {
-            // The same number either way; from a it costs no second evaluation of f.
-            *dz = da * self.slope_from_value(a).unwrap_or_else(|| self.slope(z));
-        }
+        // The same number either way; from a it costs no second evaluation of f.
+        apply([z, a, da], dz, |[z, a, da]| {
+            da * self.slope_from_value(a).unwrap_or_else(|| self.slope(z))
+        });
     }
 
     /// The open interval of values that have exactly one z each; `None` where f takes values twice.

@@ -1,9 +1,10 @@
 //! The loss of yes-or-no answers.
 
-use linalg::{DMatrix, DMatrixView, DMatrixViewMut, Real};
+use linalg::{DMatrix, DMatrixView, DMatrixViewMut, Real, elementary};
 
 use crate::check::all_finite;
 use crate::loss::check_request;
+use crate::sigmoid::sigmoid;
 use crate::{Error, Loss, Result};
 
 /// Binary cross-entropy of targets t between 0 and 1 against σ(z), for logits z: the mean over all
@@ -78,23 +79,62 @@ impl<T: Real> Loss<T> for BinaryCrossEntropy<'_, T> {
         p: DMatrixView<'_, T>,
         mut dp: DMatrixViewMut<'_, T>,
     ) -> Result<f64> {
+        /// Entries in a round, so that the lanes are full where a column is short.
+        const PIECE: usize = 256;
         check_request(self, samples, p, &dp)?;
         let share = T::from_double(1.0 / p.len() as f64);
+        let [mut z, mut t, mut size, mut yes, mut no, mut tail] = [[T::zero(); PIECE]; 6];
+        let (logits, rows) = (&p, p.nrows());
+        let mut entries = samples.iter().enumerate().flat_map(|(column, &sample)| {
+            (0..rows).map(move |row| (logits[(row, column)], self.targets[(row, sample)]))
+        });
+        let mut places = dp.iter_mut();
         let mut sum = 0.0;
-        for (column, &sample) in samples.iter().enumerate() {
-            let (logits, targets) = (p.column(column), self.targets.column(sample));
-            let mut gradient = dp.column_mut(column);
-            for ((g, &z), &t) in gradient.iter_mut().zip(logits.iter()).zip(targets.iter()) {
-                let tail = (-z.abs()).exp();
-                let (large, small) = (T::one() / (T::one() + tail), tail / (T::one() + tail));
-                let (yes, no) = if z > T::zero() { (large, small) } else { (small, large) };
+        loop {
+            let mut count = 0;
+            for ((z, t), (logit, target)) in z.iter_mut().zip(&mut t).zip(&mut entries) {
+                (*z, *t) = (logit, target);
+                count += 1;
+            }
+            if count == 0 {
+                break;
+            }
+            elementary::sigmoid(&z[..count], &mut yes);
+            for (size, &z) in size[..count].iter_mut().zip(&z) {
+                *size = -z;
+            }
+            elementary::sigmoid(&size[..count], &mut no);
+            for size in &mut size[..count] {
+                *size = -size.abs();
+            }
+            elementary::ln_1p_exp(&size[..count], &mut tail);
+            let slopes = yes[..count].iter().zip(&no).zip(&tail);
+            for (((&z, &t), ((&yes, &no), &tail)), g) in
+                z.iter().zip(&t).zip(slopes).zip(&mut places)
+            {
                 *g = share * ((T::one() - t) * yes - t * no);
                 // max(z, 0) − t·z without cancellation. A NaN stays one.
                 let linear = if z > T::zero() { (T::one() - t) * z } else { -t * z };
-                sum += linear.to_double() + tail.ln_1p().to_double();
+                sum += linear.to_double() + tail.to_double();
             }
         }
         Ok(sum / p.len() as f64)
+    }
+
+    /// σ(z)·σ(−z) times the direction, whatever the target.
+    fn curvature(
+        &self,
+        samples: &[usize],
+        p: DMatrixView<'_, T>,
+        direction: DMatrixView<'_, T>,
+        mut out: DMatrixViewMut<'_, T>,
+    ) -> Result<()> {
+        check_request(self, samples, p, &out)?;
+        let share = T::from_double(1.0 / p.len() as f64);
+        for ((out, &z), &v) in out.iter_mut().zip(p.iter()).zip(direction.iter()) {
+            *out = share * (sigmoid(z) * sigmoid(-z)) * v;
+        }
+        Ok(())
     }
 }
 

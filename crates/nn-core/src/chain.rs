@@ -27,6 +27,8 @@ pub(crate) struct Chain<T: Real> {
     pub(crate) multiply_adds: usize,
     /// Whether a layer's output for one sample depends on the others in training.
     pub(crate) couples_samples: bool,
+    /// Whether nine tenths of the multiplications are in layers that divide their work themselves.
+    pub(crate) uses_threads: bool,
 }
 
 /// The numbers that a pass reads and does not write.
@@ -55,7 +57,10 @@ impl<T: Real> Chain<T> {
         let state = ranges(layers.iter().map(|layer| entries(&layer.state_blocks())));
         let multiply_adds = layers.iter().map(|layer| layer.multiply_adds()).sum();
         let couples_samples = layers.iter().any(|layer| layer.couples_samples());
-        Self { layers, parameters, state, sizes, multiply_adds, couples_samples }
+        let themselves = layers.iter().filter(|layer| layer.uses_threads());
+        let themselves: usize = themselves.map(|layer| layer.multiply_adds()).sum();
+        let uses_threads = 10 * themselves >= 9 * multiply_adds;
+        Self { layers, parameters, state, sizes, multiply_adds, couples_samples, uses_threads }
     }
 
     /// The same function in fewer layers, as far as neighbours can be fused.
@@ -133,6 +138,7 @@ impl<T: Real> Chain<T> {
                 scratch: &mut trace.scratch,
                 mode: mode_of(trace.mode, index),
                 first_sample: trace.first_sample,
+                threads: trace.threads,
             })?;
         }
         Ok(())
@@ -220,6 +226,7 @@ impl<T: Real> Chain<T> {
             scratch: &mut trace.scratch,
             mode: mode_of(trace.mode, index),
             first_sample: trace.first_sample,
+            threads: trace.threads,
         })?;
         swap(&mut trace.delta, &mut trace.next_delta);
         Ok(())

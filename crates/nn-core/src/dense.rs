@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use linalg::parallel::{available_threads, join};
 use linalg::{DMatrixView, DMatrixViewMut, Real, Threads, gemm, transpose};
 use rand::Rng;
 
@@ -57,7 +58,13 @@ impl Dense {
     }
 
     /// Y = W·X + b for as many columns as there are.
-    fn columns<T: Real>(&self, parameters: &[T], x: &[T], y: &mut [T]) -> Result<()> {
+    fn columns<T: Real>(
+        &self,
+        parameters: &[T],
+        x: &[T],
+        y: &mut [T],
+        threads: Threads,
+    ) -> Result<()> {
         let bias = self.split(parameters).1;
         let samples = y.len() / self.outputs;
         for column in y.chunks_exact_mut(self.outputs) {
@@ -65,16 +72,22 @@ impl Dense {
         }
         let x = DMatrixView::from_slice(x, self.inputs, samples);
         let y = DMatrixViewMut::from_slice(y, self.outputs, samples);
-        Ok(gemm(T::one(), self.weight(parameters), x, T::one(), y, Threads::One)?)
+        Ok(gemm(T::one(), self.weight(parameters), x, T::one(), y, threads)?)
     }
 
     /// dX = Wᵀ·dY.
-    fn pull_back<T: Real>(&self, parameters: &[T], dy: &[T], dx: &mut [T]) -> Result<()> {
+    fn pull_back<T: Real>(
+        &self,
+        parameters: &[T],
+        dy: &[T],
+        dx: &mut [T],
+        threads: Threads,
+    ) -> Result<()> {
         let samples = dy.len() / self.outputs;
         let dy = DMatrixView::from_slice(dy, self.outputs, samples);
         let dx = DMatrixViewMut::from_slice(dx, self.inputs, samples);
         let weight = transpose(self.weight(parameters));
-        Ok(gemm(T::one(), weight, dy, T::zero(), dx, Threads::One)?)
+        Ok(gemm(T::one(), weight, dy, T::zero(), dx, threads)?)
     }
 
     /// weight ← keep·weight + factor·dY·Xᵀ.
@@ -84,22 +97,23 @@ impl Dense {
         x: &[T],
         dy: &[T],
         weight: &mut [T],
+        threads: Threads,
     ) -> Result<()> {
         let samples = dy.len() / self.outputs;
         let dy = DMatrixView::from_slice(dy, self.outputs, samples);
         let x = transpose(DMatrixView::from_slice(x, self.inputs, samples));
         let weight = DMatrixViewMut::from_slice(weight, self.outputs, self.inputs);
-        Ok(gemm(factor, dy, x, keep, weight, Threads::One)?)
+        Ok(gemm(factor, dy, x, keep, weight, threads)?)
     }
 
     /// As [`Layer::backward`] of this layer, where the row sums of dY are in the gradient's bias.
     fn backward_but_bias<T: Real>(&self, pass: Backward<'_, T>, dy: &[T]) -> Result<()> {
         if let Some(gradient) = pass.gradient {
             let weight = self.split_mut(gradient).0;
-            self.add_gradient((T::zero(), T::one()), pass.x, dy, weight)?;
+            self.add_gradient((T::zero(), T::one()), pass.x, dy, weight, pass.threads)?;
         }
         match pass.dx {
-            Some(dx) => self.pull_back(pass.parameters, dy, dx),
+            Some(dx) => self.pull_back(pass.parameters, dy, dx, pass.threads),
             None => Ok(()),
         }
     }
@@ -109,15 +123,15 @@ impl Dense {
         &self,
         descent: Descent<T>,
         parameters: &mut [T],
-        x: &[T],
+        (x, threads): (&[T], Threads),
         dx: Option<&mut [T]>,
         (dy, sums): (&[T], &[T]),
     ) -> Result<()> {
         if let Some(dx) = dx {
-            self.pull_back(parameters, dy, dx)?;
+            self.pull_back(parameters, dy, dx, threads)?;
         }
         let (weight, bias) = self.split_mut(parameters);
-        self.add_gradient((descent.keep, -descent.rate), x, dy, weight)?;
+        self.add_gradient((descent.keep, -descent.rate), x, dy, weight, threads)?;
         descent.apply(bias, sums);
         Ok(())
     }
@@ -167,6 +181,10 @@ impl<T: Real> Layer<T> for Dense {
         self.initializer.fill_bias(bias, self.inputs, rng);
     }
 
+    fn uses_threads(&self) -> bool {
+        true
+    }
+
     fn fuse(&self, next: &dyn Layer<T>) -> Option<Arc<dyn Layer<T>>> {
         let Some(activation) = next.activation() else { return narrow::fuse(self, None, next) };
         // Where the slope needs z, z has to be kept, and the two layers do that.
@@ -175,7 +193,7 @@ impl<T: Real> Layer<T> for Dense {
     }
 
     fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
-        self.columns(pass.parameters, pass.x, pass.y)
+        self.columns(pass.parameters, pass.x, pass.y, pass.threads)
     }
 
     fn backward(&self, mut pass: Backward<'_, T>) -> Result<()> {
@@ -198,7 +216,8 @@ impl<T: Real> Layer<T> for Dense {
         let sums = self.split_mut(pass.gradient.unwrap_or(&mut none)).1;
         sums.fill(T::zero());
         add_columns(pass.dy, sums);
-        self.descend_with(descent, parameters, pass.x, pass.dx, (pass.dy, sums))
+        let input = (pass.x, pass.threads);
+        self.descend_with(descent, parameters, input, pass.dx, (pass.dy, sums))
     }
 
     fn tangent(&self, pass: Tangent<'_, T>) -> Result<()> {
@@ -269,17 +288,68 @@ pub(crate) struct Activated<T: Real> {
 }
 
 impl<T: Real> Activated<T> {
+    /// A = f(Z).
+    fn apply(&self, z: &[T], a: &mut [T], threads: Threads) {
+        in_pieces(a, 0, pieces(z.len(), threads), &|start, a| {
+            self.activation.values(&z[start..start + a.len()], a);
+        });
+    }
+
     /// dZ into `dz`, and its row sums into `sums`.
-    fn through_activation(&self, y: &[T], dy: &[T], dz: &mut [T], sums: &mut [T]) {
+    fn through_activation(
+        &self,
+        (y, dy): (&[T], &[T]),
+        dz: &mut [T],
+        sums: &mut [T],
+        threads: Threads,
+    ) {
         /// Values that stay in the first-level cache.
         const PIECE: usize = 2048;
         let piece = (PIECE / sums.len()).max(1) * sums.len();
+        let pull_back = |start: usize, dz: &mut [T]| {
+            let range = start..start + dz.len();
+            self.activation.pull_back(&y[range.clone()], &y[range.clone()], &dy[range], dz);
+        };
         sums.fill(T::zero());
-        for ((y, dy), dz) in y.chunks(piece).zip(dy.chunks(piece)).zip(dz.chunks_mut(piece)) {
-            self.activation.pull_back(y, y, dy, dz);
+        let count = pieces(dz.len(), threads);
+        if count > 1 {
+            in_pieces(dz, 0, count, &pull_back);
+            add_columns(dz, sums);
+            return;
+        }
+        for (index, dz) in dz.chunks_mut(piece).enumerate() {
+            pull_back(index * piece, dz);
             add_columns(dz, sums);
         }
     }
+}
+
+/// Into how many pieces so many values of an activation are worth dividing.
+fn pieces(values: usize, threads: Threads) -> usize {
+    /// Values worth a thread.
+    const GRAIN: usize = 1 << 16;
+    match threads {
+        Threads::One => 1,
+        Threads::Pool => available_threads().min(values / GRAIN).max(1),
+    }
+}
+
+/// Calls `work` with `count` pieces of `values`, which begin at `start`, and where each begins.
+fn in_pieces<T: Real>(
+    values: &mut [T],
+    start: usize,
+    count: usize,
+    work: &(impl Fn(usize, &mut [T]) + Sync),
+) {
+    if count <= 1 {
+        return work(start, values);
+    }
+    let middle = values.len() / count * (count / 2);
+    let (left, right) = values.split_at_mut(middle);
+    join(
+        || in_pieces(left, start, count / 2, work),
+        || in_pieces(right, start + middle, count - count / 2, work),
+    );
 }
 
 impl<T: Real> Layer<T> for Activated<T> {
@@ -299,6 +369,10 @@ impl<T: Real> Layer<T> for Activated<T> {
         Layer::<T>::blocks(&self.dense)
     }
 
+    fn uses_threads(&self) -> bool {
+        true
+    }
+
     fn fuse(&self, next: &dyn Layer<T>) -> Option<Arc<dyn Layer<T>>> {
         narrow::fuse(&self.dense, Some(&self.activation), next)
     }
@@ -309,8 +383,8 @@ impl<T: Real> Layer<T> for Activated<T> {
 
     fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
         let z = &mut pass.scratch[..pass.y.len()];
-        self.dense.columns(pass.parameters, pass.x, z)?;
-        self.activation.values(z, pass.y);
+        self.dense.columns(pass.parameters, pass.x, z, pass.threads)?;
+        self.apply(z, pass.y, pass.threads);
         Ok(())
     }
 
@@ -320,7 +394,7 @@ impl<T: Real> Layer<T> for Activated<T> {
         match &mut pass.gradient {
             Some(gradient) => {
                 let sums = self.dense.split_mut(gradient).1;
-                self.through_activation(pass.y, pass.dy, dz, sums);
+                self.through_activation((pass.y, pass.dy), dz, sums, pass.threads);
             }
             None => self.activation.pull_back(pass.y, pass.y, pass.dy, dz),
         }
@@ -336,7 +410,8 @@ impl<T: Real> Layer<T> for Activated<T> {
         let mut none = [];
         let dz = &mut pass.scratch[..pass.dy.len()];
         let sums = self.dense.split_mut(pass.gradient.unwrap_or(&mut none)).1;
-        self.through_activation(pass.y, pass.dy, dz, sums);
-        self.dense.descend_with(descent, parameters, pass.x, pass.dx, (dz, sums))
+        self.through_activation((pass.y, pass.dy), dz, sums, pass.threads);
+        let input = (pass.x, pass.threads);
+        self.dense.descend_with(descent, parameters, input, pass.dx, (dz, sums))
     }
 }

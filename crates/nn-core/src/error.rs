@@ -275,13 +275,15 @@ pub enum Error {
         /// The network's.
         expected: Vec<usize>,
     },
-    /// A tensor of numbers that are not floating point.
-    #[error("tensor {name:?} holds {found}, expected F16, BF16, F32 or F64")]
+    /// A tensor of numbers of another type.
+    #[error("tensor {name:?} holds {found}, expected {expected}")]
     TensorType {
         /// Its name.
         name: String,
         /// The type of its numbers.
         found: String,
+        /// The types that can be read.
+        expected: &'static str,
     },
     /// A NaN or an infinity in a tensor, or a number too large for the network's precision.
     #[error(

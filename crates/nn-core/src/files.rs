@@ -7,8 +7,10 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use crate::{Error, Network, Result, Tensor, TensorOf};
 
-/// Tensors that PyTorch writes and that no computation needs.
-const PASSED_OVER: &str = "num_batches_tracked";
+/// The end of a tensor's name that PyTorch writes and no computation needs.
+const COUNTER: &str = "num_batches_tracked";
+/// The beginning of the names under which a trainer writes down what it remembers.
+pub(crate) const TRAINER: &str = "trainer.";
 
 impl<T: Real> Network<T> {
     /// The network's weights and state as the contents of a safetensors file, in its own precision.
@@ -33,9 +35,7 @@ impl<T: Real> Network<T> {
     /// # Ok::<(), nn_core::Error>(())
     /// ```
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
-        let names: Vec<String> = (0..self.layers().len()).map(|index| index.to_string()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        self.to_safetensors_as(&names)
+        serialize(&self.saved(&self.numbered())?)
     }
 
     /// As [`Network::to_safetensors`], with a name for each layer in place of its number: `fc1` for
@@ -43,22 +43,8 @@ impl<T: Real> Network<T> {
     ///
     /// # Errors
     /// As [`Network::to_safetensors`], and [`Error::Size`] unless there is a name for each layer.
-    pub fn to_safetensors_as(&self, names: &[&str]) -> Result<Vec<u8>> {
-        let files: Vec<Saved> = self
-            .named_tensors(names)?
-            .into_iter()
-            .map(|(name, tensor)| {
-                let numbers = self.numbers(tensor.of);
-                let bytes = tensor.places().flat_map(|at| bytes_of(numbers[at])).collect();
-                Saved { name, shape: tensor.shape, bytes, dtype: dtype_of::<T>() }
-            })
-            .collect();
-        let views = files
-            .iter()
-            .map(|file| Ok((file.name.as_str(), file.view()?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-            .map_err(|error| refused(&error))?;
-        safetensors::serialize(views, None).map_err(|error| refused(&error))
+    pub fn to_safetensors_as(&self, names: &[impl AsRef<str>]) -> Result<Vec<u8>> {
+        serialize(&self.saved(names)?)
     }
 
     /// Takes weights and state from the contents of a safetensors file, as PyTorch writes them for
@@ -70,23 +56,35 @@ impl<T: Real> Network<T> {
     /// [`Error::UnexpectedTensor`] where names do not fit, [`Error::TensorShape`],
     /// [`Error::TensorType`] and [`Error::TensorNotFinite`] with the name. The network is then as it
     /// was.
+    ///
+    /// What a [`Trainer`](crate::Trainer) has written beside them is passed over: a checkpoint is read
+    /// like any file.
     pub fn load_safetensors(&mut self, bytes: &[u8]) -> Result<()> {
-        let names: Vec<String> = (0..self.layers().len()).map(|index| index.to_string()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        self.load_safetensors_as(bytes, &names)
+        self.load_safetensors_as(bytes, &self.numbered())
     }
 
     /// As [`Network::load_safetensors`], with a name for each layer in place of its number.
     ///
     /// # Errors
     /// As [`Network::load_safetensors`], and [`Error::Size`] unless there is a name for each layer.
-    pub fn load_safetensors_as(&mut self, bytes: &[u8], names: &[&str]) -> Result<()> {
-        let file = SafeTensors::deserialize(bytes).map_err(|error| refused(&error))?;
+    pub fn load_safetensors_as(&mut self, bytes: &[u8], names: &[impl AsRef<str>]) -> Result<()> {
+        let (parameters, state) = self.read(&deserialize(bytes)?, names)?;
+        self.take(&parameters, &state);
+        Ok(())
+    }
+
+    /// The parameters and the state that a file holds for this network.
+    pub(crate) fn read(
+        &self,
+        file: &SafeTensors<'_>,
+        names: &[impl AsRef<str>],
+    ) -> Result<(Vec<T>, Vec<T>)> {
         let wanted = self.named_tensors(names)?;
         let known = |name: &str| wanted.iter().any(|(wanted, _)| wanted == name);
         let mut found: Vec<&str> = file.names();
         found.sort_unstable();
-        if let Some(name) = found.iter().find(|name| !known(name) && !name.ends_with(PASSED_OVER)) {
+        let passed_over = |name: &str| name.ends_with(COUNTER) || name.starts_with(TRAINER);
+        if let Some(name) = found.iter().find(|name| !known(name) && !passed_over(name)) {
             return Err(Error::UnexpectedTensor { name: (*name).to_owned() });
         }
         let mut parameters = self.parameters().as_slice().to_vec();
@@ -97,24 +95,21 @@ impl<T: Real> Network<T> {
                 let (found, expected) = (view.shape().to_vec(), tensor.shape);
                 return Err(Error::TensorShape { name, found, expected });
             }
-            let Some(numbers) = numbers_of(&view) else {
-                return Err(Error::TensorType { name, found: format!("{:?}", view.dtype()) });
-            };
             let target = match tensor.of {
                 TensorOf::Parameters => &mut parameters,
                 TensorOf::State => &mut state,
             };
-            for (index, (at, number)) in tensor.places().zip(numbers).enumerate() {
-                let value = T::from_double(number);
-                if !value.is_finite() {
-                    return Err(Error::TensorNotFinite { name, index, value: number });
-                }
+            for (at, value) in tensor.places().zip(values_of(&name, &view)?) {
                 target[at] = value;
             }
         }
-        self.parameters_mut().copy_from_slice(&parameters);
-        self.state_mut().copy_from_slice(&state);
-        Ok(())
+        Ok((parameters, state))
+    }
+
+    /// Makes these the network's parameters and state.
+    pub(crate) fn take(&mut self, parameters: &[T], state: &[T]) {
+        self.parameters_mut().copy_from_slice(parameters);
+        self.state_mut().copy_from_slice(state);
     }
 
     /// Writes [`Network::to_safetensors`] to a file.
@@ -123,8 +118,7 @@ impl<T: Real> Network<T> {
     /// As there, and [`Error::Write`] with the path.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
-        std::fs::write(path, self.to_safetensors()?)
-            .map_err(|error| Error::Write { path: path.to_owned(), kind: error.kind() })
+        std::fs::write(path, self.to_safetensors()?).map_err(|error| unwritten(path, &error))
     }
 
     /// Reads [`Network::load_safetensors`] from a file.
@@ -132,18 +126,30 @@ impl<T: Real> Network<T> {
     /// # Errors
     /// As there, and [`Error::Open`] with the path.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path)
-            .map_err(|error| Error::Open { path: path.to_owned(), kind: error.kind() })?;
-        self.load_safetensors(&bytes)
+        self.load_safetensors(&contents(path.as_ref())?)
+    }
+
+    /// The numbers of the layers, by which files name them.
+    pub(crate) fn numbered(&self) -> Vec<String> {
+        (0..self.layers().len()).map(|index| index.to_string()).collect()
+    }
+
+    /// What a file keeps of the network.
+    pub(crate) fn saved(&self, names: &[impl AsRef<str>]) -> Result<Vec<Saved>> {
+        let named = self.named_tensors(names)?.into_iter().map(|(name, tensor)| {
+            let numbers = self.numbers(tensor.of);
+            Saved::of(name, &tensor.shape, tensor.places().map(|at| numbers[at]))
+        });
+        Ok(named.collect())
     }
 
     /// The tensors of all layers under their names in a file, with places in the whole network's
     /// numbers.
-    fn named_tensors(&self, names: &[&str]) -> Result<Vec<(String, Tensor)>> {
+    fn named_tensors(&self, names: &[impl AsRef<str>]) -> Result<Vec<(String, Tensor)>> {
         crate::check::size("names", "entries", names.len(), self.layers().len())?;
         let mut tensors = Vec::new();
         for (index, (layer, name)) in self.layers().zip(names).enumerate() {
+            let name = name.as_ref();
             for mut tensor in layer.tensors() {
                 tensor.start += match tensor.of {
                     TensorOf::Parameters => self.parameter_ranges()[index].start,
@@ -169,24 +175,58 @@ impl<T: Real> Network<T> {
 }
 
 /// A tensor on its way into a file.
-struct Saved {
-    name: String,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
+pub(crate) struct Saved {
+    pub(crate) name: String,
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Saved {
+    /// Numbers in their own precision.
+    pub(crate) fn of<T: Real>(
+        name: String,
+        shape: &[usize],
+        numbers: impl Iterator<Item = T>,
+    ) -> Self {
+        let bytes = numbers.flat_map(bytes_of).collect();
+        Self { name, dtype: dtype_of::<T>(), shape: shape.to_vec(), bytes }
+    }
+
     fn view(&self) -> Result<TensorView<'_>, safetensors::SafeTensorError> {
         TensorView::new(self.dtype, self.shape.clone(), &self.bytes)
     }
+}
+
+/// The contents of a file of these tensors.
+pub(crate) fn serialize(tensors: &[Saved]) -> Result<Vec<u8>> {
+    let views = tensors
+        .iter()
+        .map(|tensor| Ok((tensor.name.as_str(), tensor.view()?)))
+        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
+        .map_err(|error| refused(&error))?;
+    safetensors::serialize(views, None).map_err(|error| refused(&error))
+}
+
+pub(crate) fn deserialize(bytes: &[u8]) -> Result<SafeTensors<'_>> {
+    SafeTensors::deserialize(bytes).map_err(|error| refused(&error))
 }
 
 fn refused(error: &safetensors::SafeTensorError) -> Error {
     Error::SafeTensors { problem: error.to_string() }
 }
 
-fn dtype_of<T: Real>() -> Dtype {
+/// What stands in a file.
+pub(crate) fn contents(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|error| Error::Open { path: path.to_owned(), kind: error.kind() })
+}
+
+pub(crate) fn unwritten(path: &Path, error: &std::io::Error) -> Error {
+    Error::Write { path: path.to_owned(), kind: error.kind() }
+}
+
+/// The type in which files keep numbers of this precision.
+pub(crate) fn dtype_of<T: Real>() -> Dtype {
     if size_of::<T>() == size_of::<f32>() { Dtype::F32 } else { Dtype::F64 }
 }
 
@@ -199,6 +239,23 @@ fn bytes_of<T: Real>(number: T) -> Vec<u8> {
     } else {
         number.to_le_bytes().to_vec()
     }
+}
+
+/// The numbers of a tensor in the network's precision, in the file's order.
+pub(crate) fn values_of<T: Real>(name: &str, view: &TensorView<'_>) -> Result<Vec<T>> {
+    let Some(numbers) = numbers_of(view) else {
+        let (name, found) = (name.to_owned(), format!("{:?}", view.dtype()));
+        return Err(Error::TensorType { name, found, expected: "F16, BF16, F32 or F64" });
+    };
+    let value = |(index, number): (usize, f64)| {
+        let value = T::from_double(number);
+        if value.is_finite() {
+            Ok(value)
+        } else {
+            Err(Error::TensorNotFinite { name: name.to_owned(), index, value: number })
+        }
+    };
+    numbers.enumerate().map(value).collect()
 }
 
 /// The numbers of a tensor, in the file's order; `None` where they are not floating point.

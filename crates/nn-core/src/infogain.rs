@@ -3,6 +3,7 @@
 use linalg::{DMatrix, DMatrixView, DMatrixViewMut, Real};
 
 use crate::check::{all_finite, positive, size};
+use crate::loss::check_request;
 use crate::softmax::{Labels, fused, not_negative};
 use crate::{Loss, Result};
 
@@ -194,14 +195,9 @@ impl<T: Real> Loss<T> for ExpectedCost<'_> {
         dp: DMatrixViewMut<'_, T>,
     ) -> Result<f64> {
         let count = self.labels.count(samples);
-        self.labels.evaluate(self, samples, count, p, dp, |label, logits, share, gradient| {
+        self.labels.evaluate(self, samples, count, p, dp, |label, _logits, share, gradient| {
             let costs = self.rows.column(label);
-            let largest = logits.iter().fold(logits[0], |m, &x| if x > m { x } else { m });
-            let mut total = T::zero();
-            for (p, &x) in gradient.iter_mut().zip(logits) {
-                *p = (x - largest).exp();
-                total += *p;
-            }
+            let total = gradient.iter().fold(T::zero(), |sum, &p| sum + p);
             for p in gradient.iter_mut() {
                 *p /= total;
             }
@@ -211,6 +207,49 @@ impl<T: Real> Loss<T> for ExpectedCost<'_> {
             }
             expected
         })
+    }
+
+    /// ṗᵢ·(dᵢ − E) − pᵢ·Ė, where ṗ = p∘(v − p·v) and Ė = d·ṗ.
+    fn curvature(
+        &self,
+        samples: &[usize],
+        p: DMatrixView<'_, T>,
+        direction: DMatrixView<'_, T>,
+        mut out: DMatrixViewMut<'_, T>,
+    ) -> Result<()> {
+        check_request(self, samples, p, &out)?;
+        let share = 1.0 / self.labels.count(samples);
+        for (column, &sample) in samples.iter().enumerate() {
+            let Some(label) = self.labels.of(sample) else { continue };
+            let (costs, v) = (self.rows.column(label), direction.column(column));
+            let mut out = out.column_mut(column);
+            out.copy_from(&p.column(column));
+            probabilities(out.as_mut_slice());
+            let mean = |of: &dyn Fn(usize) -> f64| -> f64 {
+                out.iter().enumerate().map(|(j, p)| p.to_double() * of(j)).sum()
+            };
+            let expected = mean(&|j| costs[j]);
+            let along = mean(&|j| v[j].to_double());
+            let rising = mean(&|j| (v[j].to_double() - along) * costs[j]);
+            for ((p, &v), cost) in out.iter_mut().zip(v.iter()).zip(&costs) {
+                let bent = (v.to_double() - along) * (cost - expected) - rising;
+                *p *= T::from_double(bent * share);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes logits their softmax.
+fn probabilities<T: Real>(logits: &mut [T]) {
+    let largest = logits.iter().fold(logits[0], |m, &x| if x > m { x } else { m });
+    let mut total = T::zero();
+    for x in logits.iter_mut() {
+        *x = (*x - largest).exp();
+        total += *x;
+    }
+    for x in logits {
+        *x /= total;
     }
 }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use linalg::{DMatrixView, LinearOperator, Real};
+use linalg::{DMatrixView, LinearOperator, Real, Threads};
 use rand::Rng;
 
 use crate::tangent::{backward_tangent_by_differences, tangent_by_differences};
@@ -124,6 +124,13 @@ pub trait Layer<T: Real>: Any + Debug + Send + Sync {
     /// Whether a column of y depends on other columns of x in training, as in a batch
     /// normalization: then a batch may not be divided.
     fn couples_samples(&self) -> bool {
+        false
+    }
+
+    /// Whether the passes divide their own work among threads where `threads` lets them, with the same
+    /// bits for any number. A batch of which such layers do the most is not divided. Not so by
+    /// default.
+    fn uses_threads(&self) -> bool {
         false
     }
 
@@ -385,6 +392,8 @@ pub struct Forward<'a, T: Real> {
     pub mode: Mode,
     /// The place of the first column in the batch, of which this may be a part.
     pub first_sample: usize,
+    /// The threads that this pass may use; one, where the batch is divided among them.
+    pub threads: Threads,
 }
 
 /// What a layer is given to compute gradients.
@@ -417,6 +426,8 @@ pub struct Backward<'a, T: Real> {
     pub mode: Mode,
     /// The place of the first column in the batch, of which this may be a part.
     pub first_sample: usize,
+    /// The threads that this pass may use; one, where the batch is divided among them.
+    pub threads: Threads,
 }
 
 /// A layer seen from outside: all that inversion needs to know of it.

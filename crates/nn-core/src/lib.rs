@@ -168,8 +168,8 @@
 //! [`Adam`] in mini-batches needs the least care. Offline, with all samples in every step, [`Lbfgs`]
 //! has no rate to choose and takes far fewer passes. [`Sgd`] without momentum is the cheapest step:
 //! each layer takes it on the way back, and no gradient is ever written down. A [`Trainer`] clips
-//! gradients, follows a [`schedule`], adds up micro-batches, stops early by a [`Plan`] and writes
-//! itself down as a [`TrainerState`], from which training goes on to the same bits.
+//! gradients, follows a [`schedule`], adds up micro-batches, stops early by a [`Plan`], and
+//! [`Trainer::save`] writes a checkpoint from which training goes on to the same bits.
 //!
 //! # "My loss is a simulator, it has no formula"
 //!
@@ -180,8 +180,9 @@
 //! [`layer_check`] holds one [`Layer`] to difference quotients, block by block: its gradients, how they
 //! change along a direction, and its tangent against its backward pass without any differences;
 //! [`GradientCheck`] does so in training mode. [`Network::jvp`] is J·v, [`Network::backward`] Jᵀ·u,
-//! [`Network::jacobian`] the whole of J for one sample and [`Network::hessian_vector`] H·v, all exact for
-//! the layers of this crate; a layer of the caller's own has its tangents by central differences until
+//! [`Network::jacobian`] the whole of J for one sample, [`Network::hessian_vector`] H·v and
+//! [`Network::gauss_newton_vector`] the part of it that never bends downward, all exact for the layers and
+//! losses of this crate; a layer of the caller's own has its tangents by central differences until
 //! it writes better ones.
 //!
 //! # What is here
@@ -206,6 +207,7 @@ mod builder;
 mod cell;
 mod chain;
 mod check;
+mod checkpoint;
 mod convolution;
 mod data;
 mod dense;
@@ -213,6 +215,7 @@ mod derivatives;
 mod dropout;
 mod dual;
 mod embedding;
+mod entries;
 mod error;
 mod files;
 mod filters;

@@ -4,6 +4,9 @@ use std::fmt::Debug;
 
 use linalg::{DMatrix, DMatrixView, DMatrixViewMut, Real};
 
+use crate::check::size;
+use crate::entries::first_in_a_row;
+use crate::trace::{view, view_mut};
 use crate::{Error, Result};
 
 /// A loss bound to its targets: a function of the network's output P alone.
@@ -36,6 +39,18 @@ pub trait Loss<T: Real>: Debug + Sync {
         p: DMatrixView<'_, T>,
         dp: DMatrixViewMut<'_, T>,
     ) -> Result<f64>;
+
+    /// As [`Loss::evaluate`], for P and dL/dP as lists, column after column: what training calls. A loss
+    /// of single entries need not go from column to column here.
+    ///
+    /// # Errors
+    /// As [`Loss::evaluate`].
+    fn evaluate_list(&self, samples: &[usize], p: &[T], dp: &mut [T]) -> Result<f64> {
+        size("p", "entries", p.len(), self.outputs() * samples.len())?;
+        size("dp", "entries", dp.len(), p.len())?;
+        let (rows, columns) = (self.outputs(), samples.len());
+        self.evaluate(samples, view(p, rows, columns), view_mut(dp, rows, columns))
+    }
 
     /// The second derivative of L times a direction Ṗ: how dL/dP changes where P moves with Ṗ,
     /// written to `out`. Shapes as in [`Loss::evaluate`].
@@ -83,15 +98,50 @@ pub(crate) fn check_request<T: Real>(
     p: DMatrixView<'_, T>,
     dp: &DMatrixViewMut<'_, T>,
 ) -> Result<()> {
-    if samples.is_empty() {
-        return Err(Error::Empty { what: "the batch" });
-    }
-    if let Some(&sample) = samples.iter().find(|&&sample| sample >= loss.samples()) {
-        return Err(Error::NoTarget { sample, samples: loss.samples() });
-    }
-    let size = crate::check::size;
+    check_samples(loss, samples)?;
     size("p", "rows", p.nrows(), loss.outputs())?;
     size("p", "columns", p.ncols(), samples.len())?;
     size("dp", "rows", dp.nrows(), loss.outputs())?;
     size("dp", "columns", dp.ncols(), samples.len())
+}
+
+/// As [`check_request`], for lists.
+pub(crate) fn check_lists<T: Real>(
+    loss: &dyn Loss<T>,
+    samples: &[usize],
+    p: &[T],
+    dp: &[T],
+) -> Result<()> {
+    check_samples(loss, samples)?;
+    size("p", "entries", p.len(), loss.outputs() * samples.len())?;
+    size("dp", "entries", dp.len(), p.len())
+}
+
+/// Lists as the matrices that they are, column after column.
+pub(crate) fn views<'a, T: Real>(
+    loss: &dyn Loss<T>,
+    samples: &[usize],
+    p: &'a [T],
+    dp: &'a mut [T],
+) -> Result<(DMatrixView<'a, T>, DMatrixViewMut<'a, T>)> {
+    let (rows, columns) = (loss.outputs(), samples.len());
+    size("p", "entries", p.len(), rows * columns)?;
+    size("dp", "entries", dp.len(), p.len())?;
+    Ok((view(p, rows, columns), view_mut(dp, rows, columns)))
+}
+
+/// Refuses samples that a loss has no targets for.
+fn check_samples<T: Real>(loss: &dyn Loss<T>, samples: &[usize]) -> Result<()> {
+    if samples.is_empty() {
+        return Err(Error::Empty { what: "the batch" });
+    }
+    let known = loss.samples();
+    let (first, last) = (samples[0], samples[samples.len() - 1]);
+    let unknown = |sample: usize| sample >= known;
+    if unknown(last) || first_in_a_row(samples) != Some(first) {
+        if let Some(&sample) = samples.iter().find(|&&sample| unknown(sample)) {
+            return Err(Error::NoTarget { sample, samples: known });
+        }
+    }
+    Ok(())
 }

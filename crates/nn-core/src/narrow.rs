@@ -1,10 +1,13 @@
 //! Neighbouring dense layers of few units, run with the samples side by side.
 
+mod columns;
+
 use std::any::Any;
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use linalg::{DMatrixView, DMatrixViewMut, Real, Threads, gemm, transpose};
+use columns::{Small, combine, inner_products, turn};
+use linalg::Real;
 
 use crate::{Activation, Backward, Block, Dense, Forward, Layer, Memory, Result, Shape};
 
@@ -50,55 +53,30 @@ impl<T: Real> Stage<T> {
     }
 
     /// A = f(X·Wᵀ + 1·bᵀ), samples x outputs; `z` is room for what f is applied to.
-    fn forward(
-        &self,
-        parameters: &[T],
-        samples: usize,
-        x: &[T],
-        a: &mut [T],
-        z: &mut [T],
-    ) -> Result<()> {
-        let (inputs, outputs) = (self.dense.inputs(), self.dense.outputs());
-        let bias = self.dense.split(parameters).1;
-        let x = DMatrixView::from_slice(x, samples, inputs);
-        let weight = transpose(self.dense.weight(parameters));
-        let affine = |z: &mut [T]| {
-            for (column, &bias) in z.chunks_exact_mut(samples).zip(bias) {
-                column.fill(bias);
-            }
-            let z = DMatrixViewMut::from_slice(z, samples, outputs);
-            gemm(T::one(), x, weight, T::one(), z, Threads::One)
-        };
+    fn forward(&self, parameters: &[T], samples: usize, x: &[T], a: &mut [T], z: &mut [T]) {
+        let (weight, bias) = self.dense.split(parameters);
+        let weight = Small { entries: weight, strides: (self.dense.outputs(), 1) };
         match &self.activation {
-            None => affine(a)?,
+            None => combine(samples, x, weight, Some(bias), a),
             Some(activation) => {
-                let z = &mut z[..samples * outputs];
-                affine(z)?;
+                let z = &mut z[..a.len()];
+                combine(samples, x, weight, Some(bias), z);
                 activation.values(z, a);
             }
         }
-        Ok(())
     }
 
     /// The gradient from dZ, samples x outputs: dW = dZᵀ·X and the column sums of dZ.
-    fn gradient(&self, samples: usize, x: &[T], dz: &[T], gradient: &mut [T]) -> Result<()> {
-        let (inputs, outputs) = (self.dense.inputs(), self.dense.outputs());
+    fn gradient(&self, samples: usize, x: &[T], dz: &[T], gradient: &mut [T]) {
         let (weight, bias) = self.dense.split_mut(gradient);
-        for (sum, column) in bias.iter_mut().zip(dz.chunks_exact(samples)) {
-            *sum = sum_of(column);
-        }
-        let x = DMatrixView::from_slice(x, samples, inputs);
-        let dz = DMatrixView::from_slice(dz, samples, outputs);
-        let weight = DMatrixViewMut::from_slice(weight, outputs, inputs);
-        Ok(gemm(T::one(), transpose(dz), x, T::zero(), weight, Threads::One)?)
+        inner_products(samples, dz, x, weight, bias);
     }
 
     /// dX = dZ·W.
-    fn pull_back(&self, parameters: &[T], samples: usize, dz: &[T], dx: &mut [T]) -> Result<()> {
-        let dz = DMatrixView::from_slice(dz, samples, self.dense.outputs());
-        let dx = DMatrixViewMut::from_slice(dx, samples, self.dense.inputs());
-        let weight = self.dense.weight(parameters);
-        Ok(gemm(T::one(), dz, weight, T::zero(), dx, Threads::One)?)
+    fn pull_back(&self, parameters: &[T], samples: usize, dz: &[T], dx: &mut [T]) {
+        let weight = self.dense.split(parameters).0;
+        let weight = Small { entries: weight, strides: (1, self.dense.outputs()) };
+        combine(samples, dz, weight, None, dx);
     }
 }
 
@@ -158,7 +136,7 @@ impl<T: Real> Layer<T> for Narrow<T> {
         for stage in &self.stages {
             let (a, after) = rest.split_at_mut(samples * stage.dense.outputs());
             let parameters = &pass.parameters[start..start + stage.parameters()];
-            stage.forward(parameters, samples, x, a, pass.scratch)?;
+            stage.forward(parameters, samples, x, a, pass.scratch);
             start += stage.parameters();
             (x, rest) = (a, after);
         }
@@ -184,11 +162,11 @@ impl<T: Real> Layer<T> for Narrow<T> {
             }
             let range = parameters_end - stage.parameters()..parameters_end;
             if let Some(gradient) = &mut pass.gradient {
-                stage.gradient(samples, x, &d[..outputs], &mut gradient[range.clone()])?;
+                stage.gradient(samples, x, &d[..outputs], &mut gradient[range.clone()]);
             }
             if index > 0 || pass.dx.is_some() {
                 let parameters = &pass.parameters[range.clone()];
-                stage.pull_back(parameters, samples, &d[..outputs], &mut dz[..inputs])?;
+                stage.pull_back(parameters, samples, &d[..outputs], &mut dz[..inputs]);
                 std::mem::swap(&mut d, &mut dz);
             }
             end -= outputs;
@@ -199,40 +177,4 @@ impl<T: Real> Layer<T> for Narrow<T> {
         }
         Ok(())
     }
-}
-
-/// Transposes a matrix of `columns` columns, each contiguous, into one of that many rows.
-fn turn<T: Real>(from: &[T], columns: usize, to: &mut [T]) {
-    let rows = from.len() / columns;
-    if rows == 1 || columns == 1 {
-        to.copy_from_slice(from);
-        return;
-    }
-    if rows <= columns {
-        for (row, to) in to.chunks_exact_mut(columns).enumerate() {
-            for (to, from) in to.iter_mut().zip(from.chunks_exact(rows)) {
-                *to = from[row];
-            }
-        }
-    } else {
-        for (column, from) in from.chunks_exact(rows).enumerate() {
-            for (to, &from) in to.chunks_exact_mut(columns).zip(from) {
-                to[column] = from;
-            }
-        }
-    }
-}
-
-/// The sum of a list, in an order that lets additions run side by side.
-fn sum_of<T: Real>(numbers: &[T]) -> T {
-    const WAYS: usize = 16;
-    let mut sums = [T::zero(); WAYS];
-    let (chunks, rest) = numbers.as_chunks::<WAYS>();
-    for chunk in chunks {
-        for (sum, &x) in sums.iter_mut().zip(chunk) {
-            *sum += x;
-        }
-    }
-    let rest = rest.iter().fold(T::zero(), |sum, &x| sum + x);
-    sums.iter().fold(rest, |sum, &x| sum + x)
 }

@@ -224,7 +224,7 @@ impl<T: Real> Network<T> {
         size("output_gradient", "rows", output_gradient.nrows(), self.outputs())?;
         size("output_gradient", "columns", output_gradient.ncols(), trace.samples())?;
         all_finite("output_gradient", output_gradient)?;
-        trace.output_and_delta().1.copy_from(output_gradient);
+        trace.output_and_delta().1.copy_from_slice(output_gradient.as_slice());
         self.run_backward(wanted, trace)
     }
 
@@ -333,7 +333,7 @@ impl<T: Real> Network<T> {
         }
         self.run_forward(samples.len(), trace)?;
         let (p, dp) = trace.output_and_delta();
-        loss.evaluate(samples, p, dp)
+        loss.evaluate_list(samples, p, dp)
     }
 
     /// From the input in `trace` to the outputs of all layers.

@@ -394,15 +394,18 @@ fn restore<T: Real, const N: usize>(
         return Err(Error::State { vector: name.clone(), found: vector.len(), expected: 0 });
     }
     let expected = memory.vectors.first().map_or(0, |(_, vector)| vector.len());
-    for (name, target) in vectors {
+    let written = |name: &str| {
         let found = memory.vectors.iter().find(|(known, _)| known == name);
-        let found = found.map_or(&[][..], |(_, vector)| vector);
-        if found.len() != expected {
-            let found = found.len();
-            return Err(Error::State { vector: name.to_owned(), found, expected });
-        }
+        found.map_or(&[][..], |(_, vector)| vector)
+    };
+    // All are looked at before any is taken.
+    if let Some((name, _)) = vectors.iter().find(|(name, _)| written(name).len() != expected) {
+        let (vector, found) = ((*name).to_owned(), written(name).len());
+        return Err(Error::State { vector, found, expected });
+    }
+    for (name, target) in vectors {
         target.clear();
-        target.extend_from_slice(found);
+        target.extend_from_slice(written(name));
     }
     Ok(())
 }

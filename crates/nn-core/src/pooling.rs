@@ -414,6 +414,7 @@ mod tests {
                     scratch: &mut [],
                     mode: crate::Mode::Inference,
                     first_sample: 0,
+                    threads: linalg::Threads::One,
                 })
                 .unwrap();
             assert!(y[0].is_nan() && record[0] == at as f64, "{at}");

@@ -1,9 +1,11 @@
 //! Losses of outputs that are numbers: squared, absolute and Huber's error, and the cosine.
 
+use linalg::lanes::{Task, Vectors, run};
 use linalg::{DMatrix, DMatrixView, DMatrixViewMut, Real};
 
 use crate::check::{all_finite, positive};
-use crate::loss::check_request;
+use crate::entries::first_in_a_row;
+use crate::loss::{check_lists, check_request, views};
 use crate::{Error, Loss, Result};
 
 /// The mean squared error, the mean over all entries of P: over the samples and over the outputs.
@@ -43,6 +45,12 @@ impl<'a, T: Real> MeanSquaredError<'a, T> {
         check_targets(targets)?;
         Ok(Self { targets })
     }
+
+    /// What a difference adds to the sum, and its slope in the mean over so many entries.
+    fn term(entries: usize) -> impl Fn(T) -> (T, T) {
+        let factor = T::from_double(2.0 / entries as f64);
+        move |d| (d * d, factor * d)
+    }
 }
 
 /// The mean absolute error, the mean over all entries of P: over the samples and over the outputs.
@@ -66,6 +74,15 @@ impl<'a, T: Real> MeanAbsoluteError<'a, T> {
     pub fn new(targets: &'a DMatrix<T>) -> Result<Self> {
         check_targets(targets)?;
         Ok(Self { targets })
+    }
+
+    /// What a difference adds to the sum, and its slope in the mean over so many entries.
+    fn term(entries: usize) -> impl Fn(T) -> (T, T) {
+        let factor = T::from_double(1.0 / entries as f64);
+        move |d| {
+            let slope = if d == T::zero() { d } else { factor.copysign(d) };
+            (d.abs(), slope)
+        }
     }
 }
 
@@ -94,6 +111,20 @@ impl<'a, T: Real> Huber<'a, T> {
         check_targets(targets)?;
         positive("delta", delta)?;
         Ok(Self { targets, delta })
+    }
+
+    /// What a difference adds to the sum, and its slope in the mean over so many entries.
+    fn term(&self, entries: usize) -> impl Fn(T) -> (T, T) + use<T> {
+        let factor = T::from_double(1.0 / entries as f64);
+        let (delta, half) = (T::from_double(self.delta), T::from_double(0.5));
+        move |d| {
+            let size = d.abs();
+            if size > delta {
+                (delta * (size - half * delta), (factor * delta).copysign(d))
+            } else {
+                (half * d * d, factor * d)
+            }
+        }
     }
 }
 
@@ -144,8 +175,11 @@ impl<T: Real> Loss<T> for MeanSquaredError<'_, T> {
         p: DMatrixView<'_, T>,
         dp: DMatrixViewMut<'_, T>,
     ) -> Result<f64> {
-        let factor = T::from_double(2.0 / p.len() as f64);
-        entrywise(self, self.targets, samples, p, dp, |d| (d * d, factor * d))
+        entrywise(self, self.targets, samples, p, dp, Self::term(p.len()))
+    }
+
+    fn evaluate_list(&self, samples: &[usize], p: &[T], dp: &mut [T]) -> Result<f64> {
+        entrywise_list(self, self.targets, samples, (p, dp), Self::term(p.len()))
     }
 
     fn curvature(
@@ -176,11 +210,24 @@ impl<T: Real> Loss<T> for MeanAbsoluteError<'_, T> {
         p: DMatrixView<'_, T>,
         dp: DMatrixViewMut<'_, T>,
     ) -> Result<f64> {
-        let factor = T::from_double(1.0 / p.len() as f64);
-        entrywise(self, self.targets, samples, p, dp, |d| {
-            let slope = if d == T::zero() { d } else { factor.copysign(d) };
-            (d.abs(), slope)
-        })
+        entrywise(self, self.targets, samples, p, dp, Self::term(p.len()))
+    }
+
+    fn evaluate_list(&self, samples: &[usize], p: &[T], dp: &mut [T]) -> Result<f64> {
+        entrywise_list(self, self.targets, samples, (p, dp), Self::term(p.len()))
+    }
+
+    /// 0: the loss is straight but for its kinks.
+    fn curvature(
+        &self,
+        samples: &[usize],
+        p: DMatrixView<'_, T>,
+        _direction: DMatrixView<'_, T>,
+        mut out: DMatrixViewMut<'_, T>,
+    ) -> Result<()> {
+        check_request(self, samples, p, &out)?;
+        out.fill(T::zero());
+        Ok(())
     }
 }
 
@@ -199,16 +246,31 @@ impl<T: Real> Loss<T> for Huber<'_, T> {
         p: DMatrixView<'_, T>,
         dp: DMatrixViewMut<'_, T>,
     ) -> Result<f64> {
-        let factor = T::from_double(1.0 / p.len() as f64);
-        let (delta, half) = (T::from_double(self.delta), T::from_double(0.5));
-        entrywise(self, self.targets, samples, p, dp, |d| {
-            let size = d.abs();
-            if size > delta {
-                (delta * (size - half * delta), (factor * delta).copysign(d))
-            } else {
-                (half * d * d, factor * d)
+        entrywise(self, self.targets, samples, p, dp, self.term(p.len()))
+    }
+
+    fn evaluate_list(&self, samples: &[usize], p: &[T], dp: &mut [T]) -> Result<f64> {
+        entrywise_list(self, self.targets, samples, (p, dp), self.term(p.len()))
+    }
+
+    fn curvature(
+        &self,
+        samples: &[usize],
+        p: DMatrixView<'_, T>,
+        direction: DMatrixView<'_, T>,
+        mut out: DMatrixViewMut<'_, T>,
+    ) -> Result<()> {
+        check_request(self, samples, p, &out)?;
+        let (factor, delta) = (T::from_double(1.0 / p.len() as f64), T::from_double(self.delta));
+        for (column, &sample) in samples.iter().enumerate() {
+            let (p, target) = (p.column(column), self.targets.column(sample));
+            let mut out = out.column_mut(column);
+            out.copy_from(&direction.column(column));
+            for ((out, &p), &t) in out.iter_mut().zip(p.iter()).zip(target.iter()) {
+                *out = if (p - t).abs() > delta { T::zero() } else { factor * *out };
             }
-        })
+        }
+        Ok(())
     }
 }
 
@@ -249,6 +311,44 @@ impl<T: Real> Loss<T> for CosineDistance<T> {
         }
         Ok(sum / samples.len() as f64)
     }
+
+    /// ((e·v)·p̂ + (p̂·v)·e + cos·(v − (p̂·v)·p̂))/(N·|p|²) with e = t̂ − cos·p̂, the target across p.
+    fn curvature(
+        &self,
+        samples: &[usize],
+        p: DMatrixView<'_, T>,
+        direction: DMatrixView<'_, T>,
+        mut out: DMatrixViewMut<'_, T>,
+    ) -> Result<()> {
+        check_request(self, samples, p, &out)?;
+        let n = T::from_double(samples.len() as f64);
+        let half = T::from_double(0.5);
+        for (column, &sample) in samples.iter().enumerate() {
+            let (v, target) = (direction.column(column), self.directions.column(sample));
+            let mut out = out.column_mut(column);
+            out.copy_from(&p.column(column));
+            let length = normalize(out.as_mut_slice());
+            if length == T::zero() {
+                out.fill(T::zero());
+                continue;
+            }
+            let squares = |sum: T, (&p, &t): (&T, &T)| sum + (p - t) * (p - t);
+            let distance = half * out.iter().zip(target.iter()).fold(T::zero(), squares);
+            let across = |p: T, t: T| distance * p - (p - t);
+            let (mut along, mut over) = (T::zero(), T::zero());
+            for ((&p, &t), &v) in out.iter().zip(target.iter()).zip(v.iter()) {
+                along += p * v;
+                over += across(p, t) * v;
+            }
+            let cosine = T::one() - distance;
+            for ((out, &t), &v) in out.iter_mut().zip(target.iter()).zip(v.iter()) {
+                let p = *out;
+                let bent = over * p + along * across(p, t) + cosine * (v - along * p);
+                *out = bent / length / (n * length);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The mean over all entries of a loss of the differences p − t; `loss_and_slope` gives an entry's
@@ -261,43 +361,61 @@ fn entrywise<T: Real>(
     mut dp: DMatrixViewMut<'_, T>,
     loss_and_slope: impl Fn(T) -> (T, T),
 ) -> Result<f64> {
-    /// Terms added at a time, so that additions need not wait for each other.
-    const WAYS: usize = 16;
     check_request(loss, samples, p, &dp)?;
-    let mut total = 0.0;
-    if let (true, Some(first)) = (p.nrows() < WAYS, run(samples)) {
-        // Short columns in a row, as one list.
-        let mut sums = [T::zero(); WAYS];
-        let targets = targets.as_slice()[first * p.nrows()..].iter();
-        for (at, ((&p, dp), &t)) in p.iter().zip(dp.iter_mut()).zip(targets).enumerate() {
-            let (value, slope) = loss_and_slope(p - t);
-            *dp = slope;
-            sums[at % WAYS] += value;
-        }
-        total = sums.iter().map(|sum| sum.to_double()).sum();
-    } else {
-        for (column, &sample) in samples.iter().enumerate() {
-            let (p, t) = (p.column(column), targets.column(sample));
-            let mut dp = dp.column_mut(column);
+    let columns = samples.iter().enumerate().map(|(column, &sample)| {
+        let (p, t, mut dp) = (p.column(column), targets.column(sample), dp.column_mut(column));
+        sum(p.as_slice(), t.as_slice(), dp.as_mut_slice(), &loss_and_slope)
+    });
+    let total: f64 = columns.sum();
+    Ok(total / p.len() as f64)
+}
+
+/// As [`entrywise`], for lists: columns in a row are one list.
+fn entrywise_list<T: Real>(
+    loss: &dyn Loss<T>,
+    targets: &DMatrix<T>,
+    samples: &[usize],
+    (p, dp): (&[T], &mut [T]),
+    loss_and_slope: impl Fn(T) -> (T, T),
+) -> Result<f64> {
+    let Some(first) = first_in_a_row(samples) else {
+        let (p, dp) = views(loss, samples, p, dp)?;
+        return entrywise(loss, targets, samples, p, dp, loss_and_slope);
+    };
+    check_lists(loss, samples, p, dp)?;
+    let targets = &targets.as_slice()[first * targets.nrows()..];
+    Ok(sum(p, targets, dp, &loss_and_slope) / p.len() as f64)
+}
+
+/// The sum over a list of differences p − t, whose slopes are written to `dp`.
+fn sum<T: Real>(p: &[T], t: &[T], dp: &mut [T], loss_and_slope: &impl Fn(T) -> (T, T)) -> f64 {
+    struct Sum<'a, T, F>(&'a [T], &'a [T], &'a mut [T], &'a F);
+    impl<T: Real, F: Fn(T) -> (T, T)> Task<T> for Sum<'_, T, F> {
+        type Output = f64;
+        #[inline(always)]
+        fn run<V: Vectors<T>>(self, _vectors: V) -> f64 {
+            /// Terms added at a time, so that additions need not wait for each other.
+            const WAYS: usize = 32;
+            let Self(p, t, dp, loss_and_slope) = self;
             let mut sums = [T::zero(); WAYS];
-            let chunks = p.as_slice().chunks(WAYS).zip(t.as_slice().chunks(WAYS));
-            for ((p, t), dp) in chunks.zip(dp.as_mut_slice().chunks_mut(WAYS)) {
+            let mut add = |p: &[T], t: &[T], dp: &mut [T]| {
                 for (((sum, &p), &t), dp) in sums.iter_mut().zip(p).zip(t).zip(dp) {
                     let (value, slope) = loss_and_slope(p - t);
                     *dp = slope;
                     *sum += value;
                 }
+            };
+            let (whole, rest) = p.as_chunks::<WAYS>();
+            let (targets, targets_rest) = t[..p.len()].as_chunks::<WAYS>();
+            let (slopes, slopes_rest) = dp.as_chunks_mut::<WAYS>();
+            for ((p, t), dp) in whole.iter().zip(targets).zip(slopes) {
+                add(p, t, dp);
             }
-            total += sums.iter().map(|sum| sum.to_double()).sum::<f64>();
+            add(rest, targets_rest, slopes_rest);
+            sums.iter().map(|sum| sum.to_double()).sum()
         }
     }
-    Ok(total / p.len() as f64)
-}
-
-/// The first of samples that follow one another.
-fn run(samples: &[usize]) -> Option<usize> {
-    let first = *samples.first()?;
-    samples.iter().enumerate().all(|(at, &sample)| sample == first + at).then_some(first)
+    run(Sum(p, t, dp, loss_and_slope))
 }
 
 /// Divides `x` by its length, which is returned, without overflow on the way.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use linalg::parallel::join;
 use linalg::team::Team;
-use linalg::{DMatrix, DVector, Real};
+use linalg::{DMatrix, DVector, Real, Threads};
 
 use crate::chain::{Chain, Numbers};
+use crate::entries::first_in_a_row;
 use crate::trace::{grow, view_mut};
 use crate::{Descent, Gradients, Loss, Mode, Result, Trace, sharing};
 
@@ -282,19 +283,21 @@ impl<T: Real> Task<'_, T> {
         let Shard { trace, gathered, loss } = shard;
         trace.mode = self.batch.mode;
         trace.first_sample = start;
+        trace.threads = if samples.len() < all.len() { Threads::One } else { Threads::Pool };
         trace.first_bad_delta = None;
         self.chain.make_room(samples.len(), trace);
         let x = columns(self.batch.x, samples, gathered);
         self.chain.forward(self.numbers, x, trace)?;
         let Some(function) = self.batch.loss else { return Ok(()) };
-        let (p, mut dp) = trace.output_and_delta();
-        *loss = function.evaluate(samples, p, dp.as_view_mut())?;
+        let (p, dp) = trace.output_and_delta();
+        *loss = function.evaluate_list(samples, p, dp)?;
         if samples.len() < all.len() {
             // A mean over the shard becomes its share of the mean over the batch.
             let own = function.weight(samples);
             let share = if self.weight > 0.0 { own / self.weight } else { 0.0 };
             *loss *= share;
-            dp *= T::from_double(share);
+            let share = T::from_double(share);
+            dp.iter_mut().for_each(|dp| *dp *= share);
         }
         match self.wanted {
             Wanted::Loss => Ok(()),
@@ -353,7 +356,7 @@ fn reduce<T: Real>(
 fn columns<'a, T: Real>(x: &'a DMatrix<T>, samples: &[usize], gathered: &'a mut Vec<T>) -> &'a [T] {
     let rows = x.nrows();
     let first = samples[0];
-    if samples.iter().enumerate().all(|(at, &sample)| sample == first + at) {
+    if first_in_a_row(samples).is_some() {
         return &x.as_slice()[first * rows..(first + samples.len()) * rows];
     }
     grow(gathered, rows * samples.len());
@@ -364,7 +367,8 @@ fn columns<'a, T: Real>(x: &'a DMatrix<T>, samples: &[usize], gathered: &'a mut 
     gathered
 }
 
-/// Shards of a batch: by its size and the network alone.
+/// Shards of a batch: by its size and the network alone. One, where the layers use the threads
+/// themselves: then weights are read once, and no gradient is written down to be added up.
 ///
 /// Each should last half a millisecond or so, and adding up the gradients should cost little beside
 /// computing them.
@@ -373,7 +377,7 @@ fn pieces<T: Real>(chain: &Chain<T>, samples: usize, mode: Mode) -> usize {
     const GRAIN: usize = 20_000_000;
     const MOST: usize = 16;
     let training = mode != Mode::Inference;
-    if training && chain.couples_samples {
+    if chain.uses_threads || (training && chain.couples_samples) {
         return 1;
     }
     let work = samples.saturating_mul(chain.multiply_adds);

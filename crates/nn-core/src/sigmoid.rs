@@ -2,6 +2,7 @@
 
 use linalg::{Real, elementary};
 
+use crate::entries::apply;
 use crate::{Activation, Fold, Interval};
 
 /// f(z) = tanh z.
@@ -43,9 +44,7 @@ impl<T: Real> Activation<T> for Tanh {
     }
 
     fn pull_back(&self, _z: &[T], a: &[T], da: &[T], dz: &mut [T]) {
-        for ((dz, &da), &a) in dz.iter_mut().zip(da).zip(a) {
-            *dz = da * ((T::one() - a) * (T::one() + a));
-        }
+        apply([a, da], dz, |[a, da]| da * ((T::one() - a) * (T::one() + a)));
     }
 
     fn inverse_domain(&self) -> Option<Interval> {
@@ -109,9 +108,7 @@ impl<T: Real> Activation<T> for Sigmoid {
     }
 
     fn pull_back(&self, _z: &[T], a: &[T], da: &[T], dz: &mut [T]) {
-        for ((dz, &da), &a) in dz.iter_mut().zip(da).zip(a) {
-            *dz = da * (a * (T::one() - a));
-        }
+        apply([a, da], dz, |[a, da]| da * (a * (T::one() - a)));
     }
 
     fn inverse_domain(&self) -> Option<Interval> {

@@ -1,6 +1,6 @@
 //! Softmax, and its cross-entropy fused with it.
 
-use linalg::{DMatrix, DMatrixView, DMatrixViewMut, Real};
+use linalg::{DMatrix, DMatrixView, DMatrixViewMut, Real, elementary};
 
 use crate::check::positive;
 use crate::loss::check_request;
@@ -252,6 +252,7 @@ impl<T: Real> Loss<T> for SoftCrossEntropy<'_, T> {
         mut dp: DMatrixViewMut<'_, T>,
     ) -> Result<f64> {
         check_request(self, samples, p, &dp)?;
+        exponentials(p, &mut dp);
         let share = 1.0 / samples.len() as f64;
         let mut total = 0.0;
         for (column, &sample) in samples.iter().enumerate() {
@@ -357,7 +358,7 @@ impl<'a> Labels<'a> {
     }
 
     /// The sum of the samples' losses over `weight`; `one` evaluates a sample's loss from its label
-    /// and logits, and writes its gradient times a share.
+    /// and logits, and writes its gradient times a share in the place of what [`exponentials`] gave.
     pub(crate) fn evaluate<T: Real>(
         &self,
         loss: &dyn Loss<T>,
@@ -368,6 +369,7 @@ impl<'a> Labels<'a> {
         one: impl Fn(usize, &[T], f64, &mut [T]) -> f64,
     ) -> Result<f64> {
         check_request(loss, samples, p, &dp)?;
+        exponentials(p, &mut dp);
         let share = if weight > 0.0 { 1.0 / weight } else { 0.0 };
         let mut sum = 0.0;
         for (column, &sample) in samples.iter().enumerate() {
@@ -382,8 +384,34 @@ impl<'a> Labels<'a> {
     }
 }
 
+/// exp(xᵢ − max x) for every column x, in lanes.
+fn exponentials<T: Real>(logits: DMatrixView<'_, T>, out: &mut DMatrixViewMut<'_, T>) {
+    /// Short columns are taken together, up to so many numbers.
+    const PIECE: usize = 512;
+    let (mut shifted, mut powers) = ([T::zero(); PIECE], [T::zero(); PIECE]);
+    let rows = logits.nrows();
+    let together = (PIECE / rows).max(1);
+    for first in (0..logits.ncols()).step_by(together) {
+        let columns = first..logits.ncols().min(first + together);
+        for start in (0..rows).step_by(PIECE) {
+            let taken = start..rows.min(start + PIECE);
+            for (column, shifted) in columns.clone().zip(shifted.chunks_exact_mut(taken.len())) {
+                let column = logits.column(column);
+                let largest = column.iter().fold(column[0], |m, &x| if x > m { x } else { m });
+                for (shifted, &x) in shifted.iter_mut().zip(&column.as_slice()[taken.clone()]) {
+                    *shifted = x - largest;
+                }
+            }
+            elementary::exp(&shifted[..taken.len() * columns.len()], &mut powers);
+            for (column, powers) in columns.clone().zip(powers.chunks_exact(taken.len())) {
+                out.column_mut(column).as_mut_slice()[taken.clone()].copy_from_slice(powers);
+            }
+        }
+    }
+}
+
 /// ∑ⱼ hⱼ·(−ln pⱼ) for one sample, p = softmax of `logits`, with `share` times its gradient
-/// S·pᵢ − hᵢ = (S − hᵢ)·pᵢ − hᵢ·(1 − pᵢ) written to `gradient`.
+/// S·pᵢ − hᵢ = (S − hᵢ)·pᵢ − hᵢ·(1 − pᵢ) written to `gradient`, which held exp(x − max x).
 ///
 /// `row` gives h, `sum` is S = ∑ h, and `only` names the one class with h ≠ 0 where there is one.
 /// Nothing cancels where a probability is nearly 1: only the largest can exceed ½, and 1 − p is the
@@ -403,9 +431,6 @@ pub(crate) fn fused<T: Real>(
         }
     }
     let largest = logits[top];
-    for (weight, &x) in gradient.iter_mut().zip(logits) {
-        *weight = (x - largest).exp();
-    }
     // The maximum's own weight is exp(0) = 1; left out here, log1p sees the rest in full.
     let (before, after) = gradient.split_at(top);
     let after = after.split_first().map_or(after, |(_, rest)| rest);

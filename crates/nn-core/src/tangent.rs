@@ -1,6 +1,6 @@
 //! Derivatives of a layer's passes along a direction.
 
-use linalg::Real;
+use linalg::{Real, Threads};
 
 use crate::trace::zeros;
 use crate::{Backward, Forward, Layer, Mode, Result};
@@ -123,6 +123,7 @@ pub(crate) fn backward_tangent_by_differences<T: Real, L: Layer<T> + ?Sized>(
             scratch: &mut moved.scratch,
             mode: at.mode,
             first_sample: at.first_sample,
+            threads: Threads::One,
         })?;
         Ok((gradient, dx))
     };
@@ -172,6 +173,7 @@ impl<T: Real> Moved<T> {
             scratch: &mut moved.scratch,
             mode: at.mode,
             first_sample: at.first_sample,
+            threads: Threads::One,
         })?;
         Ok(moved)
     }

@@ -1,6 +1,6 @@
 //! The record of a forward pass, and the buffers of the backward pass.
 
-use linalg::{DMatrixView, DMatrixViewMut, DVector, Real};
+use linalg::{DMatrixView, DMatrixViewMut, DVector, Real, Threads};
 
 use crate::{Error, Mode, Result};
 
@@ -33,6 +33,8 @@ pub struct Trace<T: Real> {
     pub(crate) mode: Mode,
     /// The place of the first column in the batch, of which these may be a part.
     pub(crate) first_sample: usize,
+    /// The threads that its passes may use.
+    pub(crate) threads: Threads,
     pub(crate) input: Vec<T>,
     pub(crate) outputs: Vec<Vec<T>>,
     /// What each layer has kept from the forward pass for the backward pass.
@@ -86,6 +88,7 @@ impl<T: Real> Trace<T> {
             samples: 0,
             mode,
             first_sample: 0,
+            threads: Threads::One,
             input: Vec::new(),
             outputs: Vec::new(),
             records: Vec::new(),
@@ -154,12 +157,12 @@ impl<T: Real> Trace<T> {
         self.has_input_gradient.then(|| view(&self.delta, rows, self.samples))
     }
 
-    /// P, and dL/dP to fill in.
-    pub(crate) fn output_and_delta(&mut self) -> (DMatrixView<'_, T>, DMatrixViewMut<'_, T>) {
+    /// P, and dL/dP to fill in, column after column.
+    pub(crate) fn output_and_delta(&mut self) -> (&[T], &mut [T]) {
         self.has_input_gradient = false;
         let last = self.outputs.len() - 1;
-        let (rows, samples) = (self.sizes[last + 1], self.samples);
-        (view(&self.outputs[last], rows, samples), view_mut(&mut self.delta, rows, samples))
+        let entries = self.sizes[last + 1] * self.samples;
+        (&self.outputs[last][..entries], &mut self.delta[..entries])
     }
 
     /// Refuses a trace whose last pass was another network's.

@@ -92,7 +92,7 @@ struct Place<T: Real> {
 }
 
 /// All that a [`Trainer`] remembers, as plain data: with the network's parameters and state, it is a
-/// checkpoint from which training goes on to the same bits.
+/// checkpoint from which training goes on to the same bits. [`Trainer::save`] writes both to a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrainerState<T> {
     /// The seed that the trainer was made with. What is random in a step follows from it and from
@@ -355,10 +355,27 @@ impl<T: Real> Trainer<T> {
     ///
     /// # Errors
     /// [`Error::State`] where the optimizer's memory is another one's, [`Error::Size`] where the vectors of
-    /// parameters differ in length.
+    /// parameters differ in length, [`Error::OutOfRange`] for counts and losses that no run has.
     pub fn resume(&mut self, state: &TrainerState<T>) -> Result<()> {
+        /// More steps than a run has time for, so that they can be counted on.
+        const MOST: u64 = 1 << 53;
+        let counts = [
+            ("epoch", state.epoch),
+            ("steps", state.steps),
+            ("step_in_epoch", state.step_in_epoch),
+            ("optimizer.steps", state.optimizer.steps),
+        ];
+        if let Some(&(argument, count)) = counts.iter().find(|(_, count)| *count > MOST) {
+            let (value, expected) = (count as f64, "a count up to 2^53");
+            return Err(Error::OutOfRange { argument, value, expected });
+        }
+        let mut losses = vec![("loss_sum", state.loss_sum), ("weight_sum", state.weight_sum)];
         if !state.best.is_empty() {
             size("best", "entries", state.best.len(), state.start.len())?;
+            losses.push(("best_loss", state.best_loss));
+        }
+        if let Some(&(argument, value)) = losses.iter().find(|(_, loss)| !loss.is_finite()) {
+            return Err(Error::OutOfRange { argument, value, expected: "a finite number" });
         }
         self.optimizer.restore(&state.optimizer)?;
         self.seed = state.seed;

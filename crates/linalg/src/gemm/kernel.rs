@@ -38,20 +38,13 @@ pub(super) fn real_tile<S: Simd, T: Entry<Part = T> + Part, const V: usize, cons
     row: usize,
 ) {
     let a = T::split::<S>(a).0.as_chunks::<V>().0;
-    // Opaque, or the compiler derives the length from the slices anew for every k.
-    let length = std::hint::black_box(a.len());
-    let a = &a[..length];
+    let alpha = scale.alpha;
     let sums: [[T::Vector<S>; V]; N] = match b {
         Right::Packed(b) => {
-            let b = &b.as_chunks::<N>().0[..length];
-            let b = |k: usize, j: usize| b[k][j];
-            simd.vectorize(RealSums::<S, T, _, V, N> { simd, alpha: scale.alpha, a, b })
+            let b = b.as_chunks::<N>().0;
+            simd.vectorize(RealSums::<S, T, _, V, N> { simd, alpha, a, b })
         }
-        Right::Stored(b) => {
-            let b = cut(b, length);
-            let b = |k: usize, j: usize| b[j][k];
-            simd.vectorize(RealSums::<S, T, _, V, N> { simd, alpha: scale.alpha, a, b })
-        }
+        Right::Stored(b) => simd.vectorize(RealSums::<S, T, _, V, N> { simd, alpha, a, b }),
     };
     let rows = V * T::lanes::<S>();
     for (column, sums) in columns.iter_mut().zip(&sums) {
@@ -69,24 +62,62 @@ pub(super) fn real_tile<S: Simd, T: Entry<Part = T> + Part, const V: usize, cons
     }
 }
 
-/// The slices' first `length` numbers.
-#[inline(always)]
-fn cut<T, const N: usize>(mut b: [&[T]; N], length: usize) -> [&[T]; N] {
-    for b in &mut b {
-        *b = &b[..length];
+/// N columns of B, entry by entry.
+trait Entries<T>: Copy {
+    /// Their first `length` rows.
+    fn cut(self, length: usize) -> Self;
+    /// Row k of column j.
+    fn at(self, k: usize, j: usize) -> T;
+}
+
+impl<T: Copy, const N: usize> Entries<T> for &[[T; N]] {
+    #[inline(always)]
+    fn cut(self, length: usize) -> Self {
+        &self[..length]
     }
-    b
+
+    #[inline(always)]
+    fn at(self, k: usize, j: usize) -> T {
+        self[k][j]
+    }
+}
+
+impl<T: Copy, const N: usize> Entries<T> for [&[T]; N] {
+    #[inline(always)]
+    fn cut(mut self, length: usize) -> Self {
+        for column in &mut self {
+            *column = &column[..length];
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn at(self, k: usize, j: usize) -> T {
+        self[j][k]
+    }
+}
+
+impl<P: Copy, const N: usize> Entries<Complex<P>> for &[[[P; N]; 2]] {
+    #[inline(always)]
+    fn cut(self, length: usize) -> Self {
+        &self[..length]
+    }
+
+    #[inline(always)]
+    fn at(self, k: usize, j: usize) -> Complex<P> {
+        Complex::new(self[k][0][j], self[k][1][j])
+    }
 }
 
 /// alpha times the sum over k of A's k-th column and B's k-th row.
-struct RealSums<'a, S: Simd, T: Part, B: Fn(usize, usize) -> T, const V: usize, const N: usize> {
+struct RealSums<'a, S: Simd, T: Part, B, const V: usize, const N: usize> {
     simd: S,
     alpha: T,
     a: &'a [[T::Vector<S>; V]],
     b: B,
 }
 
-impl<S: Simd, T: Part, B: Fn(usize, usize) -> T, const V: usize, const N: usize> NullaryFnOnce
+impl<S: Simd, T: Part, B: Entries<T>, const V: usize, const N: usize> NullaryFnOnce
     for RealSums<'_, S, T, B, V, N>
 {
     type Output = [[T::Vector<S>; V]; N];
@@ -95,9 +126,13 @@ impl<S: Simd, T: Part, B: Fn(usize, usize) -> T, const V: usize, const N: usize>
     fn call(self) -> Self::Output {
         let simd = self.simd;
         let mut sums = [[T::splat(simd, T::ZERO); V]; N];
-        for (k, a) in self.a.iter().enumerate() {
+        // Opaque, or the compiler derives the length from the slices anew for every k; and cut here,
+        // where the loop is compiled, or every entry is looked up with a check of its own.
+        let length = std::hint::black_box(self.a.len());
+        let (a, entries) = (&self.a[..length], self.b.cut(length));
+        for (k, a) in a.iter().enumerate() {
             for j in 0..N {
-                let b = T::splat(simd, (self.b)(k, j));
+                let b = T::splat(simd, entries.at(k, j));
                 for i in 0..V {
                     sums[j][i] = T::mul_add(simd, a[i], b, sums[j][i]);
                 }
@@ -152,19 +187,12 @@ pub(super) fn complex_tile<S: Simd, P: Part, const V: usize, const N: usize>(
     Complex<P>: Entry<Part = P>,
 {
     let a = P::split::<S>(a).0.as_chunks::<V>().0.as_chunks::<2>().0;
-    let length = std::hint::black_box(a.len());
-    let a = &a[..length];
     let sums: [[[P::Vector<S>; V]; 2]; N] = match b {
         Right::Packed(b) => {
-            let b = &b.as_chunks::<N>().0.as_chunks::<2>().0[..length];
-            let b = |k: usize, j: usize| Complex::new(b[k][0][j], b[k][1][j]);
+            let b = b.as_chunks::<N>().0.as_chunks::<2>().0;
             simd.vectorize(ComplexSums::<S, P, _, V, N> { simd, a, b })
         }
-        Right::Stored(b) => {
-            let b = cut(b, length);
-            let b = |k: usize, j: usize| b[j][k];
-            simd.vectorize(ComplexSums::<S, P, _, V, N> { simd, a, b })
-        }
+        Right::Stored(b) => simd.vectorize(ComplexSums::<S, P, _, V, N> { simd, a, b }),
     };
     let Scale { alpha, beta } = scale;
     for (column, [re, im]) in columns.iter_mut().zip(&sums) {
@@ -190,10 +218,7 @@ pub(super) fn complex_tile<S: Simd, P: Part, const V: usize, const N: usize>(
 }
 
 /// Real and imaginary parts of the sum over k of A's k-th column and B's k-th row.
-struct ComplexSums<'a, S: Simd, P: Part, B, const V: usize, const N: usize>
-where
-    B: Fn(usize, usize) -> Complex<P>,
-{
+struct ComplexSums<'a, S: Simd, P: Part, B, const V: usize, const N: usize> {
     simd: S,
     a: &'a [[[P::Vector<S>; V]; 2]],
     b: B,
@@ -202,7 +227,7 @@ where
 impl<S: Simd, P: Part, B, const V: usize, const N: usize> NullaryFnOnce
     for ComplexSums<'_, S, P, B, V, N>
 where
-    B: Fn(usize, usize) -> Complex<P>,
+    B: Entries<Complex<P>>,
 {
     type Output = [[[P::Vector<S>; V]; 2]; N];
 
@@ -211,9 +236,11 @@ where
         let simd = self.simd;
         let mut re = [[P::splat(simd, P::ZERO); V]; N];
         let mut im = [[P::splat(simd, P::ZERO); V]; N];
-        for (k, [a_re, a_im]) in self.a.iter().enumerate() {
+        let length = std::hint::black_box(self.a.len());
+        let (a, entries) = (&self.a[..length], self.b.cut(length));
+        for (k, [a_re, a_im]) in a.iter().enumerate() {
             for j in 0..N {
-                let b = (self.b)(k, j);
+                let b = entries.at(k, j);
                 let (b_re, b_im) = (P::splat(simd, b.re), P::splat(simd, b.im));
                 for i in 0..V {
                     re[j][i] = P::mul_add(simd, a_re[i], b_re, re[j][i]);

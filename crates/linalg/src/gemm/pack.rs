@@ -60,16 +60,23 @@ pub(super) fn pack<T: Entry>(
             turn(source, last_start..rows.end, &columns, last_width, sign, last_target);
         }
     } else {
-        for (k, column) in columns.clone().enumerate() {
-            let entries = source.stored_column(column)[rows.clone()].chunks_exact(panels.width);
-            let rest = entries.remainder();
-            for (entries, panel) in entries.zip(target.chunks_exact_mut(step * columns.len())) {
-                T::unpack_all(entries, sign, &mut panel[k * step..][..step]);
+        // A few columns at a time: they are read as they lie, and every panel is written in a row.
+        for first in (0..columns.len()).step_by(STRIP) {
+            let some = first..columns.len().min(first + STRIP);
+            let starts = (rows.start..last_start).step_by(panels.width);
+            for (start, panel) in starts.zip(target.chunks_exact_mut(step * columns.len())) {
+                let panel = panel[step * some.start..step * some.end].chunks_exact_mut(step);
+                for (column, target) in some.clone().zip(panel) {
+                    let column = source.stored_column(columns.start + column);
+                    T::unpack_all(&column[start..start + panels.width], sign, target);
+                }
             }
-            if last > 0 {
-                let step = last_width * T::PARTS;
-                let target = &mut last_target[k * step..][..step];
-                for (position, &entry) in rest.iter().enumerate() {
+        }
+        if last > 0 {
+            let targets = last_target.chunks_exact_mut(last_width * T::PARTS);
+            for (column, target) in columns.zip(targets) {
+                let entries = &source.stored_column(column)[last_start..rows.end];
+                for (position, &entry) in entries.iter().enumerate() {
                     entry.unpack(sign, target, position, last_width);
                 }
                 for part in target.chunks_exact_mut(last_width) {

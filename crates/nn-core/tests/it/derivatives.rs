@@ -2,8 +2,9 @@
 
 use linalg::{DMatrix, DVector};
 use nn_core::{
-    Direction, Elu, Gelu, Gradients, Loss, MeanSquaredError, Network, Shape, Sigmoid, Silu, Sin,
-    SoftmaxCrossEntropy, Softplus, Steps, Tanh, Trace,
+    BinaryCrossEntropy, CosineDistance, Direction, Elu, ExpectedCost, Gelu, Gradients, Huber,
+    Infogain, Loss, MeanAbsoluteError, MeanSquaredError, Network, Shape, Sigmoid, Silu, Sin,
+    SoftCrossEntropy, SoftmaxCrossEntropy, Softplus, Steps, Tanh, Trace,
 };
 use proptest::prelude::*;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -33,8 +34,90 @@ fn direction(len: usize, seed: u64) -> DVector<f64> {
     DVector::from_fn(len, |_, _| rng.random_range(-1.0..1.0))
 }
 
+/// Every loss of the crate for three outputs and five samples, with its name and whether it is convex.
+fn with_each_loss(seed: u64, mut check: impl FnMut(&str, bool, &dyn Loss<f64>)) {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    // Multiples of 1/64: what `outputs` gives is then away from every kink.
+    let targets = DMatrix::from_fn(3, 5, |_, _| f64::from(rng.random_range(1..64_u8)) / 64.0);
+    let labels: Vec<usize> = (0..5).map(|_| rng.random_range(0..3)).collect();
+    let table = DMatrix::from_fn(3, 3, |_, _| rng.random_range(0.1..2.0));
+    let softmax = || SoftmaxCrossEntropy::new(&labels, 3).unwrap();
+    let smooth = softmax().class_weights(&[1.0, 2.0, 0.5]).unwrap().smoothing(0.2).unwrap();
+    check("squared", true, &MeanSquaredError::new(&targets).unwrap());
+    check("absolute", true, &MeanAbsoluteError::new(&targets).unwrap());
+    check("Huber", true, &Huber::new(&targets, 0.3).unwrap());
+    check("cosine", false, &CosineDistance::new(&targets).unwrap());
+    check("binary", true, &BinaryCrossEntropy::new(&targets).unwrap());
+    check("softmax", true, &softmax());
+    check("smoothed", true, &smooth);
+    check("soft targets", true, &SoftCrossEntropy::new(&targets).unwrap());
+    check("infogain", true, &Infogain::new(&labels, &table).unwrap());
+    check("expected cost", false, &ExpectedCost::new(&labels, &table).unwrap());
+}
+
+/// Outputs at odd multiples of 1/128.
+fn outputs(seed: u64) -> DMatrix<f64> {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+    DMatrix::from_fn(3, 5, |_, _| (2.0 * f64::from(rng.random_range(-96..96_i8)) + 1.0) / 128.0)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn the_curvature_of_every_loss_is_the_derivative_of_its_gradient(seed in any::<u64>()) {
+        let (p, samples) = (outputs(seed ^ 1), [0, 1, 2, 3, 4]);
+        let v = DMatrix::from_column_slice(3, 5, direction(15, seed ^ 2).as_slice());
+        with_each_loss(seed, |name, convex, loss| {
+            let mut bent = DMatrix::from_element(3, 5, f64::NAN);
+            loss.curvature(&samples, p.as_view(), v.as_view(), bent.as_view_mut()).unwrap();
+            let gradient_at = |h: f64| {
+                let mut gradient = DMatrix::zeros(3, 5);
+                loss.evaluate(&samples, (&p + &v * h).as_view(), gradient.as_view_mut()).unwrap();
+                gradient
+            };
+            // Truncation is divided by 4 with half the step; the rest is rounding, eps·|g|/h.
+            let central = |h: f64| (gradient_at(h) - gradient_at(-h)) / (2.0 * h);
+            let (wide, narrow) = (central(6e-6), central(3e-6));
+            let unsure = (&wide - &narrow).amax() + 1e-9 * (0.1 + bent.amax());
+            let error = (&bent - &narrow).amax();
+            assert!(error <= unsure, "{name}: {error:e} {unsure:e}");
+            let along = bent.dot(&v);
+            assert!(!convex || along >= -1e-15, "{name}: {along}");
+        });
+    }
+
+    #[test]
+    fn the_gauss_newton_matrix_is_made_of_jacobian_and_curvature(seed in any::<u64>()) {
+        let (network, x) = network(0, seed);
+        let linear = Network::<f64>::builder(4).dense(3);
+        let linear = linear.build(&mut Xoshiro256PlusPlus::seed_from_u64(seed)).unwrap();
+        let v = direction(network.parameters().len(), seed ^ 1);
+        let w = direction(linear.parameters().len(), seed ^ 1);
+        with_each_loss(seed, |name, convex, loss| {
+            let mut trace = Trace::new();
+            let product = network.gauss_newton_vector(&x, loss, &v, &mut trace).unwrap();
+            let scale = product.abs().dot(&v.abs());
+            assert!(!convex || product.dot(&v) >= -1e-12 * scale, "{name}");
+            // Sample by sample: Jᵀ·C·(J·v).
+            let p = network.predict(&x).unwrap();
+            let jacobians: Vec<DMatrix<f64>> =
+                x.column_iter().map(|x| network.parameter_jacobian(&x.into_owned()).unwrap()).collect();
+            let pushed: Vec<DVector<f64>> = jacobians.iter().map(|j| j * &v).collect();
+            let mut bent = DMatrix::zeros(3, 5);
+            let pushed = DMatrix::from_columns(&pushed);
+            loss.curvature(&[0, 1, 2, 3, 4], p.as_view(), pushed.as_view(), bent.as_view_mut()).unwrap();
+            let sum = jacobians.iter().zip(bent.column_iter()).fold(
+                DVector::zeros(v.len()),
+                |sum, (j, bent)| sum + j.transpose() * bent,
+            );
+            assert!((&product - &sum).amax() <= 1e-12 * sum.amax().max(1e-3), "{name}");
+            // A network that is linear has no curvature of its own.
+            let gauss_newton = linear.gauss_newton_vector(&x, loss, &w, &mut trace).unwrap();
+            let hessian = linear.hessian_vector(&x, loss, &w, &mut trace).unwrap();
+            assert!((&gauss_newton - &hessian).amax() <= 1e-13 * hessian.amax().max(1e-3), "{name}");
+        });
+    }
 
     #[test]
     fn jvp_and_backward_are_adjoint(kind in 0..6_u8, seed in any::<u64>()) {

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use linalg::{DMatrix, Real};
 use nn_core::{
-    Batch, Identity, LeakyRelu, MeanSquaredError, Network, NetworkBuilder, Relu, Sgd, Sin, Tanh,
-    Trace, Trainer,
+    Batch, Identity, LeakyRelu, MeanSquaredError, Network, NetworkBuilder, Relu, Sgd, Shape, Sin,
+    Steps, Tanh, Trace, Trainer,
 };
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -59,31 +59,33 @@ fn a_step_over_fused_layers_is_one_along_the_gradient_of_the_trace() {
     }
 }
 
+/// The parameters after some epochs of several batches and one of one, on so many threads.
+fn trained(threads: usize, network: &Network<f32>) -> Vec<f32> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let mut network = network.clone();
+    let (x, targets) = (numbers(300, 2000), numbers(10, 2000));
+    let loss = MeanSquaredError::new(&targets).unwrap();
+    pool.install(|| {
+        // 600 samples of some 37,000 multiply-adds; the last batch is smaller.
+        let mut trainer = Trainer::new(Sgd::new(0.05, 0.5).unwrap(), Batch::Mini(600), 1);
+        let _ = trainer.train(&mut network, &x, &loss, 2, |_| ControlFlow::Continue(())).unwrap();
+        let mut trainer = Trainer::new(Sgd::new(0.05, 0.0).unwrap(), Batch::Full, 1);
+        trainer.step(&mut network, &x, &loss).unwrap();
+    });
+    network.parameters().as_slice().to_vec()
+}
+
 #[test]
 fn several_threads_give_the_same_bits() {
-    fn trained(threads: usize) -> Vec<f32> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
-        let mut network = Network::<f32>::builder(300)
-            .dense(120)
-            .activation(Relu)
-            .dense(10)
-            .build(&mut rng)
-            .unwrap();
-        let (x, targets) = (numbers(300, 2000), numbers(10, 2000));
-        let loss = MeanSquaredError::new(&targets).unwrap();
-        pool.install(|| {
-            // 600 samples of 37,200 multiply-adds are several shards; the last batch is smaller.
-            let mut trainer = Trainer::new(Sgd::new(0.05, 0.5).unwrap(), Batch::Mini(600), 1);
-            let _ =
-                trainer.train(&mut network, &x, &loss, 2, |_| ControlFlow::Continue(())).unwrap();
-            let mut trainer = Trainer::new(Sgd::new(0.05, 0.0).unwrap(), Batch::Full, 1);
-            trainer.step(&mut network, &x, &loss).unwrap();
-        });
-        network.parameters().as_slice().to_vec()
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
+    // Products divided among the threads, and a batch in shards.
+    let dense = Network::<f32>::builder(300).dense(120).activation(Tanh).dense(10);
+    let steps = Network::<f32>::builder(Shape::sequence(30, 10)).gru(22, Steps::Last).dense(10);
+    for builder in [dense, steps] {
+        let network = builder.build(&mut rng).unwrap();
+        let one = trained(1, &network);
+        assert!(one == trained(2, &network) && one == trained(4, &network));
     }
-    let one = trained(1);
-    assert!(one == trained(2) && one == trained(4));
 }
 
 #[test]
