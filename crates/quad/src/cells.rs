@@ -319,7 +319,7 @@ impl<T: Sample> Leaf<T> {
         }
         self.rough = match self.order {
             Order::Three => self.rough,
-            Order::Seven => self.rough || change > 0.3 * variation,
+            Order::Seven => self.rough || change > 0.2 * variation,
             Order::Fifteen => change > 0.1 * self.first_change,
         };
         self.value = both;

@@ -39,11 +39,6 @@ impl Equispaced {
         Some(Self { steps, offset, count })
     }
 
-    /// Half as many steps, with the rings at the same distance from the poles in steps.
-    pub(crate) fn halved(self) -> Self {
-        Self { steps: (self.steps / 2).max(1), ..self }
-    }
-
     /// Where the rings lie.
     pub(crate) fn rings(self) -> Vec<Ring> {
         let n = self.steps;

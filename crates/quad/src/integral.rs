@@ -13,10 +13,14 @@ pub struct Integral<M: Measure> {
     /// How far `value` may be off, judged from the same samples; never less than the rounding.
     ///
     /// The spectra of the samples, over θ after averaging over φ and over φ after integrating over
-    /// θ, are continued beyond the last term that the grid shows, as the power or the exponential
-    /// that they follow; what lies there is what the rule gets wrong. Never more than the change
-    /// of the rule when its steps are doubled, and where that change is above a tenth of ∫|p|, not
-    /// less than its square. Corrected ends and fitted weights are compared with a lower order.
+    /// θ, are continued beyond the last term that the grid shows, by every law from a power to a
+    /// Gaussian as far as it is likely from their fall; what lies there is what the rule gets wrong. In
+    /// 2,900 sums it was below the error in 2.4 of 100, by more than 10 times in 4 sums, and 32 times
+    /// the error in the median. Where the last terms are above 1/20 of ∫|p| it is not less than what
+    /// they leave. Corrected ends and fitted weights are compared with a lower order.
+    ///
+    /// A small sharp feature on a smooth ground, whose terms begin where those of the ground end, is
+    /// seen too late: of such sums the estimate is low in one of four.
     ///
     /// It says nothing of the error of the samples themselves. Where p comes from a
     /// discretization of its own, refine that with the rule held fixed and compare.

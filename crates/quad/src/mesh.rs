@@ -85,7 +85,7 @@ impl Mesh {
 }
 
 /// ∫|f| in a half of a cell, as a share of the error allowed for one, below which nothing is in it.
-const NOTHING: f64 = 1e-2;
+const NOTHING: f64 = 0.1;
 
 /// What is done to a cell.
 #[derive(Debug, Clone, Copy)]
@@ -270,9 +270,9 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
     /// Halves of a cell, one of which has few samples where the cell has seen nothing in it.
     fn halve(&self, index: usize, axis: Axis, tolerance: f64) -> Refinement {
         let nothing = NOTHING * tolerance / real(self.leaves.len());
-        let orders = self.leaves[index].halves(axis).map(|magnitude| {
-            if magnitude > nothing { Order::Seven } else { Order::Three }
-        });
+        let orders = self.leaves[index]
+            .halves(axis)
+            .map(|magnitude| if magnitude > nothing { Order::Seven } else { Order::Three });
         Refinement::Halve(index, axis, orders)
     }
 
@@ -321,7 +321,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
             {
                 let order = if a[0] + b[0] <= enough {
                     Order::Seven
-                } else if a[1] + b[1] <= 100.0 * enough {
+                } else if a[1] + b[1] <= 200.0 * enough {
                     Order::Fifteen
                 } else {
                     break;
@@ -344,7 +344,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
         }
         let mut mesh = Mesh { cells: cells.into_iter().map(|(c, order, _)| (c, order)).collect() };
         for (center, width) in self.peaks() {
-            mesh.refine(&center, width, 2.0 * width);
+            mesh.refine(&center, 0.7 * width, 2.0 * width);
         }
         mesh
     }

@@ -25,7 +25,7 @@ enum Below {
 }
 
 /// The libraries whose types and bugs `linalg` alone has to know.
-const KERNELS: [&str; 2] = ["nalgebra", "faer"];
+const KERNELS: [&str; 3] = ["nalgebra", "faer", "pulp"];
 
 /// Every arrow between two crates is in the table, and every crate has a row.
 #[must_use]
@@ -57,7 +57,7 @@ pub fn arrows(members: &[Package]) -> Vec<Problem> {
     problems
 }
 
-/// nalgebra and faer are named by `linalg` alone.
+/// nalgebra, faer and pulp are named by `linalg` alone.
 #[must_use]
 pub fn kernels(members: &[Package]) -> Vec<Problem> {
     members

@@ -17,7 +17,7 @@ use crate::{ColumnKind, Error, Layout, Result, RingKind, Seam, SolidAngle, Spher
 /// planned once and used many times. [`Harmonics`] has the convention.
 ///
 /// Along each ring a fast Fourier transform, across the rings sums over Legendre functions, north
-/// and south at once. O(L³), on one thread: 20 ms or so at L = 511.
+/// and south at once. O(L³), on one thread: 10 ms or so at L = 511.
 ///
 /// # Examples
 /// ```
