@@ -22,7 +22,7 @@ cargo xtask tidy                 hold the workspace to its own rules
 cargo xtask bench [FILTER..]     show what was measured; with one of the next two, measure it first
     --peers         ours beside PyTorch, SciPy and others, each in turn, answers compared before times
     --growth        time and memory over three decades of size
-    --quick         lines with a goal only, three rounds, within ten minutes
+    --quick         lines with a goal only, three rounds, and `--minutes 9` unless given
     --fresh         forget what is kept of these lines; without it a run goes on where the last one stopped
     --minutes M     begin no line after that time
     --threads N     of every side (default: 1, then 2)

@@ -165,7 +165,11 @@ fn peaks(n: usize) -> Answer<Run> {
 }
 
 fn events(n: usize) -> Answer<Run> {
-    let (x, options) = (signal(n), EventOptions::default().enter(1.5).leave(1.0));
+    // Five samples of every hundred stand out.
+    let noise = uniform(3, n);
+    let bump = |(i, noise)| if i % 100 < 5 { 4.0 + noise } else { noise };
+    let x: Vec<f64> = noise.into_iter().enumerate().map(bump).collect();
+    let options = EventOptions::default();
     let floor = [noise_floor(&x, 0.0)?];
     Ok(Box::new(move || Ok(find_events(&x, &floor, &options)?.len() as f64)))
 }

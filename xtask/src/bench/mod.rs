@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 use self::kept::Kept;
 use crate::verify::check::BoxError;
 
+/// A quick run ends within ten minutes: after these it begins no line.
+const QUICK: Duration = Duration::from_secs(9 * 60);
+
 /// What `cargo xtask bench` was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -116,6 +119,9 @@ impl Request {
                 Value(filter) => request.filters.push(filter.string()?),
                 other => return Err(other.unexpected()),
             }
+        }
+        if request.extent == Extent::Quick {
+            request.time = request.time.or(Some(QUICK));
         }
         Ok(Some(request))
     }

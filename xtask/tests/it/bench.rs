@@ -157,6 +157,8 @@ fn arguments_become_a_request() -> Result<(), BoxError> {
     assert_eq!((request.extent, request.start), (Extent::Quick, Start::Fresh));
     assert_eq!((request.threads, request.time), (vec![2], Some(Duration::from_secs(90))));
     assert_eq!(request.folder, PathBuf::from("r"));
+    let quick = parse(&["--peers", "--quick"])?.ok_or("no help was asked for")?;
+    assert_eq!(quick.time, Some(Duration::from_secs(540)), "a quick run ends by itself");
     assert_eq!(parse(&["-h"])?, None);
     for (arguments, problem) in [
         (["--threads", "0"], "cannot parse argument \"0\": number would be zero for non-zero type"),
