@@ -49,7 +49,8 @@
 //!
 //! [`Covariance`] → [`Subspace`] → [`SourceCount`], then [`NullSpectrum`] (MUSIC, eigenvector,
 //! minimum norm, Capon; on a [`Grid`], as minima, or as roots), [`esprit`] or [`matrix_pencil`].
-//! [`Array`] is for sensors that stand in no line, [`Section`] for many radar traces at once.
+//! [`Array`] is for sensors that stand in no line, [`Section`] for many radar traces at once, which
+//! [`Layout`] reads from the files of instruments.
 //! [`sources`] does all of these and refines; [`tones`], [`directions`] and [`delays`] name its axis.
 
 mod array;
