@@ -9,7 +9,7 @@
 mod items;
 mod tokens;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 
@@ -51,12 +51,10 @@ impl Sources {
     /// or in a test, of the crate that it names.
     #[must_use]
     pub fn quoted(&self, questions: &[Question]) -> Vec<Problem> {
+        let mut callers = BTreeMap::<&str, Vec<Caller>>::new();
         let mut problems = Vec::new();
         for Question { number, library, code, .. } in questions {
-            let folder = format!("crates/{library}/src/");
-            let texts = self.0.iter().filter(|(file, _)| file.starts_with(&folder));
-            let callers: Vec<Caller> =
-                texts.flat_map(|(file, text)| items::read(file, text).callers).collect();
+            let callers = callers.entry(library).or_insert_with(|| self.callers(library));
             for line in *code {
                 let words = tokens(line);
                 let stands =
@@ -68,6 +66,13 @@ impl Sources {
             }
         }
         problems
+    }
+
+    /// The examples and tests in a library's source.
+    fn callers(&self, library: &str) -> Vec<Caller> {
+        let folder = format!("crates/{library}/src/");
+        let texts = self.0.iter().filter(|(file, _)| file.starts_with(&folder));
+        texts.flat_map(|(file, text)| items::read(file, text).callers).collect()
     }
 }
 
@@ -82,10 +87,6 @@ fn uncalled(sources: &[(String, String)]) -> Vec<Problem> {
             _ => callers.push(Caller { file: file.clone(), tokens: tokens(text) }),
         }
     }
-    let whole = sources
-        .iter()
-        .map(|(file, text)| Caller { file: file.clone(), tokens: tokens(text) })
-        .collect::<Vec<_>>();
     let mut functions = Vec::new();
     for (library, mut files) in libraries {
         let test_folders = test_modules(&files);
@@ -111,16 +112,34 @@ fn uncalled(sources: &[(String, String)]) -> Vec<Problem> {
     for function in &functions {
         owners.entry(&function.name).or_default().insert(&function.owner);
     }
-    let problem = |function: &Function| {
+    // Which texts have a word at all: few of them, for most words.
+    let mut texts = HashMap::<&str, BTreeSet<usize>>::new();
+    for (index, caller) in callers.iter().enumerate() {
+        for word in caller.tokens.iter().filter_map(Token::word) {
+            texts.entry(word).or_default().insert(index);
+        }
+    }
+    let called = |function: &Function| {
         let only = owners.get(function.name.as_str()).is_some_and(|owners| owners.len() == 1);
-        let called = callers.iter().any(|caller| calls(caller, function, only))
-            || (function.of_trait && whole.iter().any(|text| writes(text, function)));
-        let (owner, name) = (&function.owner, &function.name);
-        let advice =
-            format!("no check, test or example calls {owner}::{name}; write one, or hide it");
-        (!called).then(|| Problem::new(function.file.clone(), advice))
+        let mut texts = texts.get(function.name.as_str()).into_iter().flatten();
+        texts.any(|&index| calls(&callers[index], function, only))
     };
-    functions.iter().filter_map(problem).collect()
+    let uncalled: Vec<&Function> = functions.iter().filter(|function| !called(function)).collect();
+    let offers = uncalled.iter().any(|function| function.of_trait);
+    let whole: Vec<Caller> = sources
+        .iter()
+        .filter(|_| offers)
+        .map(|(file, text)| Caller { file: file.clone(), tokens: tokens(text) })
+        .collect();
+    uncalled
+        .into_iter()
+        .filter(|function| !(function.of_trait && whole.iter().any(|text| writes(text, function))))
+        .map(|Function { file, owner, name, .. }| {
+            let advice =
+                format!("no check, test or example calls {owner}::{name}; write one, or hide it");
+            Problem::new(file.clone(), advice)
+        })
+        .collect()
 }
 
 /// The files without ending of the modules that only tests have.
