@@ -58,8 +58,12 @@ impl Run {
         }
     }
 
-    pub(crate) fn took(&self) -> Duration {
-        self.start.elapsed()
+    /// Waits for a file that the run writes, by which time MPI has started.
+    pub(crate) fn wait_for(&self, file: &Path) {
+        while !file.exists() {
+            assert!(self.start.elapsed() < Duration::from_secs(60), "no {}", file.display());
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Sends a signal to the process of a rank, once it has one.
