@@ -215,7 +215,10 @@ mod tests {
         let length = |least| [1, 48, 2000, 100_000].map(|count| range_length(count, 4, least));
         assert_eq!(length(1), [1, 2, 63, 64]);
         assert_eq!(length(128), [1, 12, 128, 128]);
-        assert_eq!([range_length(0, 4, 128), range_length(0, 1, 1), range_length(2000, 1, 1)], [1, 1, 2000]);
+        assert_eq!(
+            [range_length(0, 4, 128), range_length(0, 1, 1), range_length(2000, 1, 1)],
+            [1, 1, 2000]
+        );
     }
 
     /// Fails where the action says so: with an error below 0, with a reward that is no number above 1.
