@@ -197,6 +197,7 @@ mod cell;
 mod chain;
 mod check;
 mod checkpoint;
+mod classes;
 mod convolution;
 mod data;
 mod dense;
