@@ -3,8 +3,8 @@
 use linalg::{DMatrix, DMatrixView, DMatrixViewMut, Real};
 
 use crate::check::{all_finite, positive, size};
+use crate::classes::{Labels, fused, not_negative};
 use crate::loss::check_request;
-use crate::softmax::{Labels, fused, not_negative};
 use crate::{Loss, Result};
 
 /// Infogain loss: cross-entropy in which a label also stands, in part, for the classes like it.

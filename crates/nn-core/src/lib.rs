@@ -208,6 +208,7 @@ mod cell;
 mod chain;
 mod check;
 mod checkpoint;
+mod classes;
 mod convolution;
 mod data;
 mod dense;

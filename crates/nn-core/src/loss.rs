@@ -136,12 +136,15 @@ fn check_samples<T: Real>(loss: &dyn Loss<T>, samples: &[usize]) -> Result<()> {
         return Err(Error::Empty { what: "the batch" });
     }
     let known = loss.samples();
-    let (first, last) = (samples[0], samples[samples.len() - 1]);
-    let unknown = |sample: usize| sample >= known;
-    if unknown(last) || first_in_a_row(samples) != Some(first) {
-        if let Some(&sample) = samples.iter().find(|&&sample| unknown(sample)) {
-            return Err(Error::NoTarget { sample, samples: known });
-        }
+    // Of samples in a row, as most batches are, the last says it all.
+    let in_a_row = first_in_a_row(samples).is_some();
+    let unknown = if in_a_row && samples.last().is_some_and(|&last| last < known) {
+        None
+    } else {
+        samples.iter().find(|&&sample| sample >= known)
+    };
+    match unknown {
+        None => Ok(()),
+        Some(&sample) => Err(Error::NoTarget { sample, samples: known }),
     }
-    Ok(())
 }

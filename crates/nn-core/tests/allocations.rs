@@ -71,10 +71,11 @@ fn a_step_after_the_first_allocates_nothing() {
 /// A network with a name for each kind of layer that has buffers of its own.
 fn every_kind() -> Vec<(&'static str, Network<f32>)> {
     type Builder = NetworkBuilder<f32>;
+    type Kind = (&'static str, Shape, Box<dyn Fn(Builder) -> Builder>);
     let image = Shape::image(3, 12, 12);
     let sequence = Shape::sequence(5, 6);
     let conv = |algorithm, groups| Conv2d::new(6, 3).algorithm(algorithm).groups(groups);
-    let kinds: [(&str, Shape, Box<dyn Fn(Builder) -> Builder>); 17] = [
+    let kinds: [Kind; 17] = [
         ("direct", image, Box::new(move |b| b.conv2d(conv(ConvAlgorithm::Direct, 1)))),
         ("Winograd", image, Box::new(move |b| b.conv2d(conv(ConvAlgorithm::Winograd, 1)))),
         ("product", image, Box::new(move |b| b.conv2d(conv(ConvAlgorithm::Product, 1)))),

@@ -16,6 +16,9 @@ const DEPTH: usize = 512;
 const A_BYTES: usize = 786_432;
 /// Columns of B in one block, for the third-level cache.
 const WIDTH: usize = 2048;
+/// Bytes in a block of B where one block of A has all rows: B's then need not outlast it, and both have
+/// room in the second-level cache.
+const B_BYTES: usize = 262_144;
 /// With more rows than this, B is copied into panels even where it could be read in its place.
 const STORED_ROWS: usize = 2000;
 
@@ -33,7 +36,9 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
     let b_panels = Panels { width: N, unit: N };
     let depth = even_block(k, DEPTH, 1);
     let height = even_block(m, A_BYTES / (DEPTH * size_of::<T>()), a_panels.width);
-    let width = even_block(n, WIDTH, N);
+    let whole = height >= m;
+    let width = if whole { B_BYTES / (depth * size_of::<T>()) } else { WIDTH };
+    let width = even_block(n, width.max(N), N);
     let a_length = height * depth * T::PARTS;
     let b_length = width * depth * T::PARTS;
     let across = job.b.flipped();
@@ -41,15 +46,15 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
     let stored = m <= STORED_ROWS && !job.b.is_transposed() && !job.b.is_conjugated();
     let mut buffer = Buffer::<T::Part>::take();
     let (a_block, b_block) = buffer.numbers(a_length + b_length).split_at_mut(a_length);
-    for column in (0..n).step_by(width) {
-        let columns = column..n.min(column + width);
-        for inner in (0..k).step_by(depth) {
-            let inners = inner..k.min(inner + depth);
-            let parts = inners.len() * T::PARTS;
-            let mut scale = job.scale();
-            if inner > 0 {
-                scale.beta = T::ONE;
-            }
+    for inner in (0..k).step_by(depth) {
+        let inners = inner..k.min(inner + depth);
+        let parts = inners.len() * T::PARTS;
+        let mut scale = job.scale();
+        if inner > 0 {
+            scale.beta = T::ONE;
+        }
+        for column in (0..n).step_by(width) {
+            let columns = column..n.min(column + width);
             let packed_from = if stored { columns.end - columns.len() % N } else { columns.start };
             let b = &mut b_block[..b_panels.total(columns.end - packed_from) * parts];
             pack::pack(&across, packed_from..columns.end, inners.clone(), b_panels, b);
@@ -59,7 +64,9 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
                     continue;
                 }
                 let a = &mut a_block[..a_panels.total(rows.len()) * parts];
-                pack::pack(&job.a, rows.clone(), inners.clone(), a_panels, a);
+                if !whole || column == 0 {
+                    pack::pack(&job.a, rows.clone(), inners.clone(), a_panels, a);
+                }
                 for first in columns.clone().step_by(N) {
                     let right = if first < packed_from {
                         Right::Stored(std::array::from_fn(|j| {

@@ -76,6 +76,10 @@ pub(super) fn pack<T: Entry>(
             let targets = last_target.chunks_exact_mut(last_width * T::PARTS);
             for (column, target) in columns.zip(targets) {
                 let entries = &source.stored_column(column)[last_start..rows.end];
+                if last == last_width {
+                    T::unpack_all(entries, sign, target);
+                    continue;
+                }
                 for (position, &entry) in entries.iter().enumerate() {
                     entry.unpack(sign, target, position, last_width);
                 }

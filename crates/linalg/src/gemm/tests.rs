@@ -114,7 +114,7 @@ fn worst_ratio<T: Scalar + Number>(
 }
 
 /// Sizes on both sides of every border: tiles, panels, the thin paths.
-const SIZES: [(usize, usize, usize); 16] = [
+const SIZES: [(usize, usize, usize); 17] = [
     (1, 1, 1),
     (1, 7, 9),
     (9, 7, 1),
@@ -130,6 +130,7 @@ const SIZES: [(usize, usize, usize); 16] = [
     (130, 5, 3),
     (3, 70, 65),
     (65, 530, 6),
+    (5, 530, 130),
     (100, 40, 70),
 ];
 

@@ -25,11 +25,14 @@ pub(super) fn combine<T: Real>(
     b: Option<&[T]>,
     y: &mut [T],
 ) {
-    run(Combine { samples, x, m, b, y });
+    let columns = (x.len() / samples, y.len() / samples);
+    run(Combine { samples, columns, x, m, b, y });
 }
 
 struct Combine<'a, T> {
     samples: usize,
+    /// Those of x and of y.
+    columns: (usize, usize),
     x: &'a [T],
     m: Small<'a, T>,
     b: Option<&'a [T]>,
@@ -56,13 +59,14 @@ impl<T: Real> Combine<'_, T> {
     /// Rows `start..start + count`, which are N vectors, or less than one.
     #[inline(always)]
     fn rows<V: Vectors<T>, const N: usize>(&mut self, vectors: V, start: usize, count: usize) {
-        let Self { samples, x, m, b, y } = self;
-        for (j, y) in y.chunks_exact_mut(*samples).enumerate() {
+        let Self { samples, columns: (inputs, outputs), x, m, b, y } = self;
+        let samples = *samples;
+        for j in 0..*outputs {
             let first = b.map_or(T::zero(), |b| b[j]);
             let mut sums = [vectors.splat(first); N];
-            for (i, x) in x.chunks_exact(*samples).enumerate() {
+            for i in 0..*inputs {
                 let factor = m.entries[i * m.strides.0 + j * m.strides.1];
-                let x = &x[start..start + count];
+                let x = &x[i * samples + start..][..count];
                 if N == 1 {
                     sums[0] = vectors.mul_add(vectors.load(x), factor, sums[0]);
                 } else {
@@ -71,7 +75,7 @@ impl<T: Real> Combine<'_, T> {
                     }
                 }
             }
-            let y = &mut y[start..start + count];
+            let y = &mut y[j * samples + start..][..count];
             if N == 1 {
                 vectors.store(y, sums[0]);
             } else {
