@@ -62,7 +62,7 @@ fn differing(
     arguments: &[&str],
     last: &[&str],
 ) -> Result<(f64, Vec<String>), BoxError> {
-    // The wrong way on one rank is the right one, so that both are held against the same.
+    // Either way is held against itself on one rank.
     let (alone, _) = weights(1, example, context.seed, arguments)?;
     let (mut count, mut notes) = (0.0, Vec::new());
     for (ranks, more) in [(2, &[][..]), (3, &[]), (4, &[]), (2, last)] {
