@@ -1,8 +1,11 @@
-//! Seeded workloads that the benchmarks share.
+//! Seeded workloads that the benchmarks share, and the most that a core can do.
+
+mod peak;
+
+pub use self::peak::MultiplyAdds;
 
 use linalg::krylov::{self, Options, Stop};
-use linalg::lanes::{Task, Vectors};
-use linalg::{Complex, Csr, DMatrix, DVector, LinearOperator, Real};
+use linalg::{Complex, Csr, DMatrix, DVector, LinearOperator};
 use nn_core::{Conv2d, ConvAlgorithm, Network, Relu, Shape, Tanh};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -234,37 +237,4 @@ pub fn swings(count: usize) -> (DMatrix<f64>, DMatrix<f64>) {
         0.3 * (1.0 + i as f64).sin() + 0.2 * noise[15 * sample + i]
     });
     (ArmHit::halton_contexts(count), actions)
-}
-
-/// Multiply-adds as fast as one core makes them: twelve chains in registers, which no memory slows down.
-#[derive(Debug)]
-pub struct MultiplyAdds {
-    /// Steps of the twelve chains.
-    pub steps: usize,
-}
-
-impl MultiplyAdds {
-    /// Floating-point operations a step and lane.
-    pub const OPERATIONS: usize = 2 * 12;
-}
-
-impl<T: Real> Task<T> for MultiplyAdds {
-    /// Lanes of a register, and a number that needs all of the work.
-    type Output = (usize, T);
-
-    #[inline(always)]
-    fn run<V: Vectors<T>>(self, vectors: V) -> (usize, T) {
-        let half = T::from_double(0.5);
-        let (one, mut chains) = (vectors.splat(T::one()), [vectors.splat(T::zero()); 12]);
-        for _ in 0..self.steps {
-            // Towards 2, which no number of steps lets overflow or vanish.
-            for chain in &mut chains {
-                *chain = vectors.mul_add(*chain, half, one);
-            }
-        }
-        let sum = chains.into_iter().fold(vectors.splat(T::zero()), |a, b| vectors.plus(a, b));
-        let mut lane = [T::zero()];
-        vectors.store(&mut lane, sum);
-        (vectors.lanes(), lane[0])
-    }
 }
