@@ -115,11 +115,7 @@ fn items(file: &str, code: &[Token], owner: &Owner, found: &mut Found) {
                 found.callers.push(Caller { file: file.to_owned(), tokens });
             }
             _ if hidden => {}
-            "mod" if open == end => {
-                if public {
-                    found.public_modules.insert(name);
-                }
-            }
+            "mod" if public && open == end => drop(found.public_modules.insert(name)),
             "mod" => items(file, block, &Owner::Module(name), found),
             "use" if public => {
                 found
