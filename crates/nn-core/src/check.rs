@@ -1,5 +1,6 @@
 //! The checks that every door uses.
 
+use linalg::lanes::{Task, Vectors, run};
 use linalg::{DMatrix, Real};
 
 use crate::{Error, Result};
@@ -41,15 +42,26 @@ pub(crate) fn positive(argument: &'static str, value: f64) -> Result<()> {
 
 /// Whether no number is a NaN or an infinity.
 pub(crate) fn is_finite<T: Real>(numbers: &[T]) -> bool {
-    /// Tests that run side by side.
-    const WAYS: usize = 32;
-    // 0·x is 0 for numbers and NaN for all else, and a NaN stays in its sum.
-    let mut sums = [T::zero(); WAYS];
-    let (chunks, rest) = numbers.as_chunks::<WAYS>();
-    for chunk in chunks {
-        for (sum, &x) in sums.iter_mut().zip(chunk) {
-            *sum += T::zero() * x;
+    run(IsFinite(numbers))
+}
+
+struct IsFinite<'a, T>(&'a [T]);
+
+impl<T: Real> Task<T> for IsFinite<'_, T> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<V: Vectors<T>>(self, _vectors: V) -> bool {
+        /// Tests that run side by side.
+        const WAYS: usize = 64;
+        // 0·x is 0 for numbers and NaN for all else, and a NaN stays in its sum.
+        let mut sums = [T::zero(); WAYS];
+        let (chunks, rest) = self.0.as_chunks::<WAYS>();
+        for chunk in chunks {
+            for (sum, &x) in sums.iter_mut().zip(chunk) {
+                *sum += T::zero() * x;
+            }
         }
+        sums.iter().all(|sum| *sum == T::zero()) && rest.iter().all(|x| x.is_finite())
     }
-    sums.iter().all(|sum| *sum == T::zero()) && rest.iter().all(|x| x.is_finite())
 }

@@ -7,7 +7,7 @@ use rand::Rng;
 
 use crate::{
     Activation, Backward, BackwardTangent, Block, Descent, Forward, Initializer, Layer, Linear,
-    Memory, Result, Shape, Tangent, Tensor, TensorOf, View, narrow,
+    Memory, Result, Shape, Tangent, Tensor, TensorOf, View, few, narrow,
 };
 
 /// Every output is a weighted sum of all inputs plus a bias: Y = W·X + b, a column per sample.
@@ -58,7 +58,11 @@ impl Dense {
 
     /// Y = W·X + b for as many columns as there are.
     fn columns<T: Real>(&self, parameters: &[T], x: &[T], y: &mut [T]) -> Result<()> {
-        let bias = self.split(parameters).1;
+        let (weight, bias) = self.split(parameters);
+        if few::are_few(self.outputs, self.inputs) {
+            few::columns(weight, bias, x, y);
+            return Ok(());
+        }
         let samples = y.len() / self.outputs;
         for column in y.chunks_exact_mut(self.outputs) {
             column.copy_from_slice(bias);
@@ -70,6 +74,10 @@ impl Dense {
 
     /// dX = Wᵀ·dY.
     fn pull_back<T: Real>(&self, parameters: &[T], dy: &[T], dx: &mut [T]) -> Result<()> {
+        if few::are_few(self.outputs, self.inputs) {
+            few::pull_back(self.split(parameters).0, self.outputs, dy, dx);
+            return Ok(());
+        }
         let samples = dy.len() / self.outputs;
         let dy = DMatrixView::from_slice(dy, self.outputs, samples);
         let dx = DMatrixViewMut::from_slice(dx, self.inputs, samples);
@@ -85,6 +93,9 @@ impl Dense {
         dy: &[T],
         weight: &mut [T],
     ) -> Result<()> {
+        if few::are_few(self.outputs, self.inputs) {
+            return few::add_gradient((keep, factor), self.outputs, x, dy, weight);
+        }
         let samples = dy.len() / self.outputs;
         let dy = DMatrixView::from_slice(dy, self.outputs, samples);
         let x = transpose(DMatrixView::from_slice(x, self.inputs, samples));

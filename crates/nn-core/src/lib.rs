@@ -191,6 +191,7 @@
 mod activation;
 mod batch_norm;
 mod binary;
+mod buffer;
 mod builder;
 mod cell;
 mod chain;
@@ -203,6 +204,7 @@ mod dropout;
 mod dual;
 mod embedding;
 mod error;
+mod few;
 mod files;
 mod filters;
 mod flatten;
@@ -261,7 +263,7 @@ pub use history::{History, Plan, Progress, Stop};
 pub use infogain::{ExpectedCost, Infogain, similarities_from_distances};
 pub use init::Initializer;
 pub use layer::{
-    Backward, Block, Descent, Forward, Layer, Linear, Memory, Mode, Tensor, TensorOf, View,
+    Backward, Block, Descent, Forward, Layer, Linear, Memory, Mode, Passes, Tensor, TensorOf, View,
 };
 pub use layer_norm::LayerNorm;
 pub use lbfgs::{Iteration, Lbfgs, Minimization};

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
-use linalg::parallel::join;
+use linalg::parallel::{available_threads, join};
 use linalg::{DMatrix, DVector, Real};
 
+use crate::buffer::Buffer;
 use crate::chain::{Chain, Numbers};
-use crate::trace::{grow, view_mut};
-use crate::{Descent, Gradients, Loss, Mode, Result, Trace};
+use crate::trace::view_mut;
+use crate::{Descent, Gradients, Loss, Mode, Passes, Result, Trace};
 
 /// The buffers for passes over a batch in shards: they are allocated for the first batch and reused.
 ///
@@ -18,7 +19,7 @@ use crate::{Descent, Gradients, Loss, Mode, Result, Trace};
 /// [`Trace`].
 #[derive(Debug, Clone)]
 pub struct Workspace<T: Real> {
-    prepared: Vec<Vec<T>>,
+    prepared: Vec<Buffer<T>>,
     shards: Vec<Shard<T>>,
     gradient: DVector<T>,
     output: DMatrix<T>,
@@ -31,7 +32,7 @@ pub struct Workspace<T: Real> {
 struct Shard<T: Real> {
     trace: Trace<T>,
     /// Its columns of the input, where they had to be gathered.
-    gathered: Vec<T>,
+    gathered: Buffer<T>,
     loss: f64,
 }
 
@@ -48,8 +49,12 @@ pub(crate) struct Batch<'a, T: Real> {
 /// How far a pass goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
-    /// To the output, and to the loss where there is one, with dL/dP.
+    /// To the output, which is kept.
+    Output,
+    /// To the loss, with dL/dP.
     Loss,
+    /// As far, from where the caller goes back.
+    Delta,
     /// Back to the parameters.
     Gradient,
 }
@@ -63,6 +68,8 @@ struct Task<'a, T: Real> {
     weight: f64,
     /// Columns in each shard but the last.
     columns: usize,
+    /// Shards that a thread runs one after the other, in the same buffers.
+    in_turn: usize,
     wanted: Wanted,
 }
 
@@ -104,20 +111,13 @@ impl<T: Real> Workspace<T> {
     ) -> Result<&DMatrix<T>> {
         let all = self.all(x.ncols());
         let batch = Batch { x, samples: &all, loss: None, mode: Mode::Inference };
-        let done = self.run(chain, (parameters, state), batch, Wanted::Loss);
-        self.put_back(all);
-        done?;
         let outputs = chain.sizes[chain.layers.len()];
         if self.output.shape() != (outputs, x.ncols()) {
             self.output = DMatrix::zeros(outputs, x.ncols());
         }
-        let mut rest = self.output.as_mut_slice();
-        for shard in &self.shards {
-            let p = shard.trace.output();
-            let (part, left) = rest.split_at_mut(p.len());
-            view_mut(part, p.nrows(), p.ncols()).copy_from(&p);
-            rest = left;
-        }
+        let done = self.run(chain, (parameters, state), batch, Wanted::Output);
+        self.put_back(all);
+        done?;
         Ok(&self.output)
     }
 
@@ -159,7 +159,7 @@ impl<T: Real> Workspace<T> {
             return Ok(value);
         }
         // One shard: every layer takes its step on the way back.
-        let value = self.run(chain, (parameters, state), batch, Wanted::Loss)?;
+        let value = self.run(chain, (parameters, state), batch, Wanted::Delta)?;
         if let ([Shard { trace, gathered, .. }], true) =
             (self.shards.as_mut_slice(), value.is_finite())
         {
@@ -190,18 +190,27 @@ impl<T: Real> Workspace<T> {
         batch: Batch<'_, T>,
         wanted: Wanted,
     ) -> Result<f64> {
-        chain.prepare(parameters, &mut self.prepared);
+        let passes = match wanted {
+            Wanted::Output | Wanted::Loss => Passes::Forward,
+            Wanted::Delta | Wanted::Gradient => Passes::Both,
+        };
+        chain.prepare(parameters, passes, &mut self.prepared);
         let samples = batch.samples.len();
         let columns = samples.div_ceil(pieces(chain, samples, batch.mode));
         self.shards.resize_with(samples.div_ceil(columns), || Shard {
             trace: Trace::new(),
-            gathered: Vec::new(),
+            gathered: Buffer::default(),
             loss: 0.0,
         });
         let numbers = Numbers { parameters, state, prepared: &self.prepared };
         let weight = batch.loss.map_or(0.0, |loss| loss.weight(batch.samples));
-        let task = Task { chain, numbers, batch, weight, columns, wanted };
-        task.run(&mut self.shards, 0)?;
+        let in_turn = self.shards.len().div_ceil(available_threads());
+        let task = Task { chain, numbers, batch, weight, columns, in_turn, wanted };
+        let output = match wanted {
+            Wanted::Output => self.output.as_mut_slice(),
+            _ => &mut [],
+        };
+        task.run(&mut self.shards, 0, output)?;
         Ok(self.shards.iter().map(|shard| shard.loss).sum())
     }
 
@@ -236,15 +245,34 @@ impl<T: Real> Workspace<T> {
 }
 
 impl<T: Real> Task<'_, T> {
-    /// Runs `shards`, the first of which is shard `first` of the batch.
-    fn run(&self, shards: &mut [Shard<T>], first: usize) -> Result<()> {
-        if let [shard] = shards {
-            return self.run_one(shard, first);
+    /// Runs `shards`, the first of which is shard `first` of the batch; `output` has the columns of
+    /// theirs, or none.
+    fn run(&self, shards: &mut [Shard<T>], first: usize, output: &mut [T]) -> Result<()> {
+        let rows = self.chain.sizes[self.chain.layers.len()];
+        let middle = shards.len().div_ceil(self.in_turn) / 2 * self.in_turn;
+        if middle > 0 {
+            let (left, right) = shards.split_at_mut(middle);
+            let at = output.len().min(middle * self.columns * rows);
+            let (before, after) = output.split_at_mut(at);
+            let (left, right) =
+                join(|| self.run(left, first, before), || self.run(right, first + middle, after));
+            return left.and(right);
         }
-        let middle = shards.len() / 2;
-        let (left, right) = shards.split_at_mut(middle);
-        let (left, right) = join(|| self.run(left, first), || self.run(right, first + middle));
-        left.and(right)
+        for index in 0..shards.len() {
+            self.run_one(&mut shards[index], first + index)?;
+            let start = output.len().min(index * self.columns * rows);
+            let end = output.len().min(start + self.columns * rows);
+            let own = &mut output[start..end];
+            if !own.is_empty() {
+                let p = shards[index].trace.output();
+                view_mut(own, rows, p.ncols()).copy_from(&p);
+            }
+            // On to the next shard, and from the last to the first for the next batch.
+            if let Ok([from, to]) = shards.get_disjoint_mut([index, (index + 1) % shards.len()]) {
+                from.trace.hand_over(&mut to.trace);
+            }
+        }
+        Ok(())
     }
 
     fn run_one(&self, shard: &mut Shard<T>, index: usize) -> Result<()> {
@@ -269,7 +297,7 @@ impl<T: Real> Task<'_, T> {
             dp *= T::from_double(share);
         }
         match self.wanted {
-            Wanted::Loss => Ok(()),
+            Wanted::Output | Wanted::Loss | Wanted::Delta => Ok(()),
             Wanted::Gradient => self.chain.backward(self.numbers, x, Gradients::Parameters, trace),
         }
     }
@@ -317,13 +345,17 @@ fn reduce<T: Real>(
 }
 
 /// The given columns of `x`, one after the other: where they stand, if they stand so.
-fn columns<'a, T: Real>(x: &'a DMatrix<T>, samples: &[usize], gathered: &'a mut Vec<T>) -> &'a [T] {
+fn columns<'a, T: Real>(
+    x: &'a DMatrix<T>,
+    samples: &[usize],
+    gathered: &'a mut Buffer<T>,
+) -> &'a [T] {
     let rows = x.nrows();
     let first = samples[0];
     if samples.iter().enumerate().all(|(at, &sample)| sample == first + at) {
         return &x.as_slice()[first * rows..(first + samples.len()) * rows];
     }
-    grow(gathered, rows * samples.len());
+    gathered.grow(rows * samples.len());
     let gathered = &mut gathered[..rows * samples.len()];
     for (to, &from) in gathered.chunks_exact_mut(rows).zip(samples) {
         to.copy_from_slice(&x.as_slice()[from * rows..][..rows]);

@@ -10,6 +10,8 @@ mod product;
 mod tangent;
 #[cfg(test)]
 mod tests;
+mod then;
+mod tiles;
 mod winograd;
 
 use std::ops::Range;
@@ -23,11 +25,12 @@ pub use options::{Conv1d, Conv2d, ConvAlgorithm};
 use crate::window::{Geometry, Window};
 use crate::{
     Backward, BackwardTangent, Block, Error, Extent, Forward, Initializer, Layer, Linear, Memory,
-    Result, Shape, Tangent, Tensor, TensorOf, View,
+    Passes, Result, Shape, Tangent, Tensor, TensorOf, View,
 };
 use direct::Direct;
 use fused::FusedConvolution;
-use passes::{Steps, Then};
+use passes::Steps;
+use then::Then;
 
 /// Filters that slide over an image or a sequence, the same weights everywhere.
 ///
@@ -207,14 +210,16 @@ impl<T: Real> Layer<T> for Convolution {
         self.steps().memory::<T>(samples)
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut [T]) {
+    fn prepare(&self, parameters: &[T], passes: Passes, prepared: &mut [T]) {
         let weight = self.split(parameters).0;
-        let done = match self.method::<T>() {
-            Method::Direct => direct::prepare(self, weight, prepared),
-            Method::Winograd => winograd::prepare(self, weight, prepared),
-            Method::Product => Ok(()),
-        };
-        debug_assert!(done.is_ok(), "packed matrices are as long as they say");
+        match self.method::<T>() {
+            Method::Direct => {
+                let done = direct::prepare(self, weight, passes, prepared);
+                debug_assert!(done.is_ok(), "packed matrices are as long as they say");
+            }
+            Method::Winograd => winograd::prepare(self, weight, passes, prepared),
+            Method::Product => {}
+        }
     }
 
     fn multiply_adds(&self) -> usize {
