@@ -15,6 +15,9 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--rounds", type=int, default=5)
 parser.add_argument("--only", default="", help="rows whose name contains this")
+parser.add_argument("--memory", action="store_true",
+                    help="instead: the most memory of training steps of 32 images, process by process")
+parser.add_argument("--memory-of", default="", help=argparse.SUPPRESS)
 arguments = parser.parse_args()
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
     os.environ[name] = str(arguments.threads)
@@ -195,11 +198,66 @@ def peer_time(run, repetitions):
     return best
 
 
+def most_bytes():
+    """The most memory that this process has held at a time."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return 1024 * int(line.split()[1])
+    sys.exit("the system tells no peak of memory")
+
+
+MEMORY_STEPS = 3
+
+
+def memory_of(layout):
+    """In a process of its own: the peak before the first step and after three, and the parameters."""
+    run, _ = torch_peer("net", "forward", 1, layout)
+    run()
+    before = most_bytes()
+    run, result = torch_peer("net", "train", 32, layout)
+    for _ in range(MEMORY_STEPS - 1):
+        run()
+    print(before, most_bytes(), *result)
+
+
+def memory():
+    """Peaks of whole processes, and of what training adds to a process that has made a prediction."""
+    def ours(operation, batch, steps):
+        # A peak belongs to a process: each question has its own.
+        return Worker().time(f"net-{operation}", "automatic", batch, steps)
+
+    before, _ = ours("memory", 1, 0)
+    after, found = ours("memory", 32, MEMORY_STEPS)
+    _, first_step = ours("memory", 32, 1)
+    print(f"{'process':<22}{'before':>10}{'peak':>10}{'added':>10}  (MB; training steps of 32 images)")
+    rows = [("ours", before, after)]
+    for name, layout in (("torch", "contiguous"), ("torch channels_last", "channels_last")):
+        child = subprocess.run(
+            [sys.executable, __file__, "--threads", str(arguments.threads), "--memory-of", layout],
+            capture_output=True, text=True, check=True)
+        start, peak, *expected = (float(x) for x in child.stdout.split())
+        if not agree(first_step, expected):
+            sys.exit(f"memory: ours {first_step} and {name}'s {expected} differ")
+        rows.append((name, start, peak))
+    for name, start, peak in rows:
+        print(f"{name:<22}{start / 1e6:>10.1f}{peak / 1e6:>10.1f}{(peak - start) / 1e6:>10.1f}")
+    assert all(abs(x) < float("inf") for x in found)
+    out = ROOT / "target" / "bench"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "nn_conv_memory.json").write_text(json.dumps(
+        [{"process": name, "before": start, "peak": peak} for name, start, peak in rows], indent=1) + "\n")
+
+
 def agree(ours, theirs):
     return all(abs(a - b) <= 1e-4 * max(abs(b), 1e-30) for a, b in zip(ours, theirs, strict=True))
 
 
 def main():
+    if arguments.memory_of:
+        layouts = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+        return memory_of(layouts[arguments.memory_of])
+    if arguments.memory:
+        return memory()
     worker = Worker()
     rows = []
     operations = [("net", "forward"), ("net", "train"), ("first", "forward"), ("first", "weights"),

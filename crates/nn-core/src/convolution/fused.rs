@@ -36,7 +36,7 @@ impl FusedConvolution {
             Then { relu: true, pool }
         } else if any.downcast_ref::<MaxPool>().is_some_and(MaxPool::halves)
             && !pool
-            && convolution.method::<T>() != Method::Product
+            && !matches!(convolution.method::<T>(), Method::Depthwise | Method::Product)
         {
             Then { relu, pool: true }
         } else {

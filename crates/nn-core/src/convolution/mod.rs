@@ -1,5 +1,6 @@
 //! The convolution layer.
 
+mod depthwise;
 mod direct;
 mod fused;
 mod interpolation;
@@ -74,6 +75,7 @@ pub struct Convolution {
 enum Method {
     Direct,
     Winograd,
+    Depthwise,
     Product,
 }
 
@@ -149,12 +151,14 @@ impl Convolution {
         let single = T::EPSILON > f64::EPSILON;
         let plain = window.stride == Extent::from(1) && window.dilation == Extent::from(1);
         let fits = single && plain && window.kernel == Extent::from(3) && self.groups == 1;
+        let depthwise = self.groups == self.filters() && self.depth() == window.kernel.places();
         let many = self.geometry.input.channels.min(self.filters()) >= MANY;
         match self.algorithm {
             ConvAlgorithm::Winograd if fits => Method::Winograd,
             ConvAlgorithm::Automatic if fits && many => Method::Winograd,
             ConvAlgorithm::Product => Method::Product,
             _ if self.groups == 1 => Method::Direct,
+            _ if depthwise && self.groups == self.geometry.input.channels => Method::Depthwise,
             _ => Method::Product,
         }
     }
@@ -164,7 +168,7 @@ impl Convolution {
         match self.method::<T>() {
             Method::Direct => direct::prepared::<T>(self),
             Method::Winograd => winograd::prepared::<T>(self),
-            Method::Product => [0; 3],
+            Method::Depthwise | Method::Product => [0; 3],
         }
     }
 
@@ -218,7 +222,7 @@ impl<T: Real> Layer<T> for Convolution {
                 debug_assert!(done.is_ok(), "packed matrices are as long as they say");
             }
             Method::Winograd => winograd::prepare(self, weight, passes, prepared),
-            Method::Product => {}
+            Method::Depthwise | Method::Product => {}
         }
     }
 

@@ -14,7 +14,7 @@ use linalg::{Real, Result};
 
 use super::direct::Direct;
 use super::then::{Delta, PullBack, Rectify, Then, follow};
-use super::{Convolution, Method, product, winograd};
+use super::{Convolution, Method, depthwise, product, winograd};
 use crate::{Backward, Forward, Memory, Shape};
 
 /// A batch of no more images is divided among threads here.
@@ -54,7 +54,7 @@ impl Steps<'_> {
         match self.layer.method::<T>() {
             Method::Winograd => winograd::band(self.layer),
             Method::Direct => few.clamp(self.then.stride(), used.height.max(self.then.stride())),
-            Method::Product => used.height,
+            Method::Depthwise | Method::Product => used.height,
         }
     }
 
@@ -63,7 +63,7 @@ impl Steps<'_> {
         let used = self.used();
         match self.layer.method::<T>() {
             Method::Direct if self.then.pool => self.band::<T>() * used.width * used.channels,
-            Method::Direct => 0,
+            Method::Direct | Method::Depthwise => 0,
             Method::Winograd => winograd::forward_scratch(self.layer),
             Method::Product => product::scratch(self.layer),
         }
@@ -82,6 +82,7 @@ impl Steps<'_> {
                 let [dm, v, dv] = winograd::backward_scratch(layer);
                 [dm, v + winograd::gradient_scratch(layer), dv]
             }
+            Method::Depthwise => [dz, 0, 0],
             Method::Product => [dz, product, product],
         }
     }
@@ -221,7 +222,8 @@ impl<T: Real> Image<'_, T> {
         // A tile of Winograd's is not divided.
         let unit = winograd::TILE / self.steps.then.stride();
         let half = (rows.len() * (pieces / 2) / pieces.max(1)).next_multiple_of(unit);
-        if pieces <= 1 || half >= rows.len() || self.method == Method::Product {
+        let whole = matches!(self.method, Method::Depthwise | Method::Product);
+        if pieces <= 1 || half >= rows.len() || whole {
             return self.rows(rows, y, record, scratch);
         }
         let at = half * y.len() / rows.len();
@@ -268,6 +270,9 @@ impl<T: Real> Image<'_, T> {
                     continue;
                 }
                 Method::Direct => layer.direct.rows(packed, bias, x, from, y_band)?,
+                Method::Depthwise => {
+                    depthwise::forward(&layer.geometry, weight, bias, x, y_band);
+                }
                 Method::Product => {
                     product::forward(layer, weight, Some(bias), x, y_band, scratch)?;
                 }
@@ -347,7 +352,8 @@ impl<T: Real> ImageBack<'_, T> {
         let (used, height) = (self.steps.used(), self.delta.output.height);
         let row = used.width * used.channels;
         let band = (self.steps.band::<T>() / then.stride()).max(1);
-        let direct = layer.method::<T>() == Method::Direct;
+        let method = layer.method::<T>();
+        let direct = method == Method::Direct;
         // The input's gradient needs all of dz, the weights' a band at a time.
         let step = if direct && dx.is_none() { band } else { height.max(1) };
         for rows in bands(0..height, step) {
@@ -368,6 +374,10 @@ impl<T: Real> ImageBack<'_, T> {
                             layer.direct.add_weight_gradient(x, dz, (rows, used.width), gradient)
                         })
                     }
+                    Some((gradient, _)) if method == Method::Depthwise => {
+                        depthwise::add_weight_gradient(&layer.geometry, x, dz, gradient);
+                        Ok(())
+                    }
                     Some((gradient, _)) => {
                         product::weight_gradient(layer, x, dz, gradient, for_weights)
                     }
@@ -378,6 +388,10 @@ impl<T: Real> ImageBack<'_, T> {
                         let bordered = adjoint.bordered((dz, used), for_input);
                         let Shape { width, height, .. } = layer.geometry.input;
                         adjoint.rows(packed, &[], bordered, (0..height, width), dx)
+                    }
+                    (Some(dx), _) if method == Method::Depthwise => {
+                        depthwise::input_gradient(&layer.geometry, weight, dz, dx);
+                        Ok(())
                     }
                     (Some(dx), _) => product::input_gradient(layer, weight, dz, dx, for_input),
                     (None, _) => Ok(()),
