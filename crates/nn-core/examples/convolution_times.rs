@@ -1,9 +1,12 @@
-//! What each pass of a convolution network takes on this machine, one thread, beside the fraction of
-//! the processor's multiply-adds that the definition's sums would be.
+//! What each pass of a convolution network takes on this machine, beside the fraction of the processor's
+//! multiply-adds that the sums of the definition would be.
 //!
-//! `cargo run --release -p nn-core --example convolution_times -- 32` for batches of 32. A fraction
-//! above 1 is Winograd's, who multiplies less than the definition. Times are the least of many calls
-//! through the public interface, checks and copies of the input included.
+//! `cargo run --release -p nn-core --example convolution_times -- 32` for batches of 32, with
+//! `RAYON_NUM_THREADS=1` before it for one thread. A fraction above 1 is one of Winograd's form, which
+//! multiplies less than the definition. Times are the least of many calls through the public interface,
+//! checks and copies of the input included.
+
+#![expect(clippy::print_stdout, reason = "an example shows its result")]
 
 use std::error::Error;
 use std::hint::black_box;

@@ -154,7 +154,7 @@ impl Steps<'_> {
         let (du, for_weights) = for_weights.split_at_mut(du);
         if let Some((gradient, bias)) = &mut gradient {
             bias.fill(T::zero());
-            if winograd { &mut *du } else { &mut **gradient }.fill(T::zero());
+            if winograd { &mut *du } else { gradient }.fill(T::zero());
         }
         let mut dx = pass.dx;
         for sample in 0..pass.samples {
