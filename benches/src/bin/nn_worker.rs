@@ -1,8 +1,9 @@
 //! Times one operation of `nn-core` on convolution networks, for `benches/peers/nn_conv.py`.
 //!
 //! A line `operation algorithm batch repetitions` on standard input is answered with the least
-//! seconds of one repetition and two numbers of the result, Σ|y| and max |y|. How many threads there
-//! are follows from `RAYON_NUM_THREADS`.
+//! seconds of one repetition and two numbers of the result, Σ|y| and max |y|. `net-memory` takes so many
+//! steps of training and answers with the most bytes that this process has held, in place of seconds. How
+//! many threads there are follows from `RAYON_NUM_THREADS`.
 
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -54,6 +55,15 @@ fn least(
     Ok(best)
 }
 
+/// The most memory that this process has held at a time, in bytes.
+fn most_bytes() -> Result<f64, Box<dyn Error>> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next());
+    let kilobytes: f64 = kilobytes.ok_or("the system tells no peak of memory")?.parse()?;
+    Ok(1024.0 * kilobytes)
+}
+
 fn probe(values: &[f32]) -> [f64; 2] {
     values.iter().fold([0.0, 0.0], |[sum, largest], &x| {
         let x = f64::from(x).abs();
@@ -93,6 +103,15 @@ fn answer(operation: &str, algorithm: ConvAlgorithm, batch: usize, repetitions: 
                 Ok(())
             })?;
             Ok((seconds / STEPS as f64, result))
+        }
+        "memory" => {
+            let labels: Vec<usize> = (0..batch).map(|sample| sample % 10).collect();
+            let loss = SoftmaxCrossEntropy::new(&labels, 10)?;
+            let mut trainer = Trainer::new(Sgd::new(0.01, 0.0)?, Batch::Full, 1);
+            for _ in 0..repetitions {
+                trainer.step(&mut network, &x, &loss)?;
+            }
+            Ok((most_bytes()?, probe(network.parameters().as_slice())))
         }
         "weights" | "input" => {
             let mut trace = Trace::new();

@@ -38,6 +38,11 @@ pub trait Vectors<T: Real>: Copy {
     fn load(self, x: &[T]) -> Self::Vector;
     /// The first numbers of `vector` into `x`, as many as there is room for.
     fn store(self, x: &mut [T], vector: Self::Vector);
+    /// The vectors that fit into `x` whole: where they are known to, that is cheaper to ask for than
+    /// [`Vectors::load`].
+    fn whole(self, x: &[T]) -> &[Self::Vector];
+    /// The vectors that fit into `x` whole, to be written.
+    fn whole_mut(self, x: &mut [T]) -> &mut [Self::Vector];
     /// a + b.
     fn plus(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// a − b.
@@ -50,6 +55,20 @@ pub trait Vectors<T: Real>: Copy {
     fn product_add(self, a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// The sum over the lanes.
     fn sum(self, a: Self::Vector) -> T;
+    /// `x` in the lanes where a > b, `y` in the others, those with a NaN too.
+    fn where_greater(
+        self,
+        compared: [Self::Vector; 2],
+        x: Self::Vector,
+        y: Self::Vector,
+    ) -> Self::Vector;
+    /// `x` in the lanes where a = b, `y` in the others, those with a NaN too.
+    fn where_equal(
+        self,
+        compared: [Self::Vector; 2],
+        x: Self::Vector,
+        y: Self::Vector,
+    ) -> Self::Vector;
 }
 
 /// Runs `task`, compiled for this machine's instructions.
@@ -128,6 +147,16 @@ impl<S: Simd, T: Real> Vectors<T> for Registers<S> {
     }
 
     #[inline(always)]
+    fn whole(self, x: &[T]) -> &[T::Vector<S>] {
+        T::split::<S>(x).0
+    }
+
+    #[inline(always)]
+    fn whole_mut(self, x: &mut [T]) -> &mut [T::Vector<S>] {
+        T::split_mut::<S>(x).0
+    }
+
+    #[inline(always)]
     fn plus(self, a: T::Vector<S>, b: T::Vector<S>) -> T::Vector<S> {
         T::plus(self.0, a, b)
     }
@@ -156,6 +185,26 @@ impl<S: Simd, T: Real> Vectors<T> for Registers<S> {
     fn sum(self, a: T::Vector<S>) -> T {
         <T as Lanes>::sum(self.0, a)
     }
+
+    #[inline(always)]
+    fn where_greater(
+        self,
+        compared: [T::Vector<S>; 2],
+        x: T::Vector<S>,
+        y: T::Vector<S>,
+    ) -> T::Vector<S> {
+        T::where_greater(self.0, compared, x, y)
+    }
+
+    #[inline(always)]
+    fn where_equal(
+        self,
+        compared: [T::Vector<S>; 2],
+        x: T::Vector<S>,
+        y: T::Vector<S>,
+    ) -> T::Vector<S> {
+        T::where_equal(self.0, compared, x, y)
+    }
 }
 
 #[cfg(test)]
@@ -172,6 +221,8 @@ mod tests {
         #[inline(always)]
         fn run<V: Vectors<f64>>(self, vectors: V) {
             let step = vectors.lanes();
+            assert_eq!(vectors.whole(self.0).len(), self.0.len() / step);
+            assert_eq!(vectors.whole_mut(self.1).len(), self.1.len() / step);
             for (x, y) in self.0.chunks(step).zip(self.1.chunks_mut(step)) {
                 let x = vectors.load(x);
                 let three = vectors.mul_add(x, 2.0, x);
@@ -205,6 +256,26 @@ mod tests {
         }
     }
 
+    /// The larger of each pair, and 1 where they are equal.
+    struct Largest<'a>(&'a [f32], &'a [f32], [&'a mut [f32]; 2]);
+
+    impl Task<f32> for Largest<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn run<V: Vectors<f32>>(self, v: V) {
+            let Self(a, b, [largest, equal]) = self;
+            let step = v.lanes();
+            for start in (0..a.len()).step_by(step) {
+                let end = a.len().min(start + step);
+                let (a, b) = (v.load(&a[start..end]), v.load(&b[start..end]));
+                v.store(&mut largest[start..end], v.where_greater([a, b], a, b));
+                let (one, zero) = (v.splat(1.0), v.splat(0.0));
+                v.store(&mut equal[start..end], v.where_equal([a, b], one, zero));
+            }
+        }
+    }
+
     #[test]
     fn lanes_are_multiplied_and_summed() {
         on_each_arch(|name| {
@@ -215,6 +286,22 @@ mod tests {
                 assert_eq!(sum, x[..whole].iter().sum::<f64>(), "{name}, {n}");
                 let expected = (0..n).map(f64::from).map(|x| x * x + 1.0);
                 assert!(x[..whole].iter().zip(expected).all(|(x, y)| *x == y), "{name}, {n}");
+            }
+        });
+    }
+
+    #[test]
+    fn lanes_are_chosen_one_by_one() {
+        let nan = f32::NAN;
+        let a: Vec<f32> = [1.0, 2.0, nan, 4.0, -0.0, nan, f32::INFINITY].repeat(5);
+        let b: Vec<f32> = [2.0, 1.0, 3.0, nan, 0.0, nan, 0.0].repeat(5);
+        on_each_arch(|name| {
+            let (mut largest, mut equal) = (vec![7.0; a.len()], vec![7.0; a.len()]);
+            run(Largest(&a, &b, [&mut largest, &mut equal]));
+            for i in 0..a.len() {
+                let expected = if a[i] > b[i] { a[i] } else { b[i] };
+                assert_eq!(largest[i].to_bits(), expected.to_bits(), "{name}, {i}");
+                assert_eq!(equal[i], f32::from(u8::from(a[i] == b[i])), "{name}, {i}");
             }
         });
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use linalg::Real;
 
+use crate::buffer::Buffer;
 use crate::check::is_finite;
-use crate::trace::{grow, zeros};
 use crate::{
-    Backward, BackwardTangent, Block, Descent, Forward, Gradients, Layer, Mode, Point, Result,
-    Tangent, Trace,
+    Backward, BackwardTangent, Block, Descent, Forward, Gradients, Layer, Mode, Passes, Point,
+    Result, Tangent, Trace,
 };
 
 /// Layers in the order of a forward pass, and where the numbers of each one lie.
@@ -37,7 +37,7 @@ pub(crate) struct Numbers<'a, T> {
     pub(crate) parameters: &'a [T],
     pub(crate) state: &'a [T],
     /// What each layer has prepared.
-    pub(crate) prepared: &'a [Vec<T>],
+    pub(crate) prepared: &'a [Buffer<T>],
 }
 
 /// What moves, and what the velocity of the gradient is wanted of besides θ.
@@ -79,14 +79,14 @@ impl<T: Real> Chain<T> {
     }
 
     /// Has every layer prepare what it derives from the parameters.
-    pub(crate) fn prepare(&self, parameters: &[T], prepared: &mut Vec<Vec<T>>) {
-        prepared.resize(self.layers.len(), Vec::new());
+    pub(crate) fn prepare(&self, parameters: &[T], passes: Passes, prepared: &mut Vec<Buffer<T>>) {
+        prepared.resize(self.layers.len(), Buffer::default());
         for ((layer, range), prepared) in self.layers.iter().zip(&self.parameters).zip(prepared) {
             let len = layer.memory(0).prepared;
             if prepared.len() != len {
-                *prepared = zeros(len);
+                *prepared = Buffer::zeros(len);
             }
-            layer.prepare(&parameters[range.clone()], prepared);
+            layer.prepare(&parameters[range.clone()], passes, prepared);
         }
     }
 
@@ -94,10 +94,10 @@ impl<T: Real> Chain<T> {
     pub(crate) fn make_room(&self, samples: usize, trace: &mut Trace<T>) {
         trace.samples = samples;
         trace.has_input_gradient = false;
-        if trace.sizes != self.sizes {
+        if trace.sizes != self.sizes || trace.outputs.len() != self.layers.len() {
             trace.sizes.clone_from(&self.sizes);
-            trace.outputs.resize(self.layers.len(), Vec::new());
-            trace.records.resize(self.layers.len(), Vec::new());
+            trace.outputs.resize(self.layers.len(), Buffer::default());
+            trace.records.resize(self.layers.len(), Buffer::default());
         }
         let parameters = self.parameters.last().map_or(0, |range| range.end);
         if trace.gradient.len() != parameters {
@@ -106,14 +106,14 @@ impl<T: Real> Chain<T> {
         let mut scratch = 0;
         for (index, layer) in self.layers.iter().enumerate() {
             let memory = layer.memory(samples);
-            grow(&mut trace.outputs[index], self.sizes[index + 1] * samples);
-            grow(&mut trace.records[index], memory.record);
+            trace.outputs[index].grow(self.sizes[index + 1] * samples);
+            trace.records[index].grow(memory.record);
             scratch = scratch.max(memory.scratch);
         }
-        grow(&mut trace.scratch, scratch);
+        trace.scratch.grow(scratch);
         let widest = self.sizes.iter().copied().max().unwrap_or(0);
-        grow(&mut trace.delta, widest * samples);
-        grow(&mut trace.next_delta, widest * samples);
+        trace.delta.grow(widest * samples);
+        trace.next_delta.grow(widest * samples);
     }
 
     /// From `x`, column after column, to the outputs of all layers in `trace`.
@@ -167,7 +167,7 @@ impl<T: Real> Chain<T> {
         &self,
         descent: Descent<T>,
         parameters: &mut [T],
-        state_and_prepared: (&[T], &[Vec<T>]),
+        state_and_prepared: (&[T], &[Buffer<T>]),
         x: &[T],
         trace: &mut Trace<T>,
     ) -> Result<()> {
@@ -180,7 +180,7 @@ impl<T: Real> Chain<T> {
     /// Calls `step` for every layer, last to first, with all but its parameters.
     fn walk_back(
         &self,
-        (state, prepared): (&[T], &[Vec<T>]),
+        (state, prepared): (&[T], &[Buffer<T>]),
         x: &[T],
         to_input: bool,
         trace: &mut Trace<T>,
@@ -198,7 +198,7 @@ impl<T: Real> Chain<T> {
     /// and dL/dx afterwards.
     fn step_back(
         &self,
-        (state, prepared): (&[T], &[Vec<T>]),
+        (state, prepared): (&[T], &[Buffer<T>]),
         x: &[T],
         to_input: bool,
         trace: &mut Trace<T>,

@@ -8,7 +8,7 @@ use rand::Rng;
 
 use crate::{
     Activation, Backward, BackwardTangent, Block, Descent, Forward, Initializer, Layer, Linear,
-    Memory, Result, Shape, Tangent, Tensor, TensorOf, View, narrow,
+    Memory, Result, Shape, Tangent, Tensor, TensorOf, View, few, narrow,
 };
 
 /// Every output is a weighted sum of all inputs plus a bias: Y = W·X + b, a column per sample.
@@ -65,7 +65,11 @@ impl Dense {
         y: &mut [T],
         threads: Threads,
     ) -> Result<()> {
-        let bias = self.split(parameters).1;
+        let (weight, bias) = self.split(parameters);
+        if few::are_few(self.outputs, self.inputs) {
+            few::columns(weight, bias, x, y);
+            return Ok(());
+        }
         let samples = y.len() / self.outputs;
         for column in y.chunks_exact_mut(self.outputs) {
             column.copy_from_slice(bias);
@@ -83,6 +87,10 @@ impl Dense {
         dx: &mut [T],
         threads: Threads,
     ) -> Result<()> {
+        if few::are_few(self.outputs, self.inputs) {
+            few::pull_back(self.split(parameters).0, self.outputs, dy, dx);
+            return Ok(());
+        }
         let samples = dy.len() / self.outputs;
         let dy = DMatrixView::from_slice(dy, self.outputs, samples);
         let dx = DMatrixViewMut::from_slice(dx, self.inputs, samples);
@@ -99,6 +107,9 @@ impl Dense {
         weight: &mut [T],
         threads: Threads,
     ) -> Result<()> {
+        if few::are_few(self.outputs, self.inputs) {
+            return few::add_gradient((keep, factor), self.outputs, x, dy, weight);
+        }
         let samples = dy.len() / self.outputs;
         let dy = DMatrixView::from_slice(dy, self.outputs, samples);
         let x = transpose(DMatrixView::from_slice(x, self.inputs, samples));

@@ -118,8 +118,8 @@ pub trait Layer<T: Real>: Any + Debug + Send + Sync {
         Memory::default()
     }
 
-    /// Writes what the passes need and the parameters alone determine, once a step.
-    fn prepare(&self, _parameters: &[T], _prepared: &mut [T]) {}
+    /// Writes what `passes` need and the parameters alone determine, once a step.
+    fn prepare(&self, _parameters: &[T], _passes: Passes, _prepared: &mut [T]) {}
 
     /// Whether a column of y depends on other columns of x in training, as in a batch
     /// normalization: then a batch may not be divided.
@@ -341,6 +341,15 @@ impl Tensor {
             self.start + steps.sum::<usize>()
         })
     }
+}
+
+/// The passes of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passes {
+    /// The forward pass alone.
+    Forward,
+    /// The forward pass and the backward pass.
+    Both,
 }
 
 /// How many numbers a layer wants kept for it besides its input and its output.

@@ -203,6 +203,7 @@
 mod activation;
 mod batch_norm;
 mod binary;
+mod buffer;
 mod builder;
 mod cell;
 mod chain;
@@ -218,6 +219,7 @@ mod dual;
 mod embedding;
 mod entries;
 mod error;
+mod few;
 mod files;
 mod filters;
 mod flatten;
@@ -277,7 +279,7 @@ pub use history::{History, Plan, Progress, Stop};
 pub use infogain::{ExpectedCost, Infogain, similarities_from_distances};
 pub use init::Initializer;
 pub use layer::{
-    Backward, Block, Descent, Forward, Layer, Linear, Memory, Mode, Tensor, TensorOf, View,
+    Backward, Block, Descent, Forward, Layer, Linear, Memory, Mode, Passes, Tensor, TensorOf, View,
 };
 pub use layer_norm::LayerNorm;
 pub use lbfgs::{Iteration, Lbfgs, Minimization};

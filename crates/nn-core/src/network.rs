@@ -10,7 +10,8 @@ use crate::chain::{Chain, Numbers};
 use crate::check::{all_finite, is_finite, size};
 use crate::shards::Batch;
 use crate::{
-    Descent, Error, Layer, Loss, Mode, NetworkBuilder, Result, Shape, Trace, View, Workspace,
+    Descent, Error, Layer, Loss, Mode, NetworkBuilder, Passes, Result, Shape, Trace, View,
+    Workspace,
 };
 
 /// A feed-forward network: layers in a chain, and one vector θ of all their parameters.
@@ -339,7 +340,7 @@ impl<T: Real> Network<T> {
     /// From the input in `trace` to the outputs of all layers.
     fn run_forward(&self, samples: usize, trace: &mut Trace<T>) -> Result<()> {
         self.chain.make_room(samples, trace);
-        self.chain.prepare(self.parameters.as_slice(), &mut trace.prepared);
+        self.chain.prepare(self.parameters.as_slice(), Passes::Both, &mut trace.prepared);
         self.with_parts(trace, |numbers, x, trace| self.chain.forward(numbers, x, trace))
     }
 

@@ -3,14 +3,15 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use linalg::parallel::join;
+use linalg::parallel::{available_threads, join};
 use linalg::team::Team;
 use linalg::{DMatrix, DVector, Real, Threads};
 
+use crate::buffer::Buffer;
 use crate::chain::{Chain, Numbers};
 use crate::entries::first_in_a_row;
-use crate::trace::{grow, view_mut};
-use crate::{Descent, Gradients, Loss, Mode, Result, Trace, sharing};
+use crate::trace::view_mut;
+use crate::{Descent, Gradients, Loss, Mode, Passes, Result, Trace, sharing};
 
 /// The buffers for passes over a batch in shards: they are allocated for the first batch and reused.
 ///
@@ -21,7 +22,7 @@ use crate::{Descent, Gradients, Loss, Mode, Result, Trace, sharing};
 /// [`Trace`].
 #[derive(Debug, Clone)]
 pub struct Workspace<T: Real> {
-    prepared: Vec<Vec<T>>,
+    prepared: Vec<Buffer<T>>,
     shards: Vec<Shard<T>>,
     gradient: DVector<T>,
     output: DMatrix<T>,
@@ -35,7 +36,7 @@ pub struct Workspace<T: Real> {
 pub(crate) struct Shard<T: Real> {
     trace: Trace<T>,
     /// Its columns of the input, where they had to be gathered.
-    gathered: Vec<T>,
+    gathered: Buffer<T>,
     loss: f64,
 }
 
@@ -52,8 +53,12 @@ pub(crate) struct Batch<'a, T: Real> {
 /// How far a pass goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wanted {
-    /// To the output, and to the loss where there is one, with dL/dP.
+    /// To the output, which is kept.
+    Output,
+    /// To the loss, with dL/dP.
     Loss,
+    /// As far, from where the caller goes back.
+    Delta,
     /// Back to the parameters.
     Gradient,
 }
@@ -67,6 +72,8 @@ pub(crate) struct Task<'a, T: Real> {
     weight: f64,
     /// Columns in each shard but the last.
     columns: usize,
+    /// Shards that a thread runs one after the other, in the same buffers.
+    in_turn: usize,
     wanted: Wanted,
 }
 
@@ -117,20 +124,13 @@ impl<T: Real> Workspace<T> {
     ) -> Result<&DMatrix<T>> {
         let all = self.all(x.ncols());
         let batch = Batch { x, samples: &all, loss: None, mode: Mode::Inference };
-        let done = self.run(chain, (parameters, state), batch, Wanted::Loss);
-        self.put_back(all);
-        done?;
         let outputs = chain.sizes[chain.layers.len()];
         if self.output.shape() != (outputs, x.ncols()) {
             self.output = DMatrix::zeros(outputs, x.ncols());
         }
-        let mut rest = self.output.as_mut_slice();
-        for shard in &self.shards {
-            let p = shard.trace.output();
-            let (part, left) = rest.split_at_mut(p.len());
-            view_mut(part, p.nrows(), p.ncols()).copy_from(&p);
-            rest = left;
-        }
+        let done = self.run(chain, (parameters, state), batch, Wanted::Output);
+        self.put_back(all);
+        done?;
         Ok(&self.output)
     }
 
@@ -176,7 +176,7 @@ impl<T: Real> Workspace<T> {
             return Ok(value);
         }
         // One shard: every layer takes its step on the way back.
-        let value = self.run(chain, (parameters, state), batch, Wanted::Loss)?;
+        let value = self.run(chain, (parameters, state), batch, Wanted::Delta)?;
         if let ([Shard { trace, gathered, .. }], true) =
             (self.shards.as_mut_slice(), value.is_finite())
         {
@@ -207,17 +207,22 @@ impl<T: Real> Workspace<T> {
         batch: Batch<'_, T>,
         wanted: Wanted,
     ) -> Result<f64> {
-        chain.prepare(parameters, &mut self.prepared);
+        let passes = match wanted {
+            Wanted::Output | Wanted::Loss => Passes::Forward,
+            Wanted::Delta | Wanted::Gradient => Passes::Both,
+        };
+        chain.prepare(parameters, passes, &mut self.prepared);
         let samples = batch.samples.len();
         let columns = samples.div_ceil(pieces(chain, samples, batch.mode));
         self.shards.resize_with(samples.div_ceil(columns), || Shard {
             trace: Trace::new(),
-            gathered: Vec::new(),
+            gathered: Buffer::default(),
             loss: 0.0,
         });
         let numbers = Numbers { parameters, state, prepared: &self.prepared };
         let weight = batch.loss.map_or(0.0, |loss| loss.weight(batch.samples));
-        let task = Task { chain, numbers, batch, weight, columns, wanted };
+        let in_turn = self.shards.len().div_ceil(available_threads());
+        let task = Task { chain, numbers, batch, weight, columns, in_turn, wanted };
         if let (Some(team), Wanted::Gradient, true) = (&self.team, wanted, self.shards.len() > 1) {
             if self.gradient.len() != parameters.len() {
                 self.gradient = DVector::zeros(parameters.len());
@@ -230,7 +235,11 @@ impl<T: Real> Workspace<T> {
             }
             return Ok(total.loss);
         }
-        task.run(&mut self.shards, 0)?;
+        let output = match wanted {
+            Wanted::Output => self.output.as_mut_slice(),
+            _ => &mut [],
+        };
+        task.run(&mut self.shards, 0, output)?;
         Ok(self.shards.iter().map(|shard| shard.loss).sum())
     }
 
@@ -265,15 +274,39 @@ impl<T: Real> Workspace<T> {
 }
 
 impl<T: Real> Task<'_, T> {
-    /// Runs `shards`, the first of which is shard `first` of the batch.
-    pub(crate) fn run(&self, shards: &mut [Shard<T>], first: usize) -> Result<()> {
-        if let [shard] = shards {
-            return self.run_one(shard, first);
+    /// Runs `shards`, the first of which is shard `first` of the batch; `output` has the columns of
+    /// theirs, or none.
+    pub(crate) fn run(
+        &self,
+        shards: &mut [Shard<T>],
+        first: usize,
+        output: &mut [T],
+    ) -> Result<()> {
+        let rows = self.chain.sizes[self.chain.layers.len()];
+        let middle = shards.len().div_ceil(self.in_turn) / 2 * self.in_turn;
+        if middle > 0 {
+            let (left, right) = shards.split_at_mut(middle);
+            let at = output.len().min(middle * self.columns * rows);
+            let (before, after) = output.split_at_mut(at);
+            let (left, right) =
+                join(|| self.run(left, first, before), || self.run(right, first + middle, after));
+            return left.and(right);
         }
-        let middle = shards.len() / 2;
-        let (left, right) = shards.split_at_mut(middle);
-        let (left, right) = join(|| self.run(left, first), || self.run(right, first + middle));
-        left.and(right)
+        for index in 0..shards.len() {
+            self.run_one(&mut shards[index], first + index)?;
+            let start = output.len().min(index * self.columns * rows);
+            let end = output.len().min(start + self.columns * rows);
+            let own = &mut output[start..end];
+            if !own.is_empty() {
+                let p = shards[index].trace.output();
+                view_mut(own, rows, p.ncols()).copy_from(&p);
+            }
+            // On to the next shard, and from the last to the first for the next batch.
+            if let Ok([from, to]) = shards.get_disjoint_mut([index, (index + 1) % shards.len()]) {
+                from.trace.hand_over(&mut to.trace);
+            }
+        }
+        Ok(())
     }
 
     fn run_one(&self, shard: &mut Shard<T>, index: usize) -> Result<()> {
@@ -300,7 +333,7 @@ impl<T: Real> Task<'_, T> {
             dp.iter_mut().for_each(|dp| *dp *= share);
         }
         match self.wanted {
-            Wanted::Loss => Ok(()),
+            Wanted::Output | Wanted::Loss | Wanted::Delta => Ok(()),
             Wanted::Gradient => self.chain.backward(self.numbers, x, Gradients::Parameters, trace),
         }
     }
@@ -353,13 +386,17 @@ fn reduce<T: Real>(
 }
 
 /// The given columns of `x`, one after the other: where they stand, if they stand so.
-fn columns<'a, T: Real>(x: &'a DMatrix<T>, samples: &[usize], gathered: &'a mut Vec<T>) -> &'a [T] {
+fn columns<'a, T: Real>(
+    x: &'a DMatrix<T>,
+    samples: &[usize],
+    gathered: &'a mut Buffer<T>,
+) -> &'a [T] {
     let rows = x.nrows();
     let first = samples[0];
     if first_in_a_row(samples).is_some() {
         return &x.as_slice()[first * rows..(first + samples.len()) * rows];
     }
-    grow(gathered, rows * samples.len());
+    gathered.grow(rows * samples.len());
     let gathered = &mut gathered[..rows * samples.len()];
     for (to, &from) in gathered.chunks_exact_mut(rows).zip(samples) {
         to.copy_from_slice(&x.as_slice()[from * rows..][..rows]);

@@ -33,7 +33,7 @@ pub(crate) fn run<T: Real>(
         .digest(digest(words.chain(samples)));
     let mut work = |range: Range<usize>| {
         let own = &mut shards[range.clone()];
-        task.run(own, range.start)
+        task.run(own, range.start, &mut [])
             .map_err(|error| Failed { piece: range.start, text: error.to_string() })?;
         let mut bytes = Vec::with_capacity(own.len() * record::<T>(parameters));
         for shard in own {

@@ -3,7 +3,7 @@
 use linalg::{Real, Threads};
 
 use crate::trace::zeros;
-use crate::{Backward, Forward, Layer, Mode, Result};
+use crate::{Backward, Forward, Layer, Mode, Passes, Result};
 
 /// Where a layer was evaluated: what its forward pass read and wrote.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +161,7 @@ impl<T: Real> Moved<T> {
             record: zeros(at.record.len()),
             scratch: zeros(memory.scratch),
         };
-        layer.prepare(&moved.parameters, &mut moved.prepared);
+        layer.prepare(&moved.parameters, Passes::Both, &mut moved.prepared);
         layer.forward(Forward {
             parameters: &moved.parameters,
             state: at.state,

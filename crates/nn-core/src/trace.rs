@@ -1,7 +1,10 @@
 //! The record of a forward pass, and the buffers of the backward pass.
 
+use std::mem::swap;
+
 use linalg::{DMatrixView, DMatrixViewMut, DVector, Real, Threads};
 
+use crate::buffer::Buffer;
 use crate::{Error, Mode, Result};
 
 /// What a forward pass leaves behind: the input and the output of every layer for every sample, so
@@ -36,14 +39,14 @@ pub struct Trace<T: Real> {
     /// The threads that its passes may use.
     pub(crate) threads: Threads,
     pub(crate) input: Vec<T>,
-    pub(crate) outputs: Vec<Vec<T>>,
+    pub(crate) outputs: Vec<Buffer<T>>,
     /// What each layer has kept from the forward pass for the backward pass.
-    pub(crate) records: Vec<Vec<T>>,
+    pub(crate) records: Vec<Buffer<T>>,
     /// What each layer has derived from its parameters.
-    pub(crate) prepared: Vec<Vec<T>>,
-    pub(crate) scratch: Vec<T>,
-    pub(crate) delta: Vec<T>,
-    pub(crate) next_delta: Vec<T>,
+    pub(crate) prepared: Vec<Buffer<T>>,
+    pub(crate) scratch: Buffer<T>,
+    pub(crate) delta: Buffer<T>,
+    pub(crate) next_delta: Buffer<T>,
     pub(crate) has_input_gradient: bool,
     /// The last layer whose dL/dy held a NaN or an infinity in the last backward pass.
     pub(crate) first_bad_delta: Option<usize>,
@@ -93,9 +96,9 @@ impl<T: Real> Trace<T> {
             outputs: Vec::new(),
             records: Vec::new(),
             prepared: Vec::new(),
-            scratch: Vec::new(),
-            delta: Vec::new(),
-            next_delta: Vec::new(),
+            scratch: Buffer::default(),
+            delta: Buffer::default(),
+            next_delta: Buffer::default(),
             has_input_gradient: false,
             first_bad_delta: None,
             gradient: DVector::zeros(0),
@@ -123,7 +126,7 @@ impl<T: Real> Trace<T> {
         if layer >= self.outputs.len() {
             return None;
         }
-        let values = if layer == 0 { &self.input } else { &self.outputs[layer - 1] };
+        let values: &[T] = if layer == 0 { &self.input } else { &self.outputs[layer - 1] };
         Some(view(values, self.sizes[layer], self.samples))
     }
 
@@ -165,6 +168,16 @@ impl<T: Real> Trace<T> {
         (&self.outputs[last][..entries], &mut self.delta[..entries])
     }
 
+    /// Gives the buffers of a pass to `other`, for its next pass, and takes those of `other`. Results
+    /// that are kept in them are lost; the gradient is not.
+    pub(crate) fn hand_over(&mut self, other: &mut Self) {
+        swap(&mut self.outputs, &mut other.outputs);
+        swap(&mut self.records, &mut other.records);
+        swap(&mut self.scratch, &mut other.scratch);
+        swap(&mut self.delta, &mut other.delta);
+        swap(&mut self.next_delta, &mut other.next_delta);
+    }
+
     /// Refuses a trace whose last pass was another network's.
     pub(crate) fn check(&self, sizes: &[usize]) -> Result<()> {
         if self.sizes == sizes { Ok(()) } else { Err(Error::NoForward) }
@@ -173,12 +186,6 @@ impl<T: Real> Trace<T> {
 
 pub(crate) fn zeros<T: Real>(len: usize) -> Vec<T> {
     vec![T::zero(); len]
-}
-
-pub(crate) fn grow<T: Real>(buffer: &mut Vec<T>, len: usize) {
-    if buffer.len() < len {
-        *buffer = zeros(len);
-    }
 }
 
 pub(crate) fn view<T: Real>(buffer: &[T], rows: usize, columns: usize) -> DMatrixView<'_, T> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use pulp::{NullaryFnOnce, Simd, WithSimd};
 
-use super::{Gather, panels};
+use super::{Gather, most_vectors, panels};
 use crate::gemm::Part;
 
 /// Y ← A·P + b.
@@ -26,14 +26,15 @@ impl<T: Part> WithSimd for Product<'_, '_, T> {
         let lanes = T::lanes::<S>();
         let depth = self.gather.depth();
         let mut packed = self.packed;
-        for panel in panels(self.rows, lanes) {
+        for panel in panels(self.rows, lanes, most_vectors::<S>()) {
             let (own, rest) = packed.split_at(panel.len() * depth);
             packed = rest;
             // As many sums as the registers hold beside a column of the panel.
-            match (panel.len() == lanes, S::REGISTER_COUNT >= 32) {
-                (false, true) => self.panel::<S, 2, 12>(simd, own, panel.start),
-                (false, false) => self.panel::<S, 2, 6>(simd, own, panel.start),
-                (true, _) => self.panel::<S, 1, 12>(simd, own, panel.start),
+            match (panel.len() / lanes, S::REGISTER_COUNT >= 32) {
+                (4, _) => self.panel::<S, 4, 6>(simd, own, panel.start),
+                (2, true) => self.panel::<S, 2, 12>(simd, own, panel.start),
+                (2, false) => self.panel::<S, 2, 6>(simd, own, panel.start),
+                _ => self.panel::<S, 1, 12>(simd, own, panel.start),
             }
         }
     }
@@ -181,7 +182,7 @@ impl<T: Part> WithSimd for OuterProducts<'_, '_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let lanes = T::lanes::<S>();
-        for panel in panels(self.rows, lanes) {
+        for panel in panels(self.rows, lanes, 2) {
             let whole = panel.end <= self.rows;
             match (panel.len() == lanes, whole) {
                 (false, true) => self.panel::<S, 2, false>(simd, panel.start),
@@ -203,6 +204,7 @@ impl<T: Part> OuterProducts<'_, '_, T> {
                 let at = (index * self.gather.length + k, segment + k);
                 k += match left {
                     12.. if S::REGISTER_COUNT >= 32 => self.tile::<S, V, 12, PART>(simd, first, at),
+                    9.. if S::REGISTER_COUNT >= 32 => self.tile::<S, V, 9, PART>(simd, first, at),
                     8.. if S::REGISTER_COUNT >= 32 => self.tile::<S, V, 8, PART>(simd, first, at),
                     6.. => self.tile::<S, V, 6, PART>(simd, first, at),
                     3.. => self.tile::<S, V, 3, PART>(simd, first, at),
@@ -266,51 +268,70 @@ impl<S: Simd, T: Part, const V: usize, const N: usize, const PART: bool> Nullary
             let run = (across - column % across).min(end - column);
             let from = column / across * down + column % across * step + self.place;
             let b = &self.b[(column - start) * self.rows + self.first..];
-            for j in 0..run {
-                let b = load::<S, T, V, PART>(simd, &b[j * self.rows..], self.rows - self.first);
+            // Whole vectors may reach beyond the panel's rows, into sums that are not stored, but
+            // not beyond the last column.
+            let reach = b.len().checked_sub(V * lanes).map_or(0, |spare| spare / self.rows + 1);
+            let whole = if PART { run.min(reach) } else { run };
+            for j in 0..whole {
+                let mut vectors = [T::splat(simd, T::ZERO); V];
+                vectors.copy_from_slice(T::split::<S>(&b[j * self.rows..][..V * lanes]).0);
                 let x = &self.x[from + j * step..][..N];
                 for k in 0..N {
                     let x = T::splat(simd, x[k]);
                     for i in 0..V {
-                        sums[k][i] = T::mul_add(simd, b[i], x, sums[k][i]);
+                        sums[k][i] = T::mul_add(simd, vectors[i], x, sums[k][i]);
+                    }
+                }
+            }
+            for j in whole..run {
+                let b = &b[j * self.rows..];
+                let x = &self.x[from + j * step..][..N];
+                for i in 0..V {
+                    let from = (i * lanes).min(b.len());
+                    let vector = T::load_part(simd, &b[from..b.len().min(from + lanes)]);
+                    for k in 0..N {
+                        let x = T::splat(simd, x[k]);
+                        sums[k][i] = T::mul_add(simd, vector, x, sums[k][i]);
                     }
                 }
             }
             column += run;
         }
+        if PART && self.first == 0 {
+            // The columns of C have no others between them: whole vectors are written to a copy of
+            // them, each over the excess of the one before.
+            let mut copy = [T::ZERO; MOST];
+            for k in 0..N {
+                let to = &mut copy[k * self.rows..][..V * lanes];
+                T::split_mut::<S>(to).0.copy_from_slice(&sums[k]);
+            }
+            for (c, sum) in self.c.iter_mut().zip(&copy[..N * self.rows]) {
+                *c = *c + *sum;
+            }
+            return;
+        }
         for k in 0..N {
             let c = &mut self.c[k * self.rows + self.first..(k + 1) * self.rows];
-            let old = load::<S, T, V, PART>(simd, c, c.len());
-            for i in 0..V {
-                let sum = T::plus(simd, old[i], sums[k][i]);
-                if let Some(c) = c.get_mut(i * lanes..) {
-                    let len = c.len().min(lanes);
-                    T::store_part(simd, &mut c[..len], sum);
+            if PART {
+                for i in 0..V {
+                    if let Some(c) = c.get_mut(i * lanes..) {
+                        let c = c.split_at_mut(c.len().min(lanes)).0;
+                        let old = T::load_part(simd, c);
+                        T::store_part(simd, c, T::plus(simd, old, sums[k][i]));
+                    }
+                }
+            } else {
+                let c = T::split_mut::<S>(&mut c[..V * lanes]).0;
+                for i in 0..V {
+                    c[i] = T::plus(simd, c[i], sums[k][i]);
                 }
             }
         }
     }
 }
 
-/// V vectors from the first numbers of `x`, of which `rows` count where PART.
-#[inline(always)]
-fn load<S: Simd, T: Part, const V: usize, const PART: bool>(
-    simd: S,
-    x: &[T],
-    rows: usize,
-) -> [T::Vector<S>; V] {
-    let lanes = T::lanes::<S>();
-    let mut vectors = [T::splat(simd, T::ZERO); V];
-    if PART {
-        for i in 0..V {
-            let from = (i * lanes).min(rows);
-            vectors[i] = T::load_part(simd, &x[from..rows.min(from + lanes)]);
-        }
-    } else {
-        vectors.copy_from_slice(T::split::<S>(&x[..V * lanes]).0);
-    }
-    vectors
-}
+/// Numbers in the largest tile of C, 12 columns of two vectors, and a column more.
+const MOST: usize = 13 * 32;
 
 /// The starts of consecutive columns.
 struct Starts {

@@ -62,34 +62,71 @@ impl Gather<'_> {
     }
 }
 
-/// Vectors of rows in a panel.
-const VECTORS: usize = 2;
-
-/// Numbers in a vector of this machine.
-fn lanes<T: Part>() -> usize {
+/// Numbers in a vector of this machine, and the most vectors in a panel of rows.
+fn widths<T: Part>() -> (usize, usize) {
     struct Ask<T>(std::marker::PhantomData<T>);
     impl<T: Part> WithSimd for Ask<T> {
-        type Output = usize;
+        type Output = (usize, usize);
         #[inline(always)]
-        fn with_simd<S: Simd>(self, _simd: S) -> usize {
-            T::lanes::<S>()
+        fn with_simd<S: Simd>(self, _simd: S) -> (usize, usize) {
+            (T::lanes::<S>(), most_vectors::<S>())
         }
     }
     arch().dispatch(Ask(std::marker::PhantomData::<T>))
 }
 
-/// The rows of each panel, the last one of one vector where that is enough.
-fn panels(rows: usize, lanes: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..rows).step_by(VECTORS * lanes).map(move |start| {
-        let width = if rows - start <= lanes { lanes } else { VECTORS * lanes };
-        start..start + width
+/// The most vectors in a panel of rows: wide panels need fewer columns at a time to fill the
+/// registers with sums, and so fewer pointers.
+#[inline(always)]
+fn most_vectors<S: Simd>() -> usize {
+    if S::REGISTER_COUNT >= 32 { 4 } else { 2 }
+}
+
+/// The rows of each panel: of `most` vectors, at the end of two or one where that is enough.
+fn panels(rows: usize, lanes: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let vectors = match rows.saturating_sub(start).div_ceil(lanes) {
+            0 => return None,
+            1 => 1,
+            left if left >= most => most,
+            _ => 2,
+        };
+        let panel = start..start + vectors * lanes;
+        start = panel.end;
+        Some(panel)
     })
 }
 
 /// Numbers that [`pack`] writes for a matrix of `rows` x `depth`.
 #[must_use]
 pub fn packed_len<T: Real>(rows: usize, depth: usize) -> usize {
-    panels(rows, lanes::<T>()).map(|panel| panel.len() * depth).sum()
+    let (lanes, most) = widths::<T>();
+    panels(rows, lanes, most).map(|panel| panel.len() * depth).sum()
+}
+
+/// Where [`pack`] puts the entry (row, column) of a matrix of `rows` x `depth`.
+///
+/// The entries of a column from a multiple of the vector's lanes lie side by side, as many as a
+/// vector has, zeros below the last row included; whoever computes A can write it where it belongs.
+///
+/// # Examples
+/// ```
+/// use linalg::gathered::{pack, packed_len, packed_place};
+/// let mut packed = vec![0.0; packed_len::<f64>(3, 2)];
+/// pack(3, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &mut packed)?;
+/// assert_eq!(packed[packed_place::<f64>((3, 2), (2, 1))], 6.0);
+/// # Ok::<(), linalg::Error>(())
+/// ```
+#[must_use]
+pub fn packed_place<T: Real>(
+    (rows, depth): (usize, usize),
+    (row, column): (usize, usize),
+) -> usize {
+    let (lanes, most) = widths::<T>();
+    let mut panels = panels(rows, lanes, most);
+    let panel = panels.find(|panel| panel.contains(&row)).unwrap_or(row..row + 1);
+    panel.start * depth + column * panel.len() + (row - panel.start)
 }
 
 /// Writes the matrix A of `rows` rows, whose entries `a` holds column after column, to `packed`, in
@@ -102,24 +139,32 @@ pub fn pack<T: Real>(rows: usize, a: &[T], packed: &mut [T]) -> Result<()> {
     check("a", a.len(), rows * depth)?;
     check("packed", packed.len(), packed_len::<T>(rows, depth))?;
     let mut rest = packed;
-    for panel in panels(rows, lanes::<T>()) {
+    let (lanes, most) = widths::<T>();
+    for panel in panels(rows, lanes, most) {
         let (own, left) = rest.split_at_mut(panel.len() * depth);
-        if panel.end <= rows && panel.len() == 32 {
-            // A length that the compiler knows, that of a panel of f32 on AVX-512.
-            for (to, from) in own.as_chunks_mut::<32>().0.iter_mut().zip(a.chunks_exact(rows)) {
-                to.copy_from_slice(&from[panel.start..][..32]);
-            }
-        } else {
-            let whole = panel.start..panel.end.min(rows);
-            for (to, from) in own.chunks_exact_mut(panel.len()).zip(a.chunks_exact(rows)) {
-                let (to, padding) = to.split_at_mut(whole.len());
-                to.copy_from_slice(&from[whole.clone()]);
-                padding.fill(T::zero());
+        // Lengths that the compiler knows are those of panels of f32 on AVX-512.
+        match panel.len() {
+            32 if panel.end <= rows => copy_panel::<T, 32>(&a[panel.start..], rows, own),
+            64 if panel.end <= rows => copy_panel::<T, 64>(&a[panel.start..], rows, own),
+            _ => {
+                let whole = panel.start..panel.end.min(rows);
+                for (to, from) in own.chunks_exact_mut(panel.len()).zip(a.chunks_exact(rows)) {
+                    let (to, padding) = to.split_at_mut(whole.len());
+                    to.copy_from_slice(&from[whole.clone()]);
+                    padding.fill(T::zero());
+                }
             }
         }
         rest = left;
     }
     Ok(())
+}
+
+/// The first N numbers of every `rows` of `a`.
+fn copy_panel<T: Real, const N: usize>(a: &[T], rows: usize, panel: &mut [T]) {
+    for (to, from) in panel.as_chunks_mut::<N>().0.iter_mut().zip(a.chunks(rows)) {
+        to.copy_from_slice(&from[..N]);
+    }
 }
 
 /// Y ← A·P + b for the columns `columns` of P, with A packed; b is added to every column, and is 0
@@ -249,6 +294,10 @@ mod tests {
         };
         let mut packed = vec![T::from_double(f64::NAN); packed_len::<T>(rows, depth)];
         pack(rows, &a, &mut packed).unwrap();
+        for (at, &a) in a.iter().enumerate() {
+            let place = packed_place::<T>((rows, depth), (at % rows, at / rows));
+            assert!(packed[place] == a, "({}, {}) is not at {place}", at % rows, at / rows);
+        }
         let mut y = vec![T::from_double(f64::NAN); rows * columns.len()];
         product(&packed, gather, &x, columns.clone(), &offset, &mut y).unwrap();
         let mut c = before.clone();
@@ -276,7 +325,7 @@ mod tests {
     proptest! {
         #[test]
         fn both_products_are_the_sums_that_they_stand_for(
-            rows in 1_usize..70, length in 1_usize..30, across in 1_usize..9,
+            rows in 1_usize..150, length in 1_usize..30, across in 1_usize..9,
             (step, down) in (0_usize..5, 0_usize..40), count in 1_usize..30, first in 0_usize..5,
         ) {
             let gather = Gather { segments: &[3, 0, 17], length, across, step, down };

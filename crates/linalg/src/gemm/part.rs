@@ -19,6 +19,20 @@ pub trait Part: Entry<Part = Self> + Sub<Output = Self> {
         b: Self::Vector<S>,
         c: Self::Vector<S>,
     ) -> Self::Vector<S>;
+    /// `x` in the lanes where a > b, `y` in the others.
+    fn where_greater<S: Simd>(
+        simd: S,
+        compared: [Self::Vector<S>; 2],
+        x: Self::Vector<S>,
+        y: Self::Vector<S>,
+    ) -> Self::Vector<S>;
+    /// `x` in the lanes where a = b, `y` in the others.
+    fn where_equal<S: Simd>(
+        simd: S,
+        compared: [Self::Vector<S>; 2],
+        x: Self::Vector<S>,
+        y: Self::Vector<S>,
+    ) -> Self::Vector<S>;
 }
 
 impl Part for f32 {
@@ -28,6 +42,16 @@ impl Part for f32 {
     fn mul_sub<S: Simd>(simd: S, a: S::f32s, b: S::f32s, c: S::f32s) -> S::f32s {
         simd.negate_mul_add_e_f32s(a, b, c)
     }
+
+    #[inline(always)]
+    fn where_greater<S: Simd>(simd: S, [a, b]: [S::f32s; 2], x: S::f32s, y: S::f32s) -> S::f32s {
+        simd.select_f32s(simd.greater_than_f32s(a, b), x, y)
+    }
+
+    #[inline(always)]
+    fn where_equal<S: Simd>(simd: S, [a, b]: [S::f32s; 2], x: S::f32s, y: S::f32s) -> S::f32s {
+        simd.select_f32s(simd.equal_f32s(a, b), x, y)
+    }
 }
 
 impl Part for f64 {
@@ -36,6 +60,16 @@ impl Part for f64 {
     #[inline(always)]
     fn mul_sub<S: Simd>(simd: S, a: S::f64s, b: S::f64s, c: S::f64s) -> S::f64s {
         simd.negate_mul_add_e_f64s(a, b, c)
+    }
+
+    #[inline(always)]
+    fn where_greater<S: Simd>(simd: S, [a, b]: [S::f64s; 2], x: S::f64s, y: S::f64s) -> S::f64s {
+        simd.select_f64s(simd.greater_than_f64s(a, b), x, y)
+    }
+
+    #[inline(always)]
+    fn where_equal<S: Simd>(simd: S, [a, b]: [S::f64s; 2], x: S::f64s, y: S::f64s) -> S::f64s {
+        simd.select_f64s(simd.equal_f64s(a, b), x, y)
     }
 }
 

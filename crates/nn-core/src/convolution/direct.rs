@@ -8,7 +8,7 @@ use linalg::{Real, Result};
 
 use super::Convolution;
 use crate::window::Geometry;
-use crate::{Extent, Shape};
+use crate::{Extent, Passes, Shape};
 
 /// Where the windows of an image with a border of zeros lie in memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,15 +122,17 @@ impl Direct {
         product(packed, &self.gather(width), bordered, columns, offset, y)
     }
 
-    /// dW ← dW + the sum over the places of dy times the window.
+    /// dW ← dW + the sum over the places of the rows `rows`, `width` of them in each, of dy times
+    /// the window.
     pub(super) fn add_weight_gradient<T: Real>(
         &self,
         bordered: &[T],
-        (dy, output): (&[T], Shape),
+        dy: &[T],
+        (rows, width): (Range<usize>, usize),
         gradient: &mut [T],
     ) -> Result<()> {
-        let gather = self.gather(output.width);
-        add_outer_products(dy, &gather, bordered, 0..output.places(), gradient)
+        let columns = rows.start * width..rows.end * width;
+        add_outer_products(dy, &self.gather(width), bordered, columns, gradient)
     }
 }
 
@@ -151,6 +153,7 @@ pub(super) fn prepared<T: Real>(layer: &Convolution) -> [usize; 3] {
 pub(super) fn prepare<T: Real>(
     layer: &Convolution,
     weight: &[T],
+    passes: Passes,
     prepared: &mut [T],
 ) -> Result<()> {
     let (filters, channels) = (layer.filters(), layer.geometry.input.channels);
@@ -158,6 +161,9 @@ pub(super) fn prepare<T: Real>(
     let (forward, rest) = prepared.split_at_mut(forward);
     let (backward, flipped) = rest.split_at_mut(backward);
     pack(filters, weight, forward)?;
+    if passes == Passes::Forward {
+        return Ok(());
+    }
     transpose_taps(weight, (filters, channels), flipped);
     let tap = filters * channels;
     let taps = weight.len() / tap;

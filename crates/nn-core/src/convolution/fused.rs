@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use linalg::Real;
 
-use super::passes::{Steps, Then};
+use super::passes::Steps;
+use super::then::Then;
 use super::{Convolution, Method};
-use crate::{Backward, Block, Forward, Layer, MaxPool, Memory, Pointwise, Relu, Result, Shape};
+use crate::{
+    Backward, Block, Forward, Layer, MaxPool, Memory, Passes, Pointwise, Relu, Result, Shape,
+};
 
 /// A convolution, the ReLU after it and the largest of 2 x 2 places, or one of these two: what it
 /// computes between is never written to memory.
@@ -33,7 +36,7 @@ impl FusedConvolution {
             Then { relu: true, pool }
         } else if any.downcast_ref::<MaxPool>().is_some_and(MaxPool::halves)
             && !pool
-            && convolution.method::<T>() != Method::Product
+            && !matches!(convolution.method::<T>(), Method::Depthwise | Method::Product)
         {
             Then { relu, pool: true }
         } else {
@@ -79,8 +82,8 @@ impl<T: Real> Layer<T> for FusedConvolution {
         self.steps().memory::<T>(samples)
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut [T]) {
-        self.inner().prepare(parameters, prepared);
+    fn prepare(&self, parameters: &[T], passes: Passes, prepared: &mut [T]) {
+        self.inner().prepare(parameters, passes, prepared);
     }
 
     fn multiply_adds(&self) -> usize {

@@ -35,37 +35,66 @@ fn times<T: Real, V: Vectors<T>>(v: V, a: V::Vector, x: f64) -> V::Vector {
     v.times(a, T::from_double(x))
 }
 
+/// Where the entries of a square come from.
+pub(super) trait Source<T: Real, V: Vectors<T>> {
+    fn get(&self, i: usize, j: usize) -> V::Vector;
+}
+
+/// Where the entries of a square go.
+pub(super) trait Target<T: Real, V: Vectors<T>> {
+    fn put(&mut self, i: usize, j: usize, entry: V::Vector);
+}
+
 /// One of the linear maps, on vectors of neighbouring channels.
 pub(super) trait Transform<T: Real, const M: usize, const N: usize> {
     fn apply<V: Vectors<T>>(v: V, x: [V::Vector; M]) -> [V::Vector; N];
 
-    /// The map along the columns of a tile and then along its rows.
+    /// The map along each column of a square. (An array that is filled in a loop would first be filled
+    /// with zeros.)
+    fn columns<V: Vectors<T>>(v: V, from: &impl Source<T, V>) -> [[V::Vector; N]; M];
+
     #[inline(always)]
-    fn both<V: Vectors<T>>(v: V, tile: [[V::Vector; M]; M]) -> [[V::Vector; N]; N] {
-        let zero = v.splat(T::zero());
-        let mut half = [[zero; M]; N];
-        for j in 0..M {
-            let mut column = [zero; M];
-            for i in 0..M {
-                column[i] = tile[i][j];
-            }
-            let column = Self::apply(v, column);
-            for i in 0..N {
-                half[i][j] = column[i];
-            }
+    fn column<V: Vectors<T>>(v: V, from: &impl Source<T, V>, j: usize) -> [V::Vector; N] {
+        let mut column = [from.get(0, j); M];
+        for i in 1..M {
+            column[i] = from.get(i, j);
         }
-        let mut whole = [[zero; N]; N];
-        for i in 0..N {
-            whole[i] = Self::apply(v, half[i]);
-        }
-        whole
+        Self::apply(v, column)
     }
+
+    /// The map along the columns of a square and then along its rows.
+    #[inline(always)]
+    fn both<V: Vectors<T>>(v: V, from: &impl Source<T, V>, to: &mut impl Target<T, V>) {
+        let columns = Self::columns(v, from);
+        for i in 0..N {
+            let mut row = [columns[0][i]; M];
+            for j in 1..M {
+                row[j] = columns[j][i];
+            }
+            let row = Self::apply(v, row);
+            for j in 0..N {
+                to.put(i, j, row[j]);
+            }
+        }
+    }
+}
+
+/// [`Transform::columns`] of so many.
+macro_rules! columns {
+    ($m:literal, $n:literal: $($j:literal)+) => {
+        #[inline(always)]
+        fn columns<V: Vectors<T>>(v: V, from: &impl Source<T, V>) -> [[V::Vector; $n]; $m] {
+            [$(Self::column(v, from, $j)),+]
+        }
+    };
 }
 
 /// Bᵀ·d.
 pub(super) struct Input;
 
 impl<T: Real> Transform<T, 6, 6> for Input {
+    columns!(6, 6: 0 1 2 3 4 5);
+
     #[inline(always)]
     fn apply<V: Vectors<T>>(v: V, d: [V::Vector; 6]) -> [V::Vector; 6] {
         let near = add(v, d[4], (d[2], -FAR2));
@@ -87,6 +116,8 @@ impl<T: Real> Transform<T, 6, 6> for Input {
 pub(super) struct InputAdjoint;
 
 impl<T: Real> Transform<T, 6, 6> for InputAdjoint {
+    columns!(6, 6: 0 1 2 3 4 5);
+
     #[inline(always)]
     fn apply<V: Vectors<T>>(v: V, d: [V::Vector; 6]) -> [V::Vector; 6] {
         let (near, far) = (v.plus(d[1], d[2]), v.plus(d[3], d[4]));
@@ -109,6 +140,8 @@ impl<T: Real> Transform<T, 6, 6> for InputAdjoint {
 pub(super) struct Output;
 
 impl<T: Real> Transform<T, 6, 4> for Output {
+    columns!(6, 4: 0 1 2 3 4 5);
+
     #[inline(always)]
     fn apply<V: Vectors<T>>(v: V, m: [V::Vector; 6]) -> [V::Vector; 4] {
         let (near, far) = (v.plus(m[1], m[2]), v.plus(m[3], m[4]));
@@ -127,6 +160,8 @@ impl<T: Real> Transform<T, 6, 4> for Output {
 pub(super) struct OutputAdjoint;
 
 impl<T: Real> Transform<T, 4, 6> for OutputAdjoint {
+    columns!(4, 6: 0 1 2 3);
+
     #[inline(always)]
     fn apply<V: Vectors<T>>(v: V, y: [V::Vector; 4]) -> [V::Vector; 6] {
         let (near, far) = (add(v, y[0], (y[2], NEAR2)), add(v, y[0], (y[2], FAR2)));
@@ -147,6 +182,8 @@ impl<T: Real> Transform<T, 4, 6> for OutputAdjoint {
 pub(super) struct Weight;
 
 impl<T: Real> Transform<T, 3, 6> for Weight {
+    columns!(3, 6: 0 1 2);
+
     #[inline(always)]
     fn apply<V: Vectors<T>>(v: V, w: [V::Vector; 3]) -> [V::Vector; 6] {
         let near = times(v, add(v, w[0], (w[2], NEAR2)), NEAR_SHARE);
@@ -168,6 +205,8 @@ impl<T: Real> Transform<T, 3, 6> for Weight {
 pub(super) struct WeightAdjoint;
 
 impl<T: Real> Transform<T, 6, 3> for WeightAdjoint {
+    columns!(6, 3: 0 1 2 3 4 5);
+
     #[inline(always)]
     fn apply<V: Vectors<T>>(v: V, u: [V::Vector; 6]) -> [V::Vector; 3] {
         let near = times(v, v.plus(u[1], u[2]), NEAR_SHARE);

@@ -1,5 +1,6 @@
 //! The convolution layer.
 
+mod depthwise;
 mod direct;
 mod fused;
 mod interpolation;
@@ -10,6 +11,8 @@ mod product;
 mod tangent;
 #[cfg(test)]
 mod tests;
+mod then;
+mod tiles;
 mod winograd;
 
 use std::ops::Range;
@@ -23,11 +26,12 @@ pub use options::{Conv1d, Conv2d, ConvAlgorithm};
 use crate::window::{Geometry, Window};
 use crate::{
     Backward, BackwardTangent, Block, Error, Extent, Forward, Initializer, Layer, Linear, Memory,
-    Result, Shape, Tangent, Tensor, TensorOf, View,
+    Passes, Result, Shape, Tangent, Tensor, TensorOf, View,
 };
 use direct::Direct;
 use fused::FusedConvolution;
-use passes::{Steps, Then};
+use passes::Steps;
+use then::Then;
 
 /// Filters that slide over an image or a sequence, the same weights everywhere.
 ///
@@ -71,6 +75,7 @@ pub struct Convolution {
 enum Method {
     Direct,
     Winograd,
+    Depthwise,
     Product,
 }
 
@@ -158,12 +163,14 @@ impl Convolution {
         let single = T::EPSILON > f64::EPSILON;
         let plain = window.stride == Extent::from(1) && window.dilation == Extent::from(1);
         let fits = single && plain && window.kernel == Extent::from(3) && self.groups == 1;
+        let depthwise = self.groups == self.filters() && self.depth() == window.kernel.places();
         let many = self.geometry.input.channels.min(self.filters()) >= MANY;
         match self.algorithm {
             ConvAlgorithm::Winograd if fits => Method::Winograd,
             ConvAlgorithm::Automatic if fits && many => Method::Winograd,
             ConvAlgorithm::Product => Method::Product,
             _ if self.groups == 1 => Method::Direct,
+            _ if depthwise && self.groups == self.geometry.input.channels => Method::Depthwise,
             _ => Method::Product,
         }
     }
@@ -173,7 +180,7 @@ impl Convolution {
         match self.method::<T>() {
             Method::Direct => direct::prepared::<T>(self),
             Method::Winograd => winograd::prepared::<T>(self),
-            Method::Product => [0; 3],
+            Method::Depthwise | Method::Product => [0; 3],
         }
     }
 
@@ -219,14 +226,16 @@ impl<T: Real> Layer<T> for Convolution {
         self.steps().memory::<T>(samples)
     }
 
-    fn prepare(&self, parameters: &[T], prepared: &mut [T]) {
+    fn prepare(&self, parameters: &[T], passes: Passes, prepared: &mut [T]) {
         let weight = self.split(parameters).0;
-        let done = match self.method::<T>() {
-            Method::Direct => direct::prepare(self, weight, prepared),
-            Method::Winograd => winograd::prepare(self, weight, prepared),
-            Method::Product => Ok(()),
-        };
-        debug_assert!(done.is_ok(), "packed matrices are as long as they say");
+        match self.method::<T>() {
+            Method::Direct => {
+                let done = direct::prepare(self, weight, passes, prepared);
+                debug_assert!(done.is_ok(), "packed matrices are as long as they say");
+            }
+            Method::Winograd => winograd::prepare(self, weight, passes, prepared),
+            Method::Depthwise | Method::Product => {}
+        }
     }
 
     fn multiply_adds(&self) -> usize {

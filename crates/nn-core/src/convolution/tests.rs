@@ -170,6 +170,18 @@ proptest! {
     }
 
     #[test]
+    fn a_filter_for_each_channel_is_the_naive_sum(mut case in cases(), channels in 2_usize..40) {
+        case.input.channels = channels;
+        (case.options.filters, case.options.groups) = (channels, channels);
+        for algorithm in [ConvAlgorithm::Automatic, ConvAlgorithm::Product] {
+            let double = rounding_ratio::<f64>(&case, &ours::<f64>(&case, algorithm));
+            prop_assert!(double <= 1.0, "{algorithm:?} in f64: {double}");
+            let single = rounding_ratio::<f32>(&case, &ours::<f32>(&case, algorithm));
+            prop_assert!(single <= 1.0, "{algorithm:?} in f32: {single}");
+        }
+    }
+
+    #[test]
     fn the_view_is_the_layer(case in cases()) {
         let network = case.network::<f64>(ConvAlgorithm::Automatic);
         let x = case.x::<f64>();

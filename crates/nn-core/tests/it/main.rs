@@ -7,4 +7,5 @@ mod fused;
 mod gradients;
 mod layers;
 mod pytorch;
+mod threads;
 mod training;
