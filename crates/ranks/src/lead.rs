@@ -282,10 +282,30 @@ fn end_oneself(post: &Post, options: &Options, queue: &Mutex<Queue>, lost: &Lost
     std::process::exit(1);
 }
 
-/// Sends the result of a turn on, along a binomial tree: rank r to r + 2^k for every 2^k > r.
+/// Sends the result of a turn on.
 pub(crate) fn hand_on(post: &Post, rank: usize, size: usize, turn: u64, bytes: &[u8]) {
-    let steps = (0..usize::BITS).map(|k| 1usize << k).skip_while(|&step| step <= rank);
-    for to in steps.map(|step| rank + step).take_while(|&to| to < size) {
+    for to in below(rank, size) {
         post.send(to, &Message::All { turn, bytes: bytes.to_vec() });
+    }
+}
+
+/// Whom a rank hands results on to, along a binomial tree: r + 2^k for every 2^k > r.
+fn below(rank: usize, size: usize) -> impl Iterator<Item = usize> {
+    let steps = (0..usize::BITS).map(|k| 1usize << k).skip_while(move |&step| step <= rank);
+    steps.map(move |step| rank.saturating_add(step)).take_while(move |&to| to < size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_comes_to_every_rank_once() {
+        for size in [1, 2, 3, 8, 100, 1025] {
+            let mut to: Vec<usize> = (0..size).flat_map(|rank| below(rank, size)).collect();
+            to.sort_unstable();
+            assert!(to.into_iter().eq(1..size), "{size}");
+        }
+        assert!(below(0, 1025).eq([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]));
     }
 }
