@@ -30,7 +30,7 @@
 //! else; `nn_core::Trainer::team` divides a training step's batch in its shards. Anything else of independent pieces is
 //! [`Team::run`](linalg::team::Team::run).
 //!
-//! The examples `arm_hit` and `images` are whole programs, with a checkpoint and progress that rank 0 alone writes
+//! The examples `arm_hit_ranks` and `images` are whole programs, with a checkpoint and progress that rank 0 alone writes
 //! ([`Ranks::leads`]), and a checkpoint that the others cannot read ([`Ranks::share`]). A simulator in another process
 //! (`rl_pg::process`) is started by each rank for itself and started again there when it fails.
 //!

@@ -13,9 +13,9 @@ fn run(ranks: usize, example: &str, arguments: &[&str]) -> Ended {
 
 #[test]
 fn a_robot_learns_the_same_weights_on_any_number_of_ranks() {
-    let alone = run(1, "arm_hit", &["--updates", "4"]);
+    let alone = run(1, "arm_hit_ranks", &["--updates", "4"]);
     for (ranks, threads) in [(2, "1"), (2, "3")] {
-        let ended = run(ranks, "arm_hit", &["--updates", "4", "--threads", threads]);
+        let ended = run(ranks, "arm_hit_ranks", &["--updates", "4", "--threads", threads]);
         assert_eq!(ended.weights(ranks), alone.weights(1));
         // Rank 0 alone speaks for all.
         assert_eq!(ended.said.matches("update 4:").count(), 1);
@@ -36,13 +36,13 @@ fn a_rank_killed_at_any_moment_is_named_and_the_run_goes_on_from_its_checkpoint(
     // Three moments here; twenty by hand. Before MPI has started, mpirun 4.1.4 may wait for ever: not a moment of ours.
     let moments = std::env::var("RANKS_KILLS").map_or(3, |kills| kills.parse().unwrap());
     let common = ["--updates", "20", "--sleep-ms", "3", "--silence-ms", "1000"];
-    let undisturbed = run(2, "arm_hit", &common);
+    let undisturbed = run(2, "arm_hit_ranks", &common);
     for moment in 0..moments {
         let folder = folder(&format!("killed-{moment}"));
         let file = folder.join("checkpoint");
         let arguments = [&common[..], &["--checkpoint", file.to_str().unwrap()]].concat();
         let ranks = 2 + moment % 3;
-        let killed = Run::start(ranks, "arm_hit", &arguments, &folder);
+        let killed = Run::start(ranks, "arm_hit_ranks", &arguments, &folder);
         killed.wait_for(&file);
         // Within the 19 · 48 / ranks rollouts of 3 ms that are left; golden ratio steps, however many there are.
         let part = (moment as f64 * 0.618_034).fract();
@@ -53,7 +53,7 @@ fn a_rank_killed_at_any_moment_is_named_and_the_run_goes_on_from_its_checkpoint(
         assert!(!ended.finished() && ended.errors.contains(&named), "{ended:?}");
         assert!(ended.took < Duration::from_secs(30), "{ended:?}");
         // On another number of ranks.
-        let resumed = Run::start(1 + moment % 2, "arm_hit", &arguments, &folder).end();
+        let resumed = Run::start(1 + moment % 2, "arm_hit_ranks", &arguments, &folder).end();
         assert_eq!(resumed.weights(1 + moment % 2), undisturbed.weights(2), "moment {moment}");
         std::fs::remove_dir_all(folder).unwrap();
     }
@@ -61,12 +61,12 @@ fn a_rank_killed_at_any_moment_is_named_and_the_run_goes_on_from_its_checkpoint(
 
 #[test]
 fn a_rank_that_stops_or_hangs_or_returns_nan_is_named_with_its_rollout() {
-    let nan = run(2, "arm_hit", &["--nan", "41"]);
+    let nan = run(2, "arm_hit_ranks", &["--nan", "41"]);
     assert!(nan.errors.contains("with rollout 41: the reward of sample 41 is NaN"), "{nan:?}");
     assert!(nan.said.contains("update 2:") && !nan.said.contains("update 3:"), "{nan:?}");
 
     let hangs = ["--hang", "9", "--patience-ms", "500", "--silence-ms", "1000"];
-    let hung = run(2, "arm_hit", &hangs);
+    let hung = run(2, "arm_hit_ranks", &hangs);
     assert!(hung.errors.contains("with rollout 9: not done after "), "{hung:?}");
     assert!(!hung.finished() && hung.took < Duration::from_secs(20), "{hung:?}");
 
@@ -74,7 +74,7 @@ fn a_rank_that_stops_or_hangs_or_returns_nan_is_named_with_its_rollout() {
     let file = folder.join("checkpoint");
     let arguments = ["--updates", "1000", "--sleep-ms", "5", "--silence-ms", "1000"];
     let arguments = [&arguments[..], &["--checkpoint", file.to_str().unwrap()]].concat();
-    let stopped = Run::start(2, "arm_hit", &arguments, &folder);
+    let stopped = Run::start(2, "arm_hit_ranks", &arguments, &folder);
     stopped.wait_for(&file);
     std::thread::sleep(Duration::from_millis(300));
     stopped.signal(1, "-STOP");

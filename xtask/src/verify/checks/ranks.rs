@@ -91,9 +91,9 @@ fn rollouts(context: &Context) -> Result<Evidence, BoxError> {
     let wrong = [&arguments[..], &["--own-noise", "1"]].concat();
     let control = Control {
         what: "noise from a generator of each rank's own",
-        measured: differing(context, "arm_hit", &wrong, &threads)?.0,
+        measured: differing(context, "arm_hit_ranks", &wrong, &threads)?.0,
     };
-    Ok(evidence(differing(context, "arm_hit", &arguments, &threads)?, control))
+    Ok(evidence(differing(context, "arm_hit_ranks", &arguments, &threads)?, control))
 }
 
 fn training_step(context: &Context) -> Result<Evidence, BoxError> {

@@ -1,9 +1,9 @@
 //! A robot that learns over as many ranks as mpirun starts, to the same weights.
 //!
 //! ```text
-//! cargo run --release -p ranks --example arm_hit                           one rank, no MPI
-//! cargo build --release -p ranks --features mpi --example arm_hit
-//! mpirun -n 4 --bind-to core target/release/examples/arm_hit               four ranks
+//! cargo run --release -p ranks --example arm_hit_ranks                           one rank, no MPI
+//! cargo build --release -p ranks --features mpi --example arm_hit_ranks
+//! mpirun -n 4 --bind-to core target/release/examples/arm_hit_ranks               four ranks
 //! ```
 //!
 //! `--updates N` (20), `--sleep-ms N` makes every rollout as slow as a real simulator's, `--threads N` simulators on

@@ -1,7 +1,7 @@
 //! Trains a classifier on a CSV file of your own, a fifth of its rows held out.
 //!
 //! ```text
-//! cargo run --release -p nn-core --example from_csv -- data.csv CLASSES [EPOCHS]
+//! cargo run --release -p nn-core --example classes_from_csv -- data.csv CLASSES [EPOCHS]
 //! ```
 //!
 //! A heading, then a row per sample: its class from 0 to CLASSES − 1, and its numbers. Without arguments it
