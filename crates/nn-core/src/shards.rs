@@ -99,8 +99,7 @@ impl<T: Real> Workspace<T> {
 
     /// Has the shards of a batch run by every member of a team, where their gradients are asked for. A team of one
     /// changes nothing.
-    #[must_use]
-    pub fn team(mut self, team: impl Team + 'static) -> Self {
+    pub(crate) fn team(mut self, team: impl Team + 'static) -> Self {
         self.team = (team.members() > 1).then(|| Arc::new(team) as Arc<dyn Team>);
         self
     }

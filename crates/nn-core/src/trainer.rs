@@ -183,8 +183,9 @@ impl<T: Real> Trainer<T> {
 
     /// Has every batch run by all members of a team, in the shards that one process has, which are at most 16: the
     /// weights have the same bits. Every member needs the whole `x` and goes through the same steps; what lies between
-    /// the layers is divided. Networks that couple samples, as by batch normalization, have one shard, which every
-    /// member then runs for itself.
+    /// the layers is divided. Networks that couple samples, as by batch normalization, have one shard, and so have those
+    /// whose dense layers do nine tenths of the work, whose weights would have to be sent; every member then runs it for
+    /// itself.
     ///
     /// A step sends each shard's gradient to rank 0 and their sum to all.
     #[must_use]

@@ -30,6 +30,7 @@ use crate::{Error, Outcome, Result, Simulator, check, rollouts};
 /// let outcomes = farm.rollouts(&contexts, &DMatrix::zeros(15, 2000), &[0; 2000])?;
 /// let hits: f64 = outcomes.iter().map(|outcome| outcome.metrics[0]).sum();
 /// assert_eq!(hits, 686.0);
+/// assert_eq!(farm.simulators().len(), 4);
 /// # Ok::<(), rl_pg::Error>(())
 /// ```
 #[derive(Debug)]
