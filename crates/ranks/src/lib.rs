@@ -32,7 +32,7 @@
 //!
 //! The examples `arm_hit_ranks` and `images` are whole programs, with a checkpoint and progress that rank 0 alone writes
 //! ([`Ranks::leads`]), and a checkpoint that the others cannot read ([`Ranks::share`]). A simulator in another process
-//! (`rl_pg::process`) is started by each rank for itself and started again there when it fails.
+//! (`rl_pg::process`) is started by each rank for itself and started again there when it fails, as `external` shows.
 //!
 //! ## "Will I get the same result on another number of ranks?"
 //!

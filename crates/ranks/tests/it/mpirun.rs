@@ -98,10 +98,16 @@ impl Ended {
 
     /// The weights that each rank ended with, which are those of all.
     pub(crate) fn weights(&self, ranks: usize) -> &str {
-        let lines = self.said.lines().filter_map(|line| line.split_once(": weights "));
-        let weights: Vec<_> = lines.map(|(_, weights)| weights).collect();
-        assert_eq!(weights.len(), ranks, "{self:?}");
-        assert!(weights.iter().all(|other| *other == weights[0]), "{self:?}");
-        weights[0]
+        self.same("weights", ranks)
+    }
+
+    /// What every rank said of `what`, which must be the same.
+    pub(crate) fn same(&self, what: &str, ranks: usize) -> &str {
+        let said = format!(": {what} ");
+        let lines = self.said.lines().filter_map(|line| line.split_once(&said));
+        let each: Vec<_> = lines.map(|(_, said)| said).collect();
+        assert_eq!(each.len(), ranks, "{self:?}");
+        assert!(each.iter().all(|other| *other == each[0]), "{self:?}");
+        each[0]
     }
 }

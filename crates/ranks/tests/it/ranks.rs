@@ -23,6 +23,23 @@ fn a_robot_learns_the_same_weights_on_any_number_of_ranks() {
 }
 
 #[test]
+fn a_simulator_in_another_process_is_started_again_on_its_rank() {
+    let alone = run(1, "external", &[]);
+    let two = run(2, "external", &["--dies-after", "400"]);
+    assert_eq!(two.same("rewards", 2), alone.same("rewards", 1));
+    // 2,000 rollouts take six lives of 399 or more, of which each rank's first is no other start.
+    let again: usize = two
+        .said
+        .lines()
+        .filter_map(|line| {
+            let times = line.split_once("worker again ")?.1;
+            times.split(' ').next()?.parse::<usize>().ok()
+        })
+        .sum();
+    assert!(again >= 4, "{two:?}");
+}
+
+#[test]
 fn a_network_takes_the_same_steps_on_any_number_of_ranks() {
     let arguments = ["--steps", "3", "--batch", "64"];
     let alone = run(1, "images", &arguments);
