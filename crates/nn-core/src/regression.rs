@@ -184,11 +184,12 @@ impl<T: Real> Loss<T> for MeanSquaredError<'_, T> {
 
     fn curvature(
         &self,
-        _samples: &[usize],
+        samples: &[usize],
         p: DMatrixView<'_, T>,
         direction: DMatrixView<'_, T>,
         mut out: DMatrixViewMut<'_, T>,
     ) -> Result<()> {
+        check_request(self, samples, p, &out)?;
         out.copy_from(&direction);
         out *= T::from_double(2.0 / p.len() as f64);
         Ok(())

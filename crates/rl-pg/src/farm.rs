@@ -150,6 +150,7 @@ fn from_bytes(rest: &mut &[u8]) -> Option<Outcome> {
 mod tests {
     use super::*;
     use crate::ArmHit;
+    use crate::rollouts::tests::Fragile;
     use linalg::team::Alone;
     use rand::rngs::Xoshiro256PlusPlus;
     use rand::{RngExt, SeedableRng};
@@ -191,28 +192,6 @@ mod tests {
             assert_eq!(bits(&[back]), bits(std::slice::from_ref(outcome)));
         }
         assert_eq!((rest.len(), from_bytes(&mut rest)), (0, None));
-    }
-
-    /// Fails where the action says so: with an error below 0, with a reward that is no number above 1.
-    #[derive(Debug)]
-    struct Fragile;
-
-    impl Simulator for Fragile {
-        fn context_length(&self) -> usize {
-            0
-        }
-
-        fn action_length(&self) -> usize {
-            1
-        }
-
-        fn rollout(&mut self, _: &[f64], action: &[f64], _: u64) -> Result<Outcome> {
-            if action[0] < 0.0 {
-                return Err(Error::SimulatorFailed { reason: "the arm came off".into() });
-            }
-            let reward = if action[0] > 1.0 { f64::NAN } else { action[0] };
-            Ok(Outcome { reward, metrics: Vec::new() })
-        }
     }
 
     #[test]

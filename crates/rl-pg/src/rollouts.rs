@@ -161,7 +161,7 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{ArmHit, Streams};
     use rand::rngs::Xoshiro256PlusPlus;
@@ -222,8 +222,8 @@ mod tests {
     }
 
     /// Fails where the action says so: with an error below 0, with a reward that is no number above 1.
-    #[derive(Clone)]
-    struct Fragile;
+    #[derive(Debug, Clone)]
+    pub(crate) struct Fragile;
 
     impl Simulator for Fragile {
         fn context_length(&self) -> usize {
