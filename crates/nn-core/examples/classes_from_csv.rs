@@ -10,6 +10,7 @@
 
 use std::error::Error;
 use std::ops::ControlFlow;
+use std::process::ExitCode;
 
 use linalg::DMatrix;
 use nn_core::{
@@ -19,8 +20,19 @@ use nn_core::{
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
+#[expect(clippy::print_stderr, reason = "this is a program")]
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "this is a program")]
-fn main() -> Result<(), Box<dyn Error>> {
+fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let digits = concat!(env!("CARGO_MANIFEST_DIR"), "/data/digits.csv");
     let file = arguments.next().unwrap_or_else(|| digits.to_owned());

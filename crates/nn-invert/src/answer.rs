@@ -1,5 +1,7 @@
 //! What a layer-wise inversion found, and what it is worth.
 
+use std::fmt;
+
 use linalg::krylov::Stop;
 use linalg::{DMatrix, DVector, Real};
 
@@ -147,6 +149,43 @@ impl Fault {
     }
 }
 
+/// What happened, where, and what to do about it.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotConverged { layer, stop, relative_residual, iterations } => write!(
+                f,
+                "layer {layer} was not undone: {stop:?} after {iterations} iterations, relative residual \
+                 {relative_residual:.1e}"
+            ),
+            Self::Clipped { layer, index, distance } => write!(
+                f,
+                "unit {index} of layer {layer} was asked for a value outside of its range by {distance:.1e}, which \
+                 was moved into it"
+            ),
+            Self::Unreachable { layer, distance, chosen_by: None } => write!(
+                f,
+                "layer {layer} gives nothing nearer than {distance:.1e} to what was asked of it: no input has \
+                 this output"
+            ),
+            Self::Unreachable { layer, distance, chosen_by: Some(chosen) } => write!(
+                f,
+                "layer {layer} gives nothing nearer than {distance:.1e} to what layer {chosen} chose for it; \
+                 another choice may do: search the network as a whole"
+            ),
+            Self::RankDeficient { layer, rank, full } => write!(
+                f,
+                "layer {layer} has rank {rank} of {full}: other inputs have this output too, the shortest was \
+                 taken"
+            ),
+            Self::Saturated { layer, index, digits } => write!(
+                f,
+                "unit {index} of layer {layer} is so flat that {digits:.1} digits of its input are left"
+            ),
+        }
+    }
+}
+
 /// How a layer is undone, and how well that can be done.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -192,4 +231,44 @@ pub fn saturation_digits<T: Real>(activation: &dyn nn_core::Activation<T>, z: T)
 /// |a/f′(z)|/max(|z|, 1): by how much a relative error of a is the larger in z.
 pub(crate) fn growth(z: f64, a: f64, slope: f64) -> f64 {
     if a == 0.0 { 0.0 } else { (a / slope).abs() / z.abs().max(1.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_says_where_and_what_to_do() {
+        let said = |fault: Fault, words: &str| assert_eq!(fault.to_string(), words);
+        said(
+            Fault::NotConverged {
+                layer: 3,
+                stop: Stop::Stagnated,
+                relative_residual: 0.25,
+                iterations: 40,
+            },
+            "layer 3 was not undone: Stagnated after 40 iterations, relative residual 2.5e-1",
+        );
+        said(
+            Fault::Clipped { layer: 1, index: 7, distance: 0.5 },
+            "unit 7 of layer 1 was asked for a value outside of its range by 5.0e-1, which was moved into it",
+        );
+        said(
+            Fault::Unreachable { layer: 0, distance: 2.0, chosen_by: None },
+            "layer 0 gives nothing nearer than 2.0e0 to what was asked of it: no input has this output",
+        );
+        said(
+            Fault::Unreachable { layer: 0, distance: 2.0, chosen_by: Some(2) },
+            "layer 0 gives nothing nearer than 2.0e0 to what layer 2 chose for it; another choice may do: search \
+             the network as a whole",
+        );
+        said(
+            Fault::RankDeficient { layer: 2, rank: 3, full: 4 },
+            "layer 2 has rank 3 of 4: other inputs have this output too, the shortest was taken",
+        );
+        said(
+            Fault::Saturated { layer: 1, index: 0, digits: 4.25 },
+            "unit 0 of layer 1 is so flat that 4.2 digits of its input are left",
+        );
+    }
 }

@@ -102,7 +102,7 @@ pub enum Error {
     /// A value that no input of an activation gives.
     #[error(
         "layer {layer} ({name}) cannot give {value} as its output {index} (target {sample}): its \
-         values lie strictly between {lower} and {upper}, exceeded by {excess:e}"
+         values lie strictly between {lower} and {upper}, exceeded by {excess:.1e}"
     )]
     OutOfRange {
         /// Index of the layer.

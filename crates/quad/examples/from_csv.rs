@@ -5,16 +5,27 @@
 //! cargo run -p quad --example from_csv -- pattern.csv
 //! ```
 
-#![expect(clippy::print_stdout, reason = "an example shows its result")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example shows its result")]
 
 use std::error::Error;
 use std::fs;
+use std::process::ExitCode;
 
 use quad::{Azimuths, Colatitudes, SolidAngle, SphereRule};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let text = match std::env::args().nth(1) {
-        Some(path) => fs::read_to_string(path)?,
+        Some(path) => fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?,
         None => made_up(),
     };
     let mut samples = Vec::new();

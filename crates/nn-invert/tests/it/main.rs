@@ -196,7 +196,7 @@ fn a_target_outside_the_range_is_refused_with_its_place() -> Result<(), BoxError
     assert_eq!(
         error.to_string(),
         "layer 1 (tanh 2) cannot give -3 as its output 0 (target 0): its values lie strictly \
-         between -1 and 1, exceeded by 2e0"
+         between -1 and 1, exceeded by 2.0e0"
     );
     Ok(())
 }

@@ -303,7 +303,7 @@ fn a_point_of_rest_that_repels_is_told_from_one_that_attracts() -> Result<(), Bo
     assert_eq!(
         network.invert(&DVector::from_element(1, 1.0)).unwrap_err().to_string(),
         "layer 0 (tanh) cannot give 1 as its output 0 (target 0): its values lie strictly between -1 \
-         and 1, exceeded by 0e0"
+         and 1, exceeded by 0.0e0"
     );
     Ok(())
 }
