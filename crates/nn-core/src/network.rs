@@ -231,15 +231,15 @@ impl<T: Real> Network<T> {
         })
     }
 
-    /// dL/dθ of an L that only the caller knows: `slopes` is given P for all columns of `x`, outputs x samples,
-    /// and writes dL/dP over zeros; [`Workspace::gradient`] has the rest. What `slopes` returns is returned.
+    /// dL/dθ of an L that only the caller knows, left in [`Workspace::gradient`]: `slopes` is given P for
+    /// all columns of `x`, outputs x samples, and writes dL/dP over zeros. What it returns is returned.
     ///
-    /// These are [`Network::forward`] and [`Network::backward`] as fast as training: in fused layers, on all threads, and
-    /// nothing is allocated from the second batch of a size on.
+    /// These are [`Network::forward`] and [`Network::backward`] as fast as training: in fused layers, on
+    /// all threads, and nothing is allocated from the second batch of a size on.
     ///
     /// # Errors
-    /// As [`Network::forward`], [`Error::NotFinite`] for the first entry of dL/dP that is a NaN or an infinity,
-    /// [`Error::Size`] where it was given another shape, and whatever `slopes` returns.
+    /// As [`Network::forward`], [`Error::NotFinite`] for the first entry of dL/dP that is a NaN or an
+    /// infinity, [`Error::Size`] where it was given another shape, and whatever `slopes` returns.
     ///
     /// # Examples
     /// A score that is largest where P is 3, of which only its slope is known:

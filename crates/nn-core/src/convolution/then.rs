@@ -259,8 +259,8 @@ impl<T: Real> PullBack<'_, T> {
     }
 }
 
-/// The sum of the columns of `dy`, added to `sums` unless that is empty: what [`PullBack`] does where nothing follows the
-/// convolution, and dL/dz is dL/dy.
+/// The sum of the columns of `dy`, added to `sums` unless that is empty: what [`PullBack`] does where
+/// nothing follows the convolution, and dL/dz is dL/dy.
 pub(super) struct Sum<'a, T> {
     pub(super) dy: &'a [T],
     pub(super) sums: &'a mut [T],
