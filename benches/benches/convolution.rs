@@ -15,8 +15,12 @@ const ALGORITHMS: [(&str, ConvAlgorithm); 3] = [
 
 fn layers(criterion: &mut Criterion) {
     type Make = fn(ConvAlgorithm) -> ConvNet;
-    let parts: [(&str, Make); 3] =
-        [("3x64x64", ConvNet::first), ("32x31x31", ConvNet::second), ("network", ConvNet::whole)];
+    let parts: [(&str, Make); 4] = [
+        ("3x64x64", ConvNet::first),
+        ("32x31x31", ConvNet::second),
+        ("32x31x31 in 8 groups", ConvNet::grouped),
+        ("network", ConvNet::whole),
+    ];
     for (part, make) in parts {
         let expected = make(ConvAlgorithm::Product).network().expect("layers that fit");
         let x = DMatrix::from_vec(expected.inputs(), 1, single(1, expected.inputs(), 1.0));

@@ -33,7 +33,7 @@ pub fn single(seed: u64, count: usize, scale: f64) -> Vec<f32> {
 }
 
 /// Images of 64 x 64 x 3 through 32 filters of 3 x 3, pooling, 64 filters of 3 x 3, pooling and 10
-/// units; or one of its two convolutions alone.
+/// units; or one of its two convolutions alone, or the second in groups.
 #[derive(Debug, Clone, Copy)]
 pub struct ConvNet {
     algorithm: ConvAlgorithm,
@@ -45,6 +45,7 @@ enum Part {
     Whole,
     First,
     Second,
+    Grouped,
 }
 
 impl ConvNet {
@@ -64,6 +65,12 @@ impl ConvNet {
     #[must_use]
     pub fn second(algorithm: ConvAlgorithm) -> Self {
         Self { algorithm, part: Part::Second }
+    }
+
+    /// The second in 8 groups of channels.
+    #[must_use]
+    pub fn grouped(algorithm: ConvAlgorithm) -> Self {
+        Self { algorithm, part: Part::Grouped }
     }
 
     /// It with weights that the other side of `benches/peers/nn_conv.py` makes too: uniform numbers
@@ -86,6 +93,7 @@ impl ConvNet {
                 .dense(10),
             Part::First => Network::builder(image).conv2d(first),
             Part::Second => Network::builder(Shape::image(32, 31, 31)).conv2d(second),
+            Part::Grouped => Network::builder(Shape::image(32, 31, 31)).conv2d(second.groups(8)),
         };
         let mut network = builder.build(&mut Xoshiro256PlusPlus::seed_from_u64(1))?;
         let parameters = single(9, network.parameters().len(), 0.2);

@@ -76,7 +76,9 @@ fn answer(operation: &str, algorithm: ConvAlgorithm, batch: usize, repetitions: 
     let net = match part {
         "net" => ConvNet::whole(algorithm),
         "first" => ConvNet::first(algorithm),
-        _ => ConvNet::second(algorithm),
+        "second" => ConvNet::second(algorithm),
+        "grouped" => ConvNet::grouped(algorithm),
+        _ => return Err(format!("not a part: {part}").into()),
     };
     let mut network = net.network()?;
     let x = DMatrix::from_vec(network.inputs(), batch, single(1, network.inputs() * batch, 1.0));

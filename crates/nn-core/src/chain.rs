@@ -144,17 +144,18 @@ impl<T: Real> Chain<T> {
         Ok(())
     }
 
-    /// From dL/dP in `trace` to the gradients, after a forward pass from `x`.
+    /// From dL/dP in `trace` to the gradients, after a forward pass from `x`; or from `outside`, where that is
+    /// dL/dP, which was found finite.
     pub(crate) fn backward(
         &self,
         numbers: Numbers<'_, T>,
-        x: &[T],
+        (x, outside): (&[T], Option<&[T]>),
         wanted: Gradients,
         trace: &mut Trace<T>,
     ) -> Result<()> {
         let to_input = wanted != Gradients::Parameters;
         let Numbers { parameters, state, prepared } = numbers;
-        self.walk_back((state, prepared), x, to_input, trace, |index, pass| {
+        self.walk_back((state, prepared), (x, outside), to_input, trace, |index, pass| {
             let parameters = &parameters[self.parameters[index].clone()];
             let gradient = pass.gradient.filter(|_| wanted != Gradients::Input);
             self.layers[index].backward(Backward { parameters, gradient, ..pass })
@@ -171,7 +172,7 @@ impl<T: Real> Chain<T> {
         x: &[T],
         trace: &mut Trace<T>,
     ) -> Result<()> {
-        self.walk_back(state_and_prepared, x, false, trace, |index, pass| {
+        self.walk_back(state_and_prepared, (x, None), false, trace, |index, pass| {
             let parameters = &mut parameters[self.parameters[index].clone()];
             self.layers[index].descend(descent, parameters, pass)
         })
@@ -181,25 +182,29 @@ impl<T: Real> Chain<T> {
     fn walk_back(
         &self,
         (state, prepared): (&[T], &[Buffer<T>]),
-        x: &[T],
+        (x, mut outside): (&[T], Option<&[T]>),
         to_input: bool,
         trace: &mut Trace<T>,
         mut step: impl FnMut(usize, Backward<'_, T>) -> Result<()>,
     ) -> Result<()> {
         trace.first_bad_delta = None;
+        trace.has_input_gradient = false;
         for index in (0..self.layers.len()).rev() {
-            self.step_back((state, prepared), x, to_input, trace, index, |pass| step(index, pass))?;
+            let given = (x, outside.take());
+            self.step_back((state, prepared), given, to_input, trace, index, |pass| {
+                step(index, pass)
+            })?;
         }
         trace.has_input_gradient = to_input;
         Ok(())
     }
 
-    /// Calls `step` for layer `index`, with all but its parameters; `trace.delta` holds dL/dy before
-    /// and dL/dx afterwards.
+    /// Calls `step` for layer `index`, with all but its parameters; `trace.delta` holds dL/dy before,
+    /// unless that is `outside`, and dL/dx afterwards.
     fn step_back(
         &self,
         (state, prepared): (&[T], &[Buffer<T>]),
-        x: &[T],
+        (x, outside): (&[T], Option<&[T]>),
         to_input: bool,
         trace: &mut Trace<T>,
         index: usize,
@@ -208,8 +213,9 @@ impl<T: Real> Chain<T> {
         let samples = trace.samples;
         let (inputs, outputs) = (self.sizes[index] * samples, self.sizes[index + 1] * samples);
         let (before, after) = trace.outputs.split_at(index);
-        let dy = &trace.delta[..outputs];
-        if !self.parameters[index].is_empty() && trace.first_bad_delta.is_none() && !is_finite(dy) {
+        let dy = outside.unwrap_or(&trace.delta[..outputs]);
+        let unknown = outside.is_none() && trace.first_bad_delta.is_none();
+        if unknown && !self.parameters[index].is_empty() && !is_finite(dy) {
             trace.first_bad_delta = Some(index);
         }
         step(Backward {
@@ -294,7 +300,8 @@ impl<T: Real> Chain<T> {
             trace.tangents = tangents;
             if index > 0 {
                 let parameters = &numbers.parameters[self.parameters[index].clone()];
-                self.step_back((numbers.state, numbers.prepared), x, true, trace, index, |pass| {
+                let kept = (numbers.state, numbers.prepared);
+                self.step_back(kept, (x, None), true, trace, index, |pass| {
                     self.layers[index].backward(Backward { parameters, gradient: None, ..pass })
                 })?;
             }

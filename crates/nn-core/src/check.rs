@@ -46,18 +46,26 @@ pub(crate) fn is_finite<T: Real>(numbers: &[T]) -> bool {
     impl<T: Real> Task<T> for All<'_, T> {
         type Output = bool;
         #[inline(always)]
-        fn run<V: Vectors<T>>(self, _vectors: V) -> bool {
-            /// Tests that run side by side.
-            const WAYS: usize = 64;
+        fn run<V: Vectors<T>>(self, v: V) -> bool {
+            /// Sums that are added to side by side.
+            const WAYS: usize = 8;
             // 0·x is 0 for numbers and NaN for all else, and a NaN stays in its sum.
-            let mut sums = [T::zero(); WAYS];
-            let (chunks, rest) = self.0.as_chunks::<WAYS>();
-            for chunk in chunks {
-                for (sum, &x) in sums.iter_mut().zip(chunk) {
-                    *sum += T::zero() * x;
+            let mut sums = [v.splat(T::zero()); WAYS];
+            let (vectors, rest) = v.split(self.0);
+            let (groups, few) = vectors.as_chunks::<WAYS>();
+            for group in groups {
+                for way in 0..WAYS {
+                    sums[way] = v.mul_add(group[way], T::zero(), sums[way]);
                 }
             }
-            sums.iter().all(|sum| *sum == T::zero()) && rest.iter().all(|x| x.is_finite())
+            let mut sum = v.splat(T::zero());
+            for way in 0..WAYS {
+                sum = v.plus(sum, sums[way]);
+            }
+            for &vector in few {
+                sum = v.mul_add(vector, T::zero(), sum);
+            }
+            v.sum(sum) == T::zero() && rest.iter().all(|x| x.is_finite())
         }
     }
     run(All(numbers))

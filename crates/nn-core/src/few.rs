@@ -58,7 +58,7 @@ pub(crate) fn add_gradient<T: Real>(
         for (scaled, &dy) in scaled.iter_mut().zip(dy) {
             *scaled = factor * dy;
         }
-        add_outer_products(scaled, &gather, x, 0..dy.len() / rows, weight)?;
+        add_outer_products(scaled, 0..rows, &gather.on(x, 0..dy.len() / rows), weight)?;
     }
     Ok(())
 }

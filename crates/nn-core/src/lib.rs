@@ -173,7 +173,7 @@
 //!
 //! # "My loss is a simulator, it has no formula"
 //!
-//! [`Network::backward`] takes dL/dP from whoever made it.
+//! [`Network::backward`] takes dL/dP from whoever made it, and so does [`Network::pull_back`], at the pace of training.
 //!
 //! # "Is my own layer right? What is its derivative along a direction?"
 //!

@@ -225,8 +225,51 @@ impl<T: Real> Network<T> {
         size("output_gradient", "rows", output_gradient.nrows(), self.outputs())?;
         size("output_gradient", "columns", output_gradient.ncols(), trace.samples())?;
         all_finite("output_gradient", output_gradient)?;
-        trace.output_and_delta().1.copy_from_slice(output_gradient.as_slice());
-        self.run_backward(wanted, trace)
+        let outside = Some(output_gradient.as_slice());
+        self.with_parts(trace, |numbers, x, trace| {
+            self.chain.backward(numbers, (x, outside), wanted, trace)
+        })
+    }
+
+    /// dL/dθ of an L that only the caller knows, left in [`Workspace::gradient`]: `slopes` is given P for
+    /// all columns of `x`, outputs x samples, and writes dL/dP over zeros. What it returns is returned.
+    ///
+    /// These are [`Network::forward`] and [`Network::backward`] as fast as training: in fused layers, on
+    /// all threads, and nothing is allocated from the second batch of a size on.
+    ///
+    /// # Errors
+    /// As [`Network::forward`], [`Error::NotFinite`] for the first entry of dL/dP that is a NaN or an
+    /// infinity, [`Error::Size`] where it was given another shape, and whatever `slopes` returns.
+    ///
+    /// # Examples
+    /// A score that is largest where P is 3, of which only its slope is known:
+    /// ```
+    /// use linalg::DMatrix;
+    /// use nn_core::{Mode, Network, Workspace};
+    ///
+    /// let network = Network::builder(1)
+    ///     .dense_from(DMatrix::from_element(1, 1, 2.0), vec![0.5])
+    ///     .build_given()?;
+    /// let x = DMatrix::from_row_slice(1, 2, &[3.0, -1.0]);
+    /// let mut workspace = Workspace::new();
+    /// let largest = network.pull_back(&x, Mode::Inference, &mut workspace, |p, slopes| {
+    ///     *slopes = p.add_scalar(-3.0);
+    ///     Ok::<f64, nn_core::Error>(p.max())
+    /// })?;
+    /// assert_eq!(largest, 6.5); // P is 6.5 and −1.5
+    /// assert_eq!(workspace.gradient().as_slice(), [3.5 * 3.0 + 4.5, 3.5 - 4.5]); // weight, bias
+    /// # Ok::<(), nn_core::Error>(())
+    /// ```
+    pub fn pull_back<R, E: From<Error>>(
+        &self,
+        x: &DMatrix<T>,
+        mode: Mode,
+        workspace: &mut Workspace<T>,
+        slopes: impl FnOnce(&DMatrix<T>, &mut DMatrix<T>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        self.check_batch(x)?;
+        let numbers = (self.parameters.as_slice(), self.state.as_slice());
+        workspace.pull_back(&self.fused, numbers, (x, mode), slopes)
     }
 
     /// The loss of the whole batch, with its gradient dL/dθ left in `trace`: the gradient of the
@@ -346,7 +389,9 @@ impl<T: Real> Network<T> {
 
     /// From dL/dP in `trace` to the gradients.
     pub(crate) fn run_backward(&self, wanted: Gradients, trace: &mut Trace<T>) -> Result<()> {
-        self.with_parts(trace, |numbers, x, trace| self.chain.backward(numbers, x, wanted, trace))
+        self.with_parts(trace, |numbers, x, trace| {
+            self.chain.backward(numbers, (x, None), wanted, trace)
+        })
     }
 
     /// Calls `pass` with what it reads taken out of the trace that it writes.

@@ -9,9 +9,10 @@ use linalg::{DMatrix, DVector, Real, Threads};
 
 use crate::buffer::Buffer;
 use crate::chain::{Chain, Numbers};
+use crate::check::{all_finite, size};
 use crate::entries::first_in_a_row;
 use crate::trace::view_mut;
-use crate::{Descent, Gradients, Loss, Mode, Passes, Result, Trace, sharing};
+use crate::{Descent, Error, Gradients, Loss, Mode, Passes, Result, Trace, sharing};
 
 /// The buffers for passes over a batch in shards: they are allocated for the first batch and reused.
 ///
@@ -26,6 +27,8 @@ pub struct Workspace<T: Real> {
     shards: Vec<Shard<T>>,
     gradient: DVector<T>,
     output: DMatrix<T>,
+    /// dL/dP, where a caller makes it.
+    slopes: DMatrix<T>,
     /// 0, 1, …: the samples of a full batch.
     all: Vec<usize>,
     team: Option<Arc<dyn Team>>,
@@ -55,6 +58,8 @@ pub(crate) struct Batch<'a, T: Real> {
 enum Wanted {
     /// To the output, which is kept.
     Output,
+    /// As far, from where the caller goes back in every shard.
+    Trace,
     /// To the loss, with dL/dP.
     Loss,
     /// As far, from where the caller goes back.
@@ -92,6 +97,7 @@ impl<T: Real> Workspace<T> {
             shards: Vec::new(),
             gradient: DVector::zeros(0),
             output: DMatrix::zeros(0, 0),
+            slopes: DMatrix::zeros(0, 0),
             all: Vec::new(),
             team: None,
         }
@@ -123,14 +129,43 @@ impl<T: Real> Workspace<T> {
     ) -> Result<&DMatrix<T>> {
         let all = self.all(x.ncols());
         let batch = Batch { x, samples: &all, loss: None, mode: Mode::Inference };
-        let outputs = chain.sizes[chain.layers.len()];
-        if self.output.shape() != (outputs, x.ncols()) {
-            self.output = DMatrix::zeros(outputs, x.ncols());
-        }
+        shape(&mut self.output, chain.sizes[chain.layers.len()], x.ncols());
         let done = self.run(chain, (parameters, state), batch, Wanted::Output);
         self.put_back(all);
         done?;
         Ok(&self.output)
+    }
+
+    /// The gradient of a loss that `slopes` knows, left in the workspace: it is given P for every column of x
+    /// and writes dL/dP.
+    pub(crate) fn pull_back<R, E: From<Error>>(
+        &mut self,
+        chain: &Chain<T>,
+        numbers: (&[T], &[T]),
+        (x, mode): (&DMatrix<T>, Mode),
+        slopes: impl FnOnce(&DMatrix<T>, &mut DMatrix<T>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let (outputs, samples) = (chain.sizes[chain.layers.len()], x.ncols());
+        shape(&mut self.output, outputs, samples);
+        shape(&mut self.slopes, outputs, samples);
+        self.slopes.fill(T::zero());
+        let all = self.all(samples);
+        let batch = Batch { x, samples: &all, loss: None, mode };
+        let result =
+            self.run(chain, numbers, batch, Wanted::Trace).map_err(E::from).and_then(|_| {
+                let result = slopes(&self.output, &mut self.slopes)?;
+                size("output_gradient", "rows", self.slopes.nrows(), outputs)?;
+                size("output_gradient", "columns", self.slopes.ncols(), samples)?;
+                all_finite("output_gradient", &self.slopes)?;
+                let (parameters, state) = numbers;
+                let numbers = Numbers { parameters, state, prepared: &self.prepared };
+                let task = Task::new(chain, numbers, batch, Wanted::Trace);
+                task.go_back(&mut self.shards, 0, self.slopes.as_slice())?;
+                self.reduce();
+                Ok(result)
+            });
+        self.put_back(all);
+        result
     }
 
     /// The loss of a batch, its gradient left in the workspace.
@@ -208,20 +243,16 @@ impl<T: Real> Workspace<T> {
     ) -> Result<f64> {
         let passes = match wanted {
             Wanted::Output | Wanted::Loss => Passes::Forward,
-            Wanted::Delta | Wanted::Gradient => Passes::Both,
+            Wanted::Trace | Wanted::Delta | Wanted::Gradient => Passes::Both,
         };
         chain.prepare(parameters, passes, &mut self.prepared);
-        let samples = batch.samples.len();
-        let columns = samples.div_ceil(pieces(chain, samples, batch.mode));
-        self.shards.resize_with(samples.div_ceil(columns), || Shard {
+        let numbers = Numbers { parameters, state, prepared: &self.prepared };
+        let task = Task::new(chain, numbers, batch, wanted);
+        self.shards.resize_with(task.shards(), || Shard {
             trace: Trace::new(),
             gathered: Buffer::default(),
             loss: 0.0,
         });
-        let numbers = Numbers { parameters, state, prepared: &self.prepared };
-        let weight = batch.loss.map_or(0.0, |loss| loss.weight(batch.samples));
-        let in_turn = self.shards.len().div_ceil(available_threads());
-        let task = Task { chain, numbers, batch, weight, columns, in_turn, wanted };
         if let (Some(team), Wanted::Gradient, true) = (&self.team, wanted, self.shards.len() > 1) {
             if self.gradient.len() != parameters.len() {
                 self.gradient = DVector::zeros(parameters.len());
@@ -235,7 +266,7 @@ impl<T: Real> Workspace<T> {
             return Ok(total.loss);
         }
         let output = match wanted {
-            Wanted::Output => self.output.as_mut_slice(),
+            Wanted::Output | Wanted::Trace => self.output.as_mut_slice(),
             _ => &mut [],
         };
         task.run(&mut self.shards, 0, output)?;
@@ -272,7 +303,30 @@ impl<T: Real> Workspace<T> {
     }
 }
 
-impl<T: Real> Task<'_, T> {
+impl<'a, T: Real> Task<'a, T> {
+    fn new(
+        chain: &'a Chain<T>,
+        numbers: Numbers<'a, T>,
+        batch: Batch<'a, T>,
+        wanted: Wanted,
+    ) -> Self {
+        let samples = batch.samples.len();
+        let weight = batch.loss.map_or(0.0, |loss| loss.weight(batch.samples));
+        let columns = samples.div_ceil(pieces(chain, samples, batch.mode));
+        let in_turn = samples.div_ceil(columns).div_ceil(available_threads());
+        Self { chain, numbers, batch, weight, columns, in_turn, wanted }
+    }
+
+    fn shards(&self) -> usize {
+        self.batch.samples.len().div_ceil(self.columns)
+    }
+
+    /// The samples of shard `index`, which are columns of x.
+    fn samples(&self, index: usize) -> &'a [usize] {
+        let (all, start) = (self.batch.samples, index * self.columns);
+        &all[start..all.len().min(start + self.columns)]
+    }
+
     /// Runs `shards`, the first of which is shard `first` of the batch; `output` has the columns of
     /// theirs, or none.
     pub(crate) fn run(
@@ -300,6 +354,9 @@ impl<T: Real> Task<'_, T> {
                 let p = shards[index].trace.output();
                 view_mut(own, rows, p.ncols()).copy_from(&p);
             }
+            if self.wanted == Wanted::Trace {
+                continue;
+            }
             // On to the next shard, and from the last to the first for the next batch.
             if let Ok([from, to]) = shards.get_disjoint_mut([index, (index + 1) % shards.len()]) {
                 from.trace.hand_over(&mut to.trace);
@@ -309,12 +366,10 @@ impl<T: Real> Task<'_, T> {
     }
 
     fn run_one(&self, shard: &mut Shard<T>, index: usize) -> Result<()> {
-        let start = index * self.columns;
-        let all = self.batch.samples;
-        let samples = &all[start..all.len().min(start + self.columns)];
+        let (all, samples) = (self.batch.samples, self.samples(index));
         let Shard { trace, gathered, loss } = shard;
         trace.mode = self.batch.mode;
-        trace.first_sample = start;
+        trace.first_sample = index * self.columns;
         trace.threads = if samples.len() < all.len() { Threads::One } else { Threads::Pool };
         trace.first_bad_delta = None;
         self.chain.make_room(samples.len(), trace);
@@ -332,9 +387,36 @@ impl<T: Real> Task<'_, T> {
             dp.iter_mut().for_each(|dp| *dp *= share);
         }
         match self.wanted {
-            Wanted::Output | Wanted::Loss | Wanted::Delta => Ok(()),
-            Wanted::Gradient => self.chain.backward(self.numbers, x, Gradients::Parameters, trace),
+            Wanted::Output | Wanted::Trace | Wanted::Loss | Wanted::Delta => Ok(()),
+            Wanted::Gradient => {
+                self.chain.backward(self.numbers, (x, None), Gradients::Parameters, trace)
+            }
         }
+    }
+
+    /// From `slopes`, dL/dP for the samples of `shards`, back to their gradients; the first of them is
+    /// shard `first` of the batch.
+    fn go_back(&self, shards: &mut [Shard<T>], first: usize, slopes: &[T]) -> Result<()> {
+        let rows = self.chain.sizes[self.chain.layers.len()];
+        let middle = shards.len().div_ceil(self.in_turn) / 2 * self.in_turn;
+        if middle > 0 {
+            let (left, right) = shards.split_at_mut(middle);
+            let (before, after) = slopes.split_at(middle * self.columns * rows);
+            let (left, right) = join(
+                || self.go_back(left, first, before),
+                || self.go_back(right, first + middle, after),
+            );
+            return left.and(right);
+        }
+        let shares = slopes.chunks((self.columns * rows).max(1));
+        for (index, (Shard { trace, gathered, .. }, slopes)) in
+            shards.iter_mut().zip(shares).enumerate()
+        {
+            let x = columns(self.batch.x, self.samples(first + index), gathered);
+            let given = (x, Some(slopes));
+            self.chain.backward(self.numbers, given, Gradients::Parameters, trace)?;
+        }
+        Ok(())
     }
 }
 
@@ -381,6 +463,13 @@ fn reduce<T: Real>(
             }
         }
         take(target, sums);
+    }
+}
+
+/// Makes it so large, where it is not.
+fn shape<T: Real>(matrix: &mut DMatrix<T>, rows: usize, columns: usize) {
+    if matrix.shape() != (rows, columns) {
+        *matrix = DMatrix::zeros(rows, columns);
     }
 }
 

@@ -4,8 +4,8 @@
 use allocation_counter::measure;
 use linalg::DMatrix;
 use nn_core::{
-    Adam, Batch, BinaryCrossEntropy, Conv1d, Conv2d, ConvAlgorithm, CosineDistance, Elu,
-    ExpectedCost, Gelu, Huber, Infogain, Loss, MeanAbsoluteError, MeanSquaredError, Network,
+    Adam, Batch, BinaryCrossEntropy, Conv1d, Conv2d, ConvAlgorithm, CosineDistance, Elu, Error,
+    ExpectedCost, Gelu, Huber, Infogain, Loss, MeanAbsoluteError, MeanSquaredError, Mode, Network,
     NetworkBuilder, Optimizer, Pool, Relu, RmsProp, Sgd, Shape, Sigmoid, Silu, Sin,
     SoftCrossEntropy, SoftmaxCrossEntropy, Softplus, Steps, Tanh, Trainer, Workspace,
 };
@@ -37,7 +37,15 @@ fn steps_that_allocate(
         let predicted = measure(|| {
             network.predict_with(&x, &mut workspace).unwrap();
         });
-        counted.count_total + predicted.count_total
+        let mut pull_back = || {
+            network.pull_back(&x, Mode::Inference, &mut workspace, |p, slopes| {
+                slopes.copy_from(p);
+                Ok::<(), Error>(())
+            })
+        };
+        pull_back().unwrap();
+        let pulled = measure(|| pull_back().unwrap());
+        counted.count_total + predicted.count_total + pulled.count_total
     })
 }
 

@@ -4,18 +4,19 @@ use std::ops::Range;
 
 use pulp::{NullaryFnOnce, Simd, WithSimd};
 
-use super::{Gather, most_vectors, panels};
+use super::{Gather, Gathered, most_vectors, panels};
 use crate::gemm::Part;
 
 /// Y ← A·P + b.
 pub(super) struct Product<'a, 'b, T> {
     pub(super) packed: &'a [T],
-    pub(super) gather: &'a Gather<'a>,
-    pub(super) x: &'a [T],
-    pub(super) columns: Range<usize>,
+    pub(super) p: &'a Gathered<'a, T>,
     pub(super) offset: &'a [T],
+    /// From the first of the rows that A has.
     pub(super) y: &'b mut [T],
     pub(super) rows: usize,
+    /// From a column of Y to the next.
+    pub(super) stride: usize,
 }
 
 impl<T: Part> WithSimd for Product<'_, '_, T> {
@@ -24,7 +25,7 @@ impl<T: Part> WithSimd for Product<'_, '_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let lanes = T::lanes::<S>();
-        let depth = self.gather.depth();
+        let depth = self.p.gather.depth();
         let mut packed = self.packed;
         for panel in panels(self.rows, lanes, most_vectors::<S>()) {
             let (own, rest) = packed.split_at(panel.len() * depth);
@@ -50,19 +51,21 @@ impl<T: Part> Product<'_, '_, T> {
             let part = &self.offset[from..];
             *offset = T::load_part(simd, &part[..part.len().min(lanes)]);
         }
-        let mut starts = Starts::new(self.gather, self.columns.start);
+        let Gathered { gather, x, columns } = self.p;
+        let mut starts = Starts::new(gather, columns.start);
         let a = T::split::<S>(a).0.as_chunks::<V>().0;
+        let (rows, stride) = (first..self.rows, self.stride);
         let mut y = &mut self.y[..];
-        let mut left = self.columns.len();
+        let mut left = columns.len();
         while left > 0 {
             let count = left.min(N);
-            let (own, rest) = y.split_at_mut(count * self.rows);
-            let tile = Panel { simd, a, x: self.x, gather: self.gather, offset, first };
+            let (own, rest) = y.split_at_mut(y.len().min(count * stride));
+            let tile = Panel { simd, a, x, gather, offset, rows: rows.clone(), stride };
             match count {
                 // Few columns do not pay for a whole tile.
-                ..=4 => tile.columns::<4>(&mut starts, own, self.rows),
-                ..=8 if N > 8 => tile.columns::<8>(&mut starts, own, self.rows),
-                _ => tile.columns::<N>(&mut starts, own, self.rows),
+                ..=4 => tile.columns::<4>(&mut starts, own, count),
+                ..=8 if N > 8 => tile.columns::<8>(&mut starts, own, count),
+                _ => tile.columns::<N>(&mut starts, own, count),
             }
             y = rest;
             left -= count;
@@ -77,22 +80,35 @@ struct Panel<'a, S: Simd, T: Part, const V: usize> {
     x: &'a [T],
     gather: &'a Gather<'a>,
     offset: [T::Vector<S>; V],
-    first: usize,
+    /// From the panel's first row to A's last.
+    rows: Range<usize>,
+    stride: usize,
 }
 
 impl<S: Simd, T: Part, const V: usize> Panel<'_, S, T, V> {
-    /// The next columns of Y, at most N.
+    /// The next `count` columns of Y, at most N.
     #[inline(always)]
-    fn columns<const N: usize>(self, starts: &mut Starts, y: &mut [T], rows: usize) {
-        let count = y.len() / rows;
+    fn columns<const N: usize>(self, starts: &mut Starts, y: &mut [T], count: usize) {
         let mut tile = [0; N];
         for j in 0..N {
             tile[j] = if j < count { starts.next() } else { tile[0] };
         }
-        let Self { simd, a, x, gather, offset, first } = self;
+        let Self { simd, a, x, gather, offset, rows, stride } = self;
         let Gather { segments, length, .. } = *gather;
         let starts = tile;
-        simd.vectorize(Tile { simd, a, x, starts, segments, length, offset, y, rows, first });
+        simd.vectorize(Tile {
+            simd,
+            a,
+            x,
+            starts,
+            segments,
+            length,
+            offset,
+            y,
+            count,
+            rows,
+            stride,
+        });
     }
 }
 
@@ -107,8 +123,9 @@ struct Tile<'a, S: Simd, T: Part, const V: usize, const N: usize> {
     offset: [T::Vector<S>; V],
     /// The columns that are wanted, at most N.
     y: &'a mut [T],
-    rows: usize,
-    first: usize,
+    count: usize,
+    rows: Range<usize>,
+    stride: usize,
 }
 
 impl<S: Simd, T: Part, const V: usize, const N: usize> NullaryFnOnce for Tile<'_, S, T, V, N> {
@@ -146,11 +163,10 @@ impl<S: Simd, T: Part, const V: usize, const N: usize> NullaryFnOnce for Tile<'_
                 whole[j][i] = T::plus(simd, self.offset[i], sums[j][i]);
             }
         }
-        let (rows, first) = (self.rows, self.first);
-        let columns = self.y.len() / rows;
+        let Range { start, end } = self.rows;
         for j in 0..N {
-            if j < columns {
-                let y = &mut self.y[j * rows + first..(j + 1) * rows];
+            if j < self.count {
+                let y = &mut self.y[j * self.stride + start..j * self.stride + end];
                 if y.len() >= V * lanes {
                     T::split_mut::<S>(&mut y[..V * lanes]).0.copy_from_slice(&whole[j]);
                 } else {
@@ -168,10 +184,11 @@ impl<S: Simd, T: Part, const V: usize, const N: usize> NullaryFnOnce for Tile<'_
 
 /// C ← C + B·Pᵀ.
 pub(super) struct OuterProducts<'a, 'b, T> {
+    /// From the first of the rows that C has.
     pub(super) b: &'a [T],
-    pub(super) gather: &'a Gather<'a>,
-    pub(super) x: &'a [T],
-    pub(super) columns: Range<usize>,
+    /// From a column of B to the next.
+    pub(super) stride: usize,
+    pub(super) p: &'a Gathered<'a, T>,
     pub(super) c: &'b mut [T],
     pub(super) rows: usize,
 }
@@ -197,11 +214,12 @@ impl<T: Part> WithSimd for OuterProducts<'_, '_, T> {
 impl<T: Part> OuterProducts<'_, '_, T> {
     #[inline(always)]
     fn panel<S: Simd, const V: usize, const PART: bool>(&mut self, simd: S, first: usize) {
-        for (index, &segment) in self.gather.segments.iter().enumerate() {
+        let Gather { segments, length, .. } = *self.p.gather;
+        for (index, &segment) in segments.iter().enumerate() {
             let mut k = 0;
-            while k < self.gather.length {
-                let left = self.gather.length - k;
-                let at = (index * self.gather.length + k, segment + k);
+            while k < length {
+                let left = length - k;
+                let at = (index * length + k, segment + k);
                 k += match left {
                     12.. if S::REGISTER_COUNT >= 32 => self.tile::<S, V, 12, PART>(simd, first, at),
                     9.. if S::REGISTER_COUNT >= 32 => self.tile::<S, V, 9, PART>(simd, first, at),
@@ -226,9 +244,8 @@ impl<T: Part> OuterProducts<'_, '_, T> {
         simd.vectorize(OuterTile::<S, T, V, N, PART> {
             simd,
             b: self.b,
-            x: self.x,
-            gather: self.gather,
-            columns: self.columns.clone(),
+            stride: self.stride,
+            p: self.p,
             c: &mut self.c[column * self.rows..(column + N) * self.rows],
             rows: self.rows,
             first,
@@ -241,9 +258,8 @@ impl<T: Part> OuterProducts<'_, '_, T> {
 struct OuterTile<'a, S, T, const V: usize, const N: usize, const PART: bool> {
     simd: S,
     b: &'a [T],
-    x: &'a [T],
-    gather: &'a Gather<'a>,
-    columns: Range<usize>,
+    stride: usize,
+    p: &'a Gathered<'a, T>,
     c: &'a mut [T],
     rows: usize,
     first: usize,
@@ -260,22 +276,23 @@ impl<S: Simd, T: Part, const V: usize, const N: usize, const PART: bool> Nullary
         let simd = self.simd;
         let lanes = T::lanes::<S>();
         let mut sums = [[T::splat(simd, T::ZERO); V]; N];
-        let Gather { across, step, down, .. } = *self.gather;
-        let Range { start, end } = self.columns;
+        let Gathered { gather, x, columns } = self.p;
+        let Gather { across, step, down, .. } = **gather;
+        let (Range { start, end }, stride) = (columns.clone(), self.stride);
         let mut column = start;
         while column < end {
             // The columns of P in one row.
             let run = (across - column % across).min(end - column);
             let from = column / across * down + column % across * step + self.place;
-            let b = &self.b[(column - start) * self.rows + self.first..];
+            let b = &self.b[(column - start) * stride + self.first..];
             // Whole vectors may reach beyond the panel's rows, into sums that are not stored, but
             // not beyond the last column.
-            let reach = b.len().checked_sub(V * lanes).map_or(0, |spare| spare / self.rows + 1);
+            let reach = b.len().checked_sub(V * lanes).map_or(0, |spare| spare / stride + 1);
             let whole = if PART { run.min(reach) } else { run };
             for j in 0..whole {
                 let mut vectors = [T::splat(simd, T::ZERO); V];
-                vectors.copy_from_slice(T::split::<S>(&b[j * self.rows..][..V * lanes]).0);
-                let x = &self.x[from + j * step..][..N];
+                vectors.copy_from_slice(T::split::<S>(&b[j * stride..][..V * lanes]).0);
+                let x = &x[from + j * step..][..N];
                 for k in 0..N {
                     let x = T::splat(simd, x[k]);
                     for i in 0..V {
@@ -284,8 +301,8 @@ impl<S: Simd, T: Part, const V: usize, const N: usize, const PART: bool> Nullary
                 }
             }
             for j in whole..run {
-                let b = &b[j * self.rows..];
-                let x = &self.x[from + j * step..][..N];
+                let b = &b[j * stride..];
+                let x = &x[from + j * step..][..N];
                 for i in 0..V {
                     let from = (i * lanes).min(b.len());
                     let vector = T::load_part(simd, &b[from..b.len().min(from + lanes)]);

@@ -48,6 +48,12 @@ impl Gather<'_> {
         self.segments.len() * self.length
     }
 
+    /// The columns `columns` of these on x.
+    #[must_use]
+    pub fn on<'a, T>(&'a self, x: &'a [T], columns: Range<usize>) -> Gathered<'a, T> {
+        Gathered { gather: self, x, columns }
+    }
+
     /// The length of the shortest x that holds the first `columns` columns.
     #[must_use]
     pub fn end(&self, columns: usize) -> usize {
@@ -60,6 +66,14 @@ impl Gather<'_> {
         let before = last.saturating_sub(last % across + 1);
         start(last).max(start(before)).max(start(row)) + segment + self.length
     }
+}
+
+/// A gathered matrix P: some columns of a [`Gather`] on a slice.
+#[derive(Debug, Clone)]
+pub struct Gathered<'a, T> {
+    gather: &'a Gather<'a>,
+    x: &'a [T],
+    columns: Range<usize>,
 }
 
 /// Numbers in a vector of this machine, and the most vectors in a panel of rows.
@@ -167,14 +181,15 @@ fn copy_panel<T: Real, const N: usize>(a: &[T], rows: usize, panel: &mut [T]) {
     }
 }
 
-/// Y ← A·P + b for the columns `columns` of P, with A packed; b is added to every column, and is 0
-/// where it is empty. `y` holds the `rows` x `columns.len()` entries of Y, column after column.
+/// The rows `rows` of Y ← A·P + b, with A packed, which has as many rows; b is added to every column,
+/// and is 0 where it is empty. `y` holds the columns of Y, one after the other; its other rows stay as they
+/// are.
 ///
 /// Every entry is summed in the order of P's rows, whatever the columns asked for.
 ///
 /// # Errors
 /// [`Error::Shape`] where `packed`, `offset` or `y` has the wrong length, [`Error::OutOfRange`] where
-/// `x` does not reach as far as the columns do.
+/// `y` has fewer rows, or the slice of `p` does not reach as far as its columns do.
 ///
 /// # Examples
 /// The sums of 2 x 2 windows:
@@ -185,38 +200,39 @@ fn copy_panel<T: Real, const N: usize>(a: &[T], rows: usize, panel: &mut [T]) {
 /// let mut ones = vec![0.0; packed_len::<f64>(1, 4)];
 /// pack(1, &[1.0; 4], &mut ones)?;
 /// let mut y = [0.0; 4];
-/// product(&ones, &windows, &image, 0..4, &[], &mut y)?;
+/// product(&ones, &windows.on(&image, 0..4), &[], 0..1, &mut y)?;
 /// assert_eq!(y, [8.0, 12.0, 20.0, 24.0]);
 /// # Ok::<(), linalg::Error>(())
 /// ```
 pub fn product<T: Real>(
     packed: &[T],
-    gather: &Gather<'_>,
-    x: &[T],
-    columns: Range<usize>,
+    p: &Gathered<'_, T>,
     offset: &[T],
+    rows: Range<usize>,
     y: &mut [T],
 ) -> Result<()> {
-    let rows = if columns.is_empty() { 0 } else { y.len() / columns.len() };
-    if rows == 0 {
+    if p.columns.is_empty() || rows.is_empty() {
         return Ok(());
     }
-    check("y", y.len(), rows * columns.len())?;
-    check("packed", packed.len(), packed_len::<T>(rows, gather.depth()))?;
+    let stride = y.len() / p.columns.len();
+    check("y", y.len(), stride * p.columns.len())?;
+    check_rows(&rows, stride)?;
+    check("packed", packed.len(), packed_len::<T>(rows.len(), p.gather.depth()))?;
     if !offset.is_empty() {
-        check("offset", offset.len(), rows)?;
+        check("offset", offset.len(), rows.len())?;
     }
-    reaches(gather, x, columns.end)?;
-    arch().dispatch(Product { packed, gather, x, columns, offset, y, rows });
+    reaches(p)?;
+    let y = &mut y[rows.start..];
+    arch().dispatch(Product { packed, p, offset, y, rows: rows.len(), stride });
     Ok(())
 }
 
-/// C ← C + B·Pᵀ over the columns `columns` of P: the sum of their outer products with the columns
-/// of B. `b` and `c` hold the entries of B and C, which have as many rows, column after column.
+/// C ← C + B·Pᵀ: the sum of the outer products of the columns of B with those of P. `b` holds the columns
+/// of a matrix whose rows `rows` are B's; `c` holds the entries of C, which has B's rows, column after column.
 ///
 /// # Errors
-/// [`Error::Shape`] where `b` and `c` do not fit, [`Error::OutOfRange`] where `x` does not reach as far
-/// as the columns do.
+/// [`Error::Shape`] where `b` and `c` do not fit, [`Error::OutOfRange`] where `b` has fewer rows, or the slice
+/// of `p` does not reach as far as its columns do.
 ///
 /// # Examples
 /// ```
@@ -224,25 +240,25 @@ pub fn product<T: Real>(
 /// let squares = [0.0, 1.0, 4.0, 9.0];
 /// let pairs = Gather { segments: &[0], length: 2, across: 3, step: 1, down: 0 };
 /// let mut c = [100.0, 0.0];
-/// add_outer_products(&[1.0, 1.0, 10.0], &pairs, &squares, 0..3, &mut c)?;
+/// add_outer_products(&[1.0, 1.0, 10.0], 0..1, &pairs.on(&squares, 0..3), &mut c)?;
 /// assert_eq!(c, [141.0, 95.0]);
 /// # Ok::<(), linalg::Error>(())
 /// ```
 pub fn add_outer_products<T: Real>(
     b: &[T],
-    gather: &Gather<'_>,
-    x: &[T],
-    columns: Range<usize>,
+    rows: Range<usize>,
+    p: &Gathered<'_, T>,
     c: &mut [T],
 ) -> Result<()> {
-    let rows = if columns.is_empty() { 0 } else { b.len() / columns.len() };
-    if rows == 0 || gather.depth() == 0 {
+    if p.columns.is_empty() || rows.is_empty() || p.gather.depth() == 0 {
         return Ok(());
     }
-    check("b", b.len(), rows * columns.len())?;
-    check("c", c.len(), rows * gather.depth())?;
-    reaches(gather, x, columns.end)?;
-    arch().dispatch(OuterProducts { b, gather, x, columns, c, rows });
+    let stride = b.len() / p.columns.len();
+    check("b", b.len(), stride * p.columns.len())?;
+    check_rows(&rows, stride)?;
+    check("c", c.len(), rows.len() * p.gather.depth())?;
+    reaches(p)?;
+    arch().dispatch(OuterProducts { b: &b[rows.start..], stride, p, c, rows: rows.len() });
     Ok(())
 }
 
@@ -250,13 +266,24 @@ fn check(argument: &'static str, found: usize, expected: usize) -> Result<()> {
     crate::operator::check_length(argument, expected, found)
 }
 
-fn reaches<T>(gather: &Gather<'_>, x: &[T], columns: usize) -> Result<()> {
-    if gather.across > 0 && gather.end(columns) <= x.len() {
+fn check_rows(rows: &Range<usize>, found: usize) -> Result<()> {
+    if rows.end <= found {
+        return Ok(());
+    }
+    Err(Error::OutOfRange {
+        argument: "rows.end",
+        value: rows.end as f64,
+        expected: "at most the rows of the matrix",
+    })
+}
+
+fn reaches<T>(p: &Gathered<'_, T>) -> Result<()> {
+    if p.gather.across > 0 && p.gather.end(p.columns.end) <= p.x.len() {
         return Ok(());
     }
     Err(Error::OutOfRange {
         argument: "x.len()",
-        value: x.len() as f64,
+        value: p.x.len() as f64,
         expected: "at least gather.end(columns), and across at least 1",
     })
 }
@@ -275,14 +302,20 @@ mod tests {
     }
 
     /// The largest errors of both functions over n·eps·(sum of the terms' sizes), n terms: at most
-    /// 1 for sums in any order, and one more for the addition to what was there.
-    fn ratios<T: Real>(gather: &Gather<'_>, rows: usize, columns: Range<usize>) -> (f64, f64) {
+    /// 1 for sums in any order, and one more for the addition to what was there. The rows are those from
+    /// `above` of a matrix that has `below` more than them.
+    fn ratios<T: Real>(
+        gather: &Gather<'_>,
+        (above, rows, below): (usize, usize, usize),
+        columns: Range<usize>,
+    ) -> (f64, f64) {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
         let depth = gather.depth();
         let x: Vec<T> = random(gather.end(columns.end), &mut rng);
         let a: Vec<T> = random(rows * depth, &mut rng);
         let offset: Vec<T> = random(rows, &mut rng);
-        let b: Vec<T> = random(rows * columns.len(), &mut rng);
+        let stride = above + rows + below;
+        let b: Vec<T> = random(stride * columns.len(), &mut rng);
         let before: Vec<T> = random(rows * depth, &mut rng);
         let p = |k: usize, j: usize| {
             let start = j / gather.across * gather.down + j % gather.across * gather.step;
@@ -298,22 +331,25 @@ mod tests {
             let place = packed_place::<T>((rows, depth), (at % rows, at / rows));
             assert!(packed[place] == a, "({}, {}) is not at {place}", at % rows, at / rows);
         }
-        let mut y = vec![T::from_double(f64::NAN); rows * columns.len()];
-        product(&packed, gather, &x, columns.clone(), &offset, &mut y).unwrap();
+        let mut y = vec![T::from_double(f64::NAN); stride * columns.len()];
+        let (gathered, own) = (gather.on(&x, columns.clone()), above..above + rows);
+        product(&packed, &gathered, &offset, own.clone(), &mut y).unwrap();
+        for (at, y) in y.iter().enumerate() {
+            let other = !own.contains(&(at % stride));
+            assert!(y.to_double().is_nan() == other, "row {} of {stride}", at % stride);
+        }
         let mut c = before.clone();
-        add_outer_products(&b, gather, &x, columns.clone(), &mut c).unwrap();
+        add_outer_products(&b, own, &gathered, &mut c).unwrap();
         let (mut forward, mut backward) = (0.0_f64, 0.0_f64);
         for row in 0..rows {
             for j in columns.clone() {
                 let mut terms: Vec<f64> =
                     (0..depth).map(|k| a[k * rows + row].to_double() * p(k, j)).collect();
                 terms.push(offset[row].to_double());
-                let error = ratio(y[(j - columns.start) * rows + row], &terms);
-                assert!(!error.is_nan());
-                forward = forward.max(error);
+                forward = forward.max(ratio(y[(j - columns.start) * stride + above + row], &terms));
             }
             for k in 0..depth {
-                let b = |j: usize| b[(j - columns.start) * rows + row].to_double();
+                let b = |j: usize| b[(j - columns.start) * stride + above + row].to_double();
                 let mut terms: Vec<f64> = columns.clone().map(|j| b(j) * p(k, j)).collect();
                 terms.push(before[k * rows + row].to_double());
                 backward = backward.max(ratio(c[k * rows + row], &terms));
@@ -327,9 +363,10 @@ mod tests {
         fn both_products_are_the_sums_that_they_stand_for(
             rows in 1_usize..150, length in 1_usize..30, across in 1_usize..9,
             (step, down) in (0_usize..5, 0_usize..40), count in 1_usize..30, first in 0_usize..5,
+            (above, below) in prop_oneof![Just((0, 0)), (0_usize..20, 0_usize..20)],
         ) {
             let gather = Gather { segments: &[3, 0, 17], length, across, step, down };
-            let columns = first..first + count;
+            let (columns, rows) = (first..first + count, (above, rows, below));
             on_each_arch(|name| {
                 let (forward, backward) = ratios::<f32>(&gather, rows, columns.clone());
                 assert!(forward <= 1.0 && backward <= 1.0, "{name}: {forward}, {backward}");
@@ -343,21 +380,25 @@ mod tests {
     fn slices_that_do_not_fit_are_refused() {
         let gather = Gather { segments: &[0], length: 2, across: 3, step: 1, down: 0 };
         let (packed, x) = (vec![0.0; packed_len::<f64>(1, 2)], [0.0; 4]);
-        let error = product(&packed, &gather, &x[1..], 0..3, &[], &mut [0.0; 3]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "x.len() is 3, expected at least gather.end(columns), and across at least 1"
-        );
-        let error = product(&packed, &gather, &x, 0..3, &[0.0; 2], &mut [0.0; 3]).unwrap_err();
+        let p = gather.on(&x, 0..3);
+        let (mut y, one) = ([0.0; 3], 0..1);
+        let error = product(&packed, &gather.on(&x[1..], 0..3), &[], one.clone(), &mut y);
+        let short = "x.len() is 3, expected at least gather.end(columns), and across at least 1";
+        assert_eq!(error.unwrap_err().to_string(), short);
+        let error = product(&packed, &p, &[0.0; 2], one.clone(), &mut y).unwrap_err();
         assert_eq!(error.to_string(), "offset is 2 x 1, expected 1 x 1");
-        let error = product(&packed, &gather, &x, 0..3, &[], &mut [0.0; 4]).unwrap_err();
+        let error = product(&packed, &p, &[], one.clone(), &mut [0.0; 4]).unwrap_err();
         assert_eq!(error.to_string(), "y is 4 x 1, expected 3 x 1");
-        let error = product(&packed[1..], &gather, &x, 0..3, &[], &mut [0.0; 3]).unwrap_err();
+        let error = product(&packed[1..], &p, &[], one.clone(), &mut y).unwrap_err();
         assert!(error.to_string().starts_with("packed is "), "{error}");
+        let error = product(&packed, &p, &[], 1..2, &mut y).unwrap_err();
+        assert_eq!(error.to_string(), "rows.end is 2, expected at most the rows of the matrix");
         let none = Gather { across: 0, ..gather };
-        assert!(product(&packed, &none, &x, 0..3, &[], &mut [0.0; 3]).is_err());
-        let error = add_outer_products(&[0.0; 3], &gather, &x, 0..3, &mut [0.0; 3]).unwrap_err();
+        assert!(product(&packed, &none.on(&x, 0..3), &[], one.clone(), &mut y).is_err());
+        let error = add_outer_products(&y, one, &p, &mut [0.0; 3]).unwrap_err();
         assert_eq!(error.to_string(), "c is 3 x 1, expected 2 x 1");
+        let error = add_outer_products(&y, 0..2, &p, &mut [0.0; 2]).unwrap_err();
+        assert_eq!(error.to_string(), "rows.end is 2, expected at most the rows of the matrix");
         let error = pack(1, &[0.0; 2], &mut [0.0; 1]).unwrap_err();
         assert!(error.to_string().starts_with("packed is 1 x 1"), "{error}");
     }

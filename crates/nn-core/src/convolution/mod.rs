@@ -113,8 +113,8 @@ impl Convolution {
         let window = Window { kernel, stride, padding, dilation };
         let geometry = Geometry::new(input, window, filters)?;
         let initializer = Initializer::default();
-        let direct = Direct::new(&geometry);
-        let adjoint = Direct::adjoint(&geometry);
+        let direct = Direct::new(&geometry, groups);
+        let adjoint = Direct::adjoint(&geometry, groups);
         Ok(Self { geometry, groups, algorithm, initializer, direct, adjoint })
     }
 
@@ -169,9 +169,8 @@ impl Convolution {
             ConvAlgorithm::Winograd if fits => Method::Winograd,
             ConvAlgorithm::Automatic if fits && many => Method::Winograd,
             ConvAlgorithm::Product => Method::Product,
-            _ if self.groups == 1 => Method::Direct,
-            _ if depthwise && self.groups == self.geometry.input.channels => Method::Depthwise,
-            _ => Method::Product,
+            _ if depthwise && self.groups > 1 => Method::Depthwise,
+            _ => Method::Direct,
         }
     }
 

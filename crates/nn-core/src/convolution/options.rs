@@ -138,8 +138,8 @@ pub enum ConvAlgorithm {
     #[default]
     Automatic,
     /// Each output is summed from the input as it lies in memory: no more multiplications than the
-    /// definition has, and the most accurate. For one group of channels, and for a filter for each
-    /// channel.
+    /// definition has (groups of less than 8 channels also multiply zeros), and the most accurate. For
+    /// every convolution.
     Direct,
     /// Winograd's F(4 x 4, 3 x 3): 36 multiplications for 16 outputs in place of 144, and about one
     /// digit less (an error of up to 1e-5 of the outputs' root mean square, where `Direct` has

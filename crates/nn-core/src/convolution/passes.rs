@@ -12,8 +12,8 @@ use linalg::lanes::run;
 use linalg::parallel::{available_threads, join};
 use linalg::{Real, Result};
 
-use super::direct::Direct;
-use super::then::{Delta, PullBack, Rectify, Then, follow};
+use super::direct::{self, Direct};
+use super::then::{Delta, PullBack, Rectify, Sum, Then, follow};
 use super::{Convolution, Method, depthwise, product, winograd};
 use crate::{Backward, Forward, Memory, Shape};
 
@@ -72,11 +72,12 @@ impl Steps<'_> {
     /// Numbers for the backward pass: dz, for the weights and for the input.
     fn backward_scratch<T: Real>(&self) -> [usize; 3] {
         let layer = self.layer;
-        let (dz, product) = (self.used().len(), product::scratch(layer));
+        let dz = if self.then == Then::default() { 0 } else { self.used().len() };
+        let product = product::scratch(layer);
         match layer.method::<T>() {
             Method::Direct => {
                 let input = layer.adjoint.as_ref().map_or(product, Direct::scratch);
-                [dz, layer.direct.scratch(), input]
+                [dz, layer.direct.scratch() + direct::gradient_scratch(layer), input]
             }
             Method::Winograd => {
                 let [dm, v, dv] = winograd::backward_scratch(layer);
@@ -149,12 +150,17 @@ impl Steps<'_> {
         let for_input = &mut rest[..for_input];
 
         let mut gradient = pass.gradient.map(|gradient| gradient.split_at_mut(weight.len()));
-        let winograd = layer.method::<T>() == Method::Winograd;
-        let du = if winograd { winograd::gradient_scratch(layer) } else { 0 };
-        let (du, for_weights) = for_weights.split_at_mut(du);
+        let method = layer.method::<T>();
+        // Where the sums have another form than the gradient: Winograd's, or bundles of groups.
+        let sums = match method {
+            Method::Winograd => winograd::gradient_scratch(layer),
+            Method::Direct => direct::gradient_scratch(layer),
+            Method::Depthwise | Method::Product => 0,
+        };
+        let (sums, for_weights) = for_weights.split_at_mut(sums);
         if let Some((gradient, bias)) = &mut gradient {
             bias.fill(T::zero());
-            if winograd { &mut *du } else { gradient }.fill(T::zero());
+            if sums.is_empty() { gradient } else { &mut *sums }.fill(T::zero());
         }
         let mut dx = pass.dx;
         for sample in 0..pass.samples {
@@ -178,15 +184,24 @@ impl Steps<'_> {
                 for_weights,
                 for_input,
             };
-            let gradient = gradient.as_mut().map(|(gradient, bias)| (&mut **gradient, &mut **bias));
-            if winograd {
-                image.by_winograd(gradient.map(|(_, bias)| (&mut *du, bias)), dx)?;
+            let gradient = gradient.as_mut().map(|(gradient, bias)| {
+                let sums = if sums.is_empty() { &mut **gradient } else { &mut *sums };
+                (sums, &mut **bias)
+            });
+            if method == Method::Winograd {
+                image.by_winograd(gradient, dx)?;
             } else {
                 image.by_sums(gradient, dx)?;
             }
         }
-        if let (Some((gradient, _)), true) = (gradient, winograd) {
-            winograd::finish_weight_gradient(du, gradient);
+        match gradient {
+            Some((gradient, _)) if method == Method::Winograd => {
+                winograd::finish_weight_gradient(sums, gradient);
+            }
+            Some((gradient, _)) if !sums.is_empty() => {
+                direct::finish_weight_gradient(layer, sums, gradient);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -359,9 +374,16 @@ impl<T: Real> ImageBack<'_, T> {
         for rows in bands(0..height, step) {
             let sums = gradient.as_mut().map_or(&mut [][..], |(_, bias)| &mut **bias);
             let z_rows = rows.start * then.stride()..rows.end * then.stride();
-            let dz = &mut self.dz[..z_rows.len() * row];
-            run(PullBack { delta: &self.delta, rows, dz: &mut *dz, sums });
-            let (dz, x, weight, packed) = (&*dz, self.x, self.weight, self.packed);
+            let dz = if then == Then::default() {
+                let dy = &self.delta.dy[z_rows.start * row..z_rows.end * row];
+                run(Sum { dy, sums });
+                dy
+            } else {
+                let dz = &mut self.dz[..z_rows.len() * row];
+                run(PullBack { delta: &self.delta, rows, dz: &mut *dz, sums });
+                &*dz
+            };
+            let (x, weight, packed) = (self.x, self.weight, self.packed);
             let (for_weights, for_input) = (&mut *self.for_weights, &mut *self.for_input);
             both(
                 self.together,

@@ -182,6 +182,23 @@ proptest! {
     }
 
     #[test]
+    fn groups_of_any_size_are_the_naive_sum(
+        mut case in cases(), groups in 2_usize..13,
+        (channels, filters) in prop_oneof![
+            (1_usize..5, 1_usize..5), (1_usize..20, 1_usize..20),
+        ],
+    ) {
+        case.input.channels = groups * channels;
+        (case.options.filters, case.options.groups) = (groups * filters, groups);
+        for algorithm in [ConvAlgorithm::Automatic, ConvAlgorithm::Product] {
+            let double = rounding_ratio::<f64>(&case, &ours::<f64>(&case, algorithm));
+            prop_assert!(double <= 1.0, "{algorithm:?} in f64: {double}");
+            let single = rounding_ratio::<f32>(&case, &ours::<f32>(&case, algorithm));
+            prop_assert!(single <= 1.0, "{algorithm:?} in f32: {single}");
+        }
+    }
+
+    #[test]
     fn the_view_is_the_layer(case in cases()) {
         let network = case.network::<f64>(ConvAlgorithm::Automatic);
         let x = case.x::<f64>();
@@ -264,9 +281,10 @@ proptest! {
         (channels, filters) in (1_usize..20, 1_usize..20),
         (width, height) in (4_usize..20, 4_usize..20),
         (padding, samples, order) in (0_usize..2, 1_usize..5, 0_u8..4), seed in 0_u64..1000,
+        groups in prop_oneof![Just(1), 2_usize..4],
     ) {
-        let input = Shape::image(channels, width, height);
-        let options = Conv2d::new(filters, 3).padding(padding);
+        let input = Shape::image(groups * channels, width, height);
+        let options = Conv2d::new(groups * filters, 3).padding(padding).groups(groups);
         let case = Case { input, options, samples, seed };
         for algorithm in [ConvAlgorithm::Product, ConvAlgorithm::Direct, ConvAlgorithm::Winograd] {
             let network = followed(&case, algorithm, order);

@@ -229,9 +229,10 @@ impl<T: Real> PullBack<'_, T> {
         let Self { delta, rows, dz, sums } = self;
         let Shape { channels, width, .. } = delta.output;
         let row = width * channels;
-        for (channel, len) in vectors_of::<FAST>(channels, v.lanes()) {
-            let mut sum = v.splat(T::zero());
-            for (index, from) in rows.clone().enumerate() {
+        // A row at a time, so that what is read and written is used while it is in the cache.
+        for (index, from) in rows.enumerate() {
+            for (channel, len) in vectors_of::<FAST>(channels, v.lanes()) {
+                let mut sum = v.splat(T::zero());
                 for place in 0..width {
                     let from = from * row + place * channels + channel;
                     if delta.then.pool {
@@ -249,10 +250,40 @@ impl<T: Real> PullBack<'_, T> {
                         store::<T, V, FAST>(v, &mut dz[to..to + len], all);
                     }
                 }
+                if let Some(sums) = sums.get_mut(channel..channel + len) {
+                    let sum = v.plus(load::<T, V, FAST>(v, sums), sum);
+                    store::<T, V, FAST>(v, sums, sum);
+                }
             }
-            if let Some(sums) = sums.get_mut(channel..channel + len) {
-                let sum = v.plus(load::<T, V, FAST>(v, sums), sum);
-                store::<T, V, FAST>(v, sums, sum);
+        }
+    }
+}
+
+/// The sum of the columns of `dy`, added to `sums` unless that is empty: what [`PullBack`] does where
+/// nothing follows the convolution, and dL/dz is dL/dy.
+pub(super) struct Sum<'a, T> {
+    pub(super) dy: &'a [T],
+    pub(super) sums: &'a mut [T],
+}
+
+impl<T: Real> Task<T> for Sum<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors<T>>(self, v: V) {
+        /// Columns whose sum is made in a register.
+        const COLUMNS: usize = 32;
+        let channels = self.sums.len();
+        if channels == 0 {
+            return;
+        }
+        for dy in self.dy.chunks(COLUMNS * channels) {
+            for (channel, len) in vectors_of::<false>(channels, v.lanes()) {
+                let mut sum = v.load(&self.sums[channel..channel + len]);
+                for column in dy.chunks_exact(channels) {
+                    sum = v.plus(sum, v.load(&column[channel..channel + len]));
+                }
+                v.store(&mut self.sums[channel..channel + len], sum);
             }
         }
     }

@@ -146,7 +146,7 @@ impl<'a, T: Real> Gradients<'a, T> {
             dm.chunks_exact(plane(tiles * filters)).zip(v.chunks_exact(plane(tiles * channels)));
         for (du, (dm, v)) in du.chunks_exact_mut(plane(filters * channels)).zip(pairs) {
             let du = &mut du[..filters * channels];
-            add_outer_products(&dm[..tiles * filters], &columns, v, 0..tiles, du)?;
+            add_outer_products(&dm[..tiles * filters], 0..filters, &columns.on(v, 0..tiles), du)?;
         }
         Ok(())
     }
@@ -186,7 +186,7 @@ fn multiply<T: Real>(
     let pairs =
         from.chunks_exact(plane(tiles * depth)).zip(to.chunks_exact_mut(plane(tiles * rows)));
     for (packed, (from, to)) in packed.zip(pairs) {
-        product(packed, &columns, from, 0..tiles, &[], &mut to[..tiles * rows])?;
+        product(packed, &columns.on(from, 0..tiles), &[], 0..rows, &mut to[..tiles * rows])?;
     }
     Ok(())
 }

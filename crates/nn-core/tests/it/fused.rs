@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 
 use linalg::{DMatrix, Real};
 use nn_core::{
-    Batch, Identity, LeakyRelu, MeanSquaredError, Network, NetworkBuilder, Relu, Sgd, Shape, Sin,
-    Steps, Tanh, Trace, Trainer,
+    Batch, Error, Gradients, Identity, LeakyRelu, MeanSquaredError, Mode, Network, NetworkBuilder,
+    Relu, Sgd, Shape, Sin, Steps, Tanh, Trace, Trainer, Workspace,
 };
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -102,4 +102,57 @@ fn shards_add_up_to_the_gradient_of_the_batch() {
     trainer.step(&mut network, &x, &loss).unwrap();
     // Sums over 2000 samples, each term at most 1/2000 of a few units.
     assert!((network.parameters() - expected).amax() <= 64.0 * f64::EPSILON);
+}
+
+#[test]
+fn a_gradient_from_outside_goes_back_as_through_a_trace() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
+    let steps = Network::<f64>::builder(Shape::sequence(30, 10)).gru(22, Steps::Last).dense(10);
+    let norm = Network::<f64>::builder(5).dense(7).batch_norm().activation(Tanh).dense(2);
+    let mut networks = networks();
+    networks.extend([steps.build(&mut rng).unwrap(), norm.build(&mut rng).unwrap()]);
+    for network in networks {
+        // One workspace, for steps of all kinds: 700 samples of the GRU are 16 shards.
+        let mut workspace = Workspace::new();
+        for samples in [700, 2, 3] {
+            let x = numbers(network.inputs(), samples);
+            let dy = numbers(network.outputs(), samples) / samples as f64;
+            let mut trace = Trace::training(1);
+            network.forward(&x, &mut trace).unwrap();
+            network.backward(&dy, Gradients::Parameters, &mut trace).unwrap();
+            let mode = Mode::Training { seed: 1 };
+            let output = network.pull_back(&x, mode, &mut workspace, |p, slopes| {
+                assert!(slopes.iter().all(|&slope| slope == 0.0));
+                slopes.copy_from(&dy);
+                Ok::<_, Error>(p.clone())
+            });
+            let limit = 256.0 * f64::EPSILON;
+            assert!((output.unwrap() - trace.output()).amax() <= limit, "{network:?}");
+            let apart = (workspace.gradient() - trace.gradient()).amax();
+            // Sums over all samples, each term at most one of them.
+            assert!(apart <= 2.0 * limit * trace.gradient().amax(), "{apart:e}, {network:?}");
+            network.predict_with(&x, &mut workspace).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_gradient_from_outside_that_is_none_is_refused() {
+    let network = networks().remove(1);
+    let (x, mut workspace) = (numbers(5, 4), Workspace::new());
+    let mut refused = |write: fn(&mut DMatrix<f64>)| {
+        let pulled = network.pull_back(&x, Mode::Inference, &mut workspace, |_, slopes| {
+            write(slopes);
+            Ok::<(), Error>(())
+        });
+        pulled.unwrap_err().to_string()
+    };
+    let text = refused(|slopes| slopes[(2, 1)] = f64::NAN);
+    assert_eq!(text, "output_gradient[2, 1] is NaN, and every entry must be finite");
+    let text = refused(|slopes| *slopes = DMatrix::zeros(3, 5));
+    assert_eq!(text, "output_gradient has 5 columns, expected 4");
+    let own = network.pull_back(&x, Mode::Inference, &mut workspace, |_, _| {
+        Err::<(), _>(Error::Empty { what: "the list of rewards" })
+    });
+    assert_eq!(own, Err(Error::Empty { what: "the list of rewards" }));
 }

@@ -2,8 +2,8 @@
 
 use linalg::DMatrix;
 use nn_core::{
-    Batch, Conv2d, ConvAlgorithm, Gradients, Network, Relu, Sgd, Shape, SoftmaxCrossEntropy, Trace,
-    Trainer,
+    Batch, Conv2d, ConvAlgorithm, Error, Gradients, Mode, Network, Relu, Sgd, Shape,
+    SoftmaxCrossEntropy, Trace, Trainer, Workspace,
 };
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -40,6 +40,13 @@ fn bits(algorithm: ConvAlgorithm, samples: usize, threads: usize) -> Vec<u32> {
         network.backward(&dy, Gradients::Both, &mut trace).unwrap();
         found.extend(trace.gradient().iter());
         found.extend(trace.input_gradient().unwrap().iter());
+        let mut workspace = Workspace::new();
+        let outside = network.pull_back(&x, Mode::Inference, &mut workspace, |_, slopes| {
+            slopes.copy_from(&dy);
+            Ok::<(), Error>(())
+        });
+        outside.unwrap();
+        found.extend(workspace.gradient().iter());
         let labels: Vec<usize> = (0..samples).map(|sample| sample % 5).collect();
         let loss = SoftmaxCrossEntropy::new(&labels, 5).unwrap();
         let mut trainer = Trainer::new(Sgd::new(0.1, 0.0).unwrap(), Batch::Full, 1);

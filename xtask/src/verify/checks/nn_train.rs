@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use linalg::{DMatrix, DVector};
 use nn_core::{
     Adam, Batch, ExpectedCost, Header, Infogain, LabelledImages, Lbfgs, Loss, Network, Plan, Relu,
-    Sgd, SoftmaxCrossEntropy, Tanh, Trace, Trainer, softmax,
+    Sgd, SoftmaxCrossEntropy, Tanh, Trace, Trainer, TrainerState, softmax,
 };
 use rand::{Rng, RngExt};
 
@@ -31,6 +31,12 @@ pub(super) const CHECKS: &[Check] = &[
         question: None,
         claim: "training gives the same bits on 1, 2 and 4 threads and when resumed from a checkpoint",
         run: same_bits,
+    },
+    Check {
+        id: "nn-core/checkpoint",
+        question: None,
+        claim: "a run that is written down in the middle of an epoch and read again goes on to the same bits",
+        run: checkpoint,
     },
     Check {
         id: "nn-core/micro-batches",
@@ -255,6 +261,74 @@ fn same_bits(context: &Context) -> Result<Evidence, BoxError> {
         notes: vec![format!(
             "{} parameters, {EPOCHS} epochs of 3 steps; interrupted after the first step of the second epoch.",
             one.len()
+        )],
+    })
+}
+
+fn checkpoint(context: &Context) -> Result<Evidence, BoxError> {
+    const SAMPLES: usize = 200;
+    const EPOCHS: usize = 4;
+    const BROKEN_OFF: (usize, usize) = (1, 2);
+    let mut rng = context.rng();
+    // Dropout, whose random numbers, and normalization, whose state, a file must hold too.
+    let builder = Network::<f32>::builder(20).dense(30).batch_norm().activation(Tanh).dropout(0.3);
+    let start = builder.dense(4).build(&mut rng)?;
+    let x = uniform(20, SAMPLES, &mut rng);
+    let labels: Vec<usize> = (0..SAMPLES).map(|_| rng.random_range(0..4)).collect();
+    let loss = SoftmaxCrossEntropy::new(&labels, 4)?;
+    let seed: u64 = rng.random();
+    let trainer = |seed| -> Result<Trainer<f32>, BoxError> {
+        Ok(Trainer::new(Adam::new(0.01)?, Batch::Mini(48), seed))
+    };
+    let train = |trainer: &mut Trainer<f32>, network: &mut Network<f32>, epochs: usize, until| {
+        trainer.train(network, &x, &loss, Plan::epochs(epochs), |progress| {
+            if until == Some((progress.epoch, progress.step)) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+    };
+    let (mut first, mut whole) = (trainer(seed)?, start.clone());
+    let _ = train(&mut first, &mut whole, EPOCHS, None)?;
+    let (mut first, mut network) = (trainer(seed)?, start.clone());
+    let _ = train(&mut first, &mut network, EPOCHS, Some(BROKEN_OFF))?;
+    let bytes = first.to_safetensors(&network)?;
+
+    // What is read, less what `forget` takes away.
+    let resumed = |forget: &dyn Fn(&mut TrainerState<f32>)| -> Result<f64, BoxError> {
+        let (mut second, mut network) = (trainer(0)?, start.clone());
+        second.load_safetensors(&mut network, &bytes)?;
+        let mut state = second.state();
+        forget(&mut state);
+        let mut second = trainer(0)?;
+        second.resume(&state)?;
+        let _ = train(&mut second, &mut network, EPOCHS - BROKEN_OFF.0, None)?;
+        let (parameters, expected) = (network.parameters().iter(), whole.parameters().iter());
+        let pairs = parameters.chain(network.state()).zip(expected.chain(whole.state()));
+        Ok(pairs.filter(|(a, b)| a.to_bits() != b.to_bits()).count() as f64)
+    };
+    let without_optimizer = resumed(&|state| {
+        state.optimizer.steps = 0;
+        state.optimizer.vectors.iter_mut().for_each(|(_, vector)| vector.clear());
+    })?;
+    let without_seed = resumed(&|state| state.seed = state.seed.wrapping_add(1))?;
+    let without_place = resumed(&|state| state.step_in_epoch = 0)?;
+    Ok(Evidence {
+        measured: resumed(&|_| {})?,
+        limit: 0.0,
+        reason: "a count of numbers that differ, of parameters and state: equality to the bit",
+        control: Control {
+            what: "without what the optimizer, the random numbers or the place in the epoch were (the least of the \
+                   three)",
+            measured: without_optimizer.min(without_seed).min(without_place),
+        },
+        plots: vec![],
+        notes: vec![format!(
+            "Of {} numbers {without_optimizer} differ where Adam starts anew, {without_seed} where the random numbers \
+             are others, {without_place} where the epoch is begun again; the file has {} bytes.",
+            whole.parameters().len() + whole.state().len(),
+            bytes.len()
         )],
     })
 }
