@@ -40,7 +40,7 @@ use split::Split;
 /// |---|---|
 /// | even | one complex transform of N/2 values |
 /// | prime | a real convolution of N − 1 values (Rader), padded where N − 1 has a large factor |
-/// | odd | N = p·m, p a prime factor (the largest, where that is above 31): real transforms of p, complex ones of m values |
+/// | odd | N = p·m, p a prime factor (the largest, where that is above 11): real transforms of p, complex ones of m values |
 /// | odd, up to 31 | the sums themselves |
 ///
 /// A prime length takes about five times as long as its neighbors with small factors.
@@ -292,9 +292,9 @@ impl<T: Real> Kernel<T> {
         }
         let factors = numbers::factors(len);
         let (smallest, largest) = (factors[0], factors[factors.len() - 1]);
-        // What is left for the rows has small factors, if it can: rustfft's convolutions for large ones
-        // cost digits. Else five columns leave less of row 0 to do than three.
-        let columns = if largest > direct::LONGEST {
+        // What is left for the rows has factors up to 11, if it can: rustfft has no vector code for others, and
+        // its convolutions for large ones cost digits. Else five columns leave less of row 0 to do than three.
+        let columns = if largest > 11 {
             largest
         } else if len.is_multiple_of(5) {
             5

@@ -4,6 +4,8 @@
 use linalg::lanes::{Task, Vectors, run};
 
 use super::Mode;
+use super::shrink::Shrinking;
+use crate::fused::Fused;
 
 /// Outputs of either kind that are computed in one go, so that all they need fits the first cache,
 /// and the pairs of taps that the longest filter (db38) has.
@@ -72,9 +74,23 @@ impl Task<f64> for Analysis<'_> {
             let outputs = TILE.min(self.count - first);
             let pairs = outputs + self.taps[0].len() - 1;
             let from = self.start + 2 * first as isize;
-            self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
             let (low, high) = (&mut low[..outputs], &mut high[..outputs]);
-            filter(vectors, &self.taps, [&even[..pairs], &odd[..pairs]], [&mut *low, &mut *high]);
+            // Two taps need no other samples than their own pair.
+            let whole = match self.x.get(2 * first..2 * (first + outputs)) {
+                Some(x) if pairs == outputs && self.start == 0 => x.as_chunks::<2>().0,
+                _ => &[],
+            };
+            if let ([p], [q], [_, ..]) = (&self.taps[0][..], &self.taps[1][..], whole) {
+                let fused = Fused::of(vectors);
+                for ((low, high), x) in low.iter_mut().zip(high.iter_mut()).zip(whole) {
+                    *low = fused.add(p[1], x[1], p[0] * x[0]);
+                    *high = fused.add(q[1], x[1], q[0] * x[0]);
+                }
+            } else {
+                self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
+                filter(vectors, &self.taps, [&even[..pairs], &odd[..pairs]], [low, high]);
+            }
+            let (low, high) = (&low[..outputs], &high[..outputs]);
             found[0].extend_from_slice(low);
             found[1].extend_from_slice(high);
         }
@@ -90,6 +106,8 @@ impl Task<f64> for Analysis<'_> {
 pub(super) struct Synthesis<'a> {
     pub(super) low: &'a [f64],
     pub(super) high: &'a [f64],
+    /// What becomes of the high ones.
+    pub(super) shrinking: Option<Shrinking>,
     pub(super) taps: Taps,
     /// How far the first output lies before the inputs, which then are periods; `None` where there
     /// are as many as are needed.
@@ -117,19 +135,37 @@ impl Task<f64> for Synthesis<'_> {
         for first in (0..self.count).step_by(TILE) {
             let outputs = TILE.min(self.count - first);
             let needed = outputs + self.taps[0].len() - 1;
+            let [low, high] = around.each_mut().map(|around| &mut around[..needed]);
             let inputs = if let Some(turn) = self.turn {
                 let period = self.low.len();
                 let start = (first + period - turn % period) % period;
-                for (around, whole) in around.iter_mut().zip([self.low, self.high]) {
-                    wrapped(whole, start, &mut around[..needed]);
+                wrapped(self.low, start, low);
+                wrapped(self.high, start, high);
+                if let Some(shrinking) = self.shrinking {
+                    shrinking.apply(high);
                 }
-                [&around[0][..needed], &around[1][..needed]]
+                [&*low, high]
             } else {
-                [&self.low[first..first + needed], &self.high[first..first + needed]]
+                let inputs = [&self.low[first..first + needed], &self.high[first..first + needed]];
+                if let Some(shrinking) = self.shrinking {
+                    high.copy_from_slice(inputs[1]);
+                    shrinking.apply(high);
+                    [inputs[0], high]
+                } else {
+                    inputs
+                }
             };
-            filter(vectors, &self.taps, inputs, [&mut even[..outputs], &mut odd[..outputs]]);
-            for (pair, (even, odd)) in both.iter_mut().zip(even.iter().zip(&odd)).take(outputs) {
-                *pair = [*even, *odd];
+            let pairs = &mut both[..outputs];
+            if let ([p], [q]) = (&self.taps[0][..], &self.taps[1][..]) {
+                let fused = Fused::of(vectors);
+                for (pair, (low, high)) in pairs.iter_mut().zip(inputs[0].iter().zip(inputs[1])) {
+                    *pair = [p, q].map(|taps| fused.add(taps[1], *high, taps[0] * *low));
+                }
+            } else {
+                filter(vectors, &self.taps, inputs, [&mut even[..outputs], &mut odd[..outputs]]);
+                for (pair, (even, odd)) in pairs.iter_mut().zip(even.iter().zip(&odd)) {
+                    *pair = [*even, *odd];
+                }
             }
             x.extend_from_slice(both[..outputs].as_flattened());
         }
@@ -151,7 +187,7 @@ fn wrapped(whole: &[f64], start: usize, out: &mut [f64]) {
 /// Two filters over two inputs at once: `out[q][i] = Σ_m taps[q][m][0]·a[i + m] + taps[q][m][1]·b[i + m]`.
 #[inline(always)]
 fn filter<V: Vectors<f64>>(vectors: V, taps: &Taps, inputs: [&[f64]; 2], outputs: [&mut [f64]; 2]) {
-    let fused = Fused(vectors.lanes() > 1);
+    let fused = Fused::of(vectors);
     // Four registers for each output: enough sums side by side to keep the processor busy.
     if vectors.lanes() > 4 {
         blocks::<32>(fused, taps, inputs, outputs);
@@ -191,17 +227,5 @@ fn blocks<const WIDTH: usize>(
                 .fold(0.0, |sum, (tap, (&a, &b))| fused.add(tap[1], b, fused.add(tap[0], a, sum)))
         };
         (p[i], q[i]) = (sum(first), sum(second));
-    }
-}
-
-/// Whether the machine multiplies and adds in one instruction; where it does not, asking for one
-/// rounding costs a hundred.
-#[derive(Clone, Copy)]
-struct Fused(bool);
-
-impl Fused {
-    #[inline(always)]
-    fn add(self, a: f64, b: f64, sum: f64) -> f64 {
-        if self.0 { a.mul_add(b, sum) } else { a * b + sum }
     }
 }

@@ -1,6 +1,7 @@
 //! The decimated transform and its inverse.
 
 use super::lanes::{Analysis, Synthesis};
+use super::shrink::Shrinking;
 use super::{Wavelet, check};
 use crate::door::finite;
 use crate::{Error, Result};
@@ -181,7 +182,13 @@ impl Wavelet {
     }
 
     /// The inverse of one level, `len` samples of it.
-    fn synthesize(&self, low: &[f64], high: &[f64], mode: Mode, len: usize) -> Vec<f64> {
+    fn synthesize(
+        &self,
+        [low, high]: [&[f64]; 2],
+        shrinking: Option<Shrinking>,
+        mode: Mode,
+        len: usize,
+    ) -> Vec<f64> {
         let taps = self.rec_lo().len();
         // Output pair u of the plain sum Σ_i low[i]·rec_lo[t + taps − 2 − 2i] needs low[u..u + taps/2].
         // A periodization's sum is the same over the periodic coefficients, moved by half of that,
@@ -195,7 +202,7 @@ impl Wavelet {
             filters.map(|(lo, hi)| [lo[parity], hi[parity]]).collect()
         };
         let count = (len + skip).div_ceil(2);
-        let mut x = Synthesis { low, high, taps: [pair(0), pair(1)], turn, count }.run();
+        let mut x = Synthesis { low, high, shrinking, taps: [pair(0), pair(1)], turn, count }.run();
         x.drain(..skip);
         x.truncate(len);
         x
@@ -208,6 +215,15 @@ impl Decomposition {
     /// # Errors
     /// [`Error::Length`] if a number of coefficients was changed.
     pub fn reconstruct(&self) -> Result<Vec<f64>> {
+        self.rebuild(|_| None)
+    }
+
+    /// The signal of what is left of the details of each level; shrunk as they are read, so that they are
+    /// not written once more.
+    pub(super) fn rebuild(
+        &self,
+        shrinking: impl Fn(usize) -> Option<Shrinking>,
+    ) -> Result<Vec<f64>> {
         let taps = self.wavelet.rec_lo().len();
         let expect = |argument, found: usize, expected: usize| {
             if found == expected {
@@ -218,11 +234,11 @@ impl Decomposition {
         };
         expect("details", self.details.len(), self.lengths.len())?;
         let mut low = self.approximation.clone();
-        for (detail, &len) in self.details.iter().zip(&self.lengths).rev() {
+        for (level, (detail, &len)) in self.details.iter().zip(&self.lengths).enumerate().rev() {
             let count = self.mode.outputs(len, taps);
             expect("approximation", low.len(), count)?;
             expect("details", detail.len(), count)?;
-            low = self.wavelet.synthesize(&low, detail, self.mode, len);
+            low = self.wavelet.synthesize([&low, detail], shrinking(level), self.mode, len);
         }
         Ok(low)
     }
