@@ -75,20 +75,15 @@ impl Task<f64> for Analysis<'_> {
             let pairs = outputs + self.taps[0].len() - 1;
             let from = self.start + 2 * first as isize;
             let (low, high) = (&mut low[..outputs], &mut high[..outputs]);
-            // Two taps need no other samples than their own pair.
-            let whole = match self.x.get(2 * first..2 * (first + outputs)) {
-                Some(x) if pairs == outputs && self.start == 0 => x.as_chunks::<2>().0,
-                _ => &[],
-            };
-            if let ([p], [q], [_, ..]) = (&self.taps[0][..], &self.taps[1][..], whole) {
-                let fused = Fused::of(vectors);
-                for ((low, high), x) in low.iter_mut().zip(high.iter_mut()).zip(whole) {
-                    *low = fused.add(p[1], x[1], p[0] * x[0]);
-                    *high = fused.add(q[1], x[1], q[0] * x[0]);
+            match self.x.get(2 * first..2 * (first + outputs)) {
+                // Two taps need no other samples than their own pair.
+                Some(x) if pairs == outputs && self.start == 0 => {
+                    halve(Fused::of(vectors), &self.taps, x, [low, high]);
                 }
-            } else {
-                self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
-                filter(vectors, &self.taps, [&even[..pairs], &odd[..pairs]], [low, high]);
+                _ => {
+                    self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
+                    filter(vectors, &self.taps, [&even[..pairs], &odd[..pairs]], [low, high]);
+                }
             }
             let (low, high) = (&low[..outputs], &high[..outputs]);
             found[0].extend_from_slice(low);
@@ -156,11 +151,8 @@ impl Task<f64> for Synthesis<'_> {
                 }
             };
             let pairs = &mut both[..outputs];
-            if let ([p], [q]) = (&self.taps[0][..], &self.taps[1][..]) {
-                let fused = Fused::of(vectors);
-                for (pair, (low, high)) in pairs.iter_mut().zip(inputs[0].iter().zip(inputs[1])) {
-                    *pair = [p, q].map(|taps| fused.add(taps[1], *high, taps[0] * *low));
-                }
+            if needed == outputs {
+                join(Fused::of(vectors), &self.taps, inputs, pairs);
             } else {
                 filter(vectors, &self.taps, inputs, [&mut even[..outputs], &mut odd[..outputs]]);
                 for (pair, (even, odd)) in pairs.iter_mut().zip(even.iter().zip(&odd)) {
@@ -170,6 +162,25 @@ impl Task<f64> for Synthesis<'_> {
             x.extend_from_slice(both[..outputs].as_flattened());
         }
         x
+    }
+}
+
+/// A level of filters of two taps: what `filter` does, of whole pairs of samples.
+#[inline(always)]
+pub(super) fn halve(fused: Fused, taps: &Taps, x: &[f64], [low, high]: [&mut [f64]; 2]) {
+    let ([p, ..], [q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
+    for ((low, high), x) in low.iter_mut().zip(high).zip(x.as_chunks::<2>().0) {
+        *low = fused.add(p[1], x[1], p[0] * x[0]);
+        *high = fused.add(q[1], x[1], q[0] * x[0]);
+    }
+}
+
+/// And its inverse.
+#[inline(always)]
+pub(super) fn join(fused: Fused, taps: &Taps, [low, high]: [&[f64]; 2], pairs: &mut [[f64; 2]]) {
+    let ([p, ..], [q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
+    for (pair, (low, high)) in pairs.iter_mut().zip(low.iter().zip(high)) {
+        *pair = [p, q].map(|taps| fused.add(taps[1], *high, taps[0] * *low));
     }
 }
 
