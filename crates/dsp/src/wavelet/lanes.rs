@@ -12,6 +12,9 @@ use crate::fused::Fused;
 const TILE: usize = 512;
 const MOST_PAIRS: usize = 38;
 
+/// Pairs that [`halve`] and [`join`] take at a time.
+const FEW: usize = 8;
+
 /// The taps of two outputs: for each output, for each m, those that meet either input.
 pub(super) type Taps = [Vec<[f64; 2]>; 2];
 
@@ -165,13 +168,20 @@ impl Task<f64> for Synthesis<'_> {
     }
 }
 
-/// A level of filters of two taps: what `filter` does, of whole pairs of samples.
+/// A level of filters of two taps: what `filter` does, of whole pairs of samples. By copies of a few, so
+/// that the compiler knows that what is written is not read again.
 #[inline(always)]
 pub(super) fn halve(fused: Fused, taps: &Taps, x: &[f64], [low, high]: [&mut [f64]; 2]) {
     let ([p, ..], [q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
-    for ((low, high), x) in low.iter_mut().zip(high).zip(x.as_chunks::<2>().0) {
-        *low = fused.add(p[1], x[1], p[0] * x[0]);
-        *high = fused.add(q[1], x[1], q[0] * x[0]);
+    let sum = |taps: &[f64; 2], x: &[f64; 2]| fused.add(taps[1], x[1], taps[0] * x[0]);
+    let (x, rest) = x.as_chunks::<2>().0.as_chunks::<FEW>();
+    let (low, low_rest) = low.as_chunks_mut::<FEW>();
+    let (high, high_rest) = high.as_chunks_mut::<FEW>();
+    for ((low, high), x) in low.iter_mut().zip(high).zip(x) {
+        (*low, *high) = (x.map(|x| sum(p, &x)), x.map(|x| sum(q, &x)));
+    }
+    for ((low, high), x) in low_rest.iter_mut().zip(high_rest).zip(rest) {
+        (*low, *high) = (sum(p, x), sum(q, x));
     }
 }
 
@@ -179,8 +189,15 @@ pub(super) fn halve(fused: Fused, taps: &Taps, x: &[f64], [low, high]: [&mut [f6
 #[inline(always)]
 pub(super) fn join(fused: Fused, taps: &Taps, [low, high]: [&[f64]; 2], pairs: &mut [[f64; 2]]) {
     let ([p, ..], [q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
-    for (pair, (low, high)) in pairs.iter_mut().zip(low.iter().zip(high)) {
-        *pair = [p, q].map(|taps| fused.add(taps[1], *high, taps[0] * *low));
+    let pair = |low, high| [p, q].map(|taps| fused.add(taps[1], high, taps[0] * low));
+    let (low, low_rest) = low.as_chunks::<FEW>();
+    let (high, high_rest) = high.as_chunks::<FEW>();
+    let (pairs, rest) = pairs.as_chunks_mut::<FEW>();
+    for (pairs, (low, high)) in pairs.iter_mut().zip(low.iter().zip(high)) {
+        *pairs = std::array::from_fn(|i| pair(low[i], high[i]));
+    }
+    for (both, (low, high)) in rest.iter_mut().zip(low_rest.iter().zip(high_rest)) {
+        *both = pair(*low, *high);
     }
 }
 
