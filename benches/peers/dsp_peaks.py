@@ -46,6 +46,7 @@ PEERS = {
     "prominence": {"prominence": 0.5},
     "prominence-window": {"prominence": 0.5, "wlen": 201},
     "width": {"width": 2},
+    "all": {name: (None, None) for name in ("plateau_size", "height", "threshold", "prominence", "width")},
 }
 # SciPy takes minutes there: its walks cross every equal peak.
 TIED = {"clipped", "periodic", "saw", "alternating"}
@@ -119,7 +120,7 @@ def wavelet_side(n, what, name, level):
 
 
 def peaks(operation, signal, n):
-    slow = signal in TIED and operation in ("prominence", "width")
+    slow = signal in TIED and operation in ("prominence", "width", "all")
     # SciPy's choice among equal peaks that are too near one another is another one.
     compared = not (signal in TIED and operation == "distance")
     peer = Peer("SciPy", lambda: scipy_side(signal, n, PEERS[operation]), goal(operation, signal, n), compared)
@@ -147,7 +148,7 @@ def lines(threads):
     for operation in PEERS:
         for signal in signals(10):
             # SciPy takes minutes for a million there, of which one case is enough.
-            minutes = signal in TIED and operation in ("prominence", "width")
+            minutes = signal in TIED and operation in ("prominence", "width", "all")
             yield peaks(operation, signal, 100_000 if minutes else 1_000_000)
     yield peaks("prominence", "clipped", 1_000_000)
     yield from (peaks("indices", signal, 10_000_000) for signal in ("white", "sine", "walk"))

@@ -13,7 +13,7 @@
 use std::fmt::Write;
 
 use dsp::csv::column;
-use dsp::peaks::{Peak, PeakOptions, find_peaks};
+use dsp::peaks::{PeakOptions, Peaks, find_peaks};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -33,11 +33,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         peaks.len()
     );
     println!("{:>8} {:>12} {:>12} {:>10}", "index", "height", "prominence", "width");
-    for peak in &peaks {
-        if let (Some(prominence), Some(width)) = (peak.prominence, peak.width) {
-            let (index, height) = (peak.index, peak.height);
-            println!("{index:>8} {height:>12} {:>12} {:>10.2}", prominence.value, width.value());
-        }
+    let judged = peaks.prominences.iter().zip(&peaks.widths);
+    for ((index, height), (prominence, width)) in
+        peaks.indices.iter().zip(&peaks.heights).zip(judged)
+    {
+        println!("{index:>8} {height:>12} {:>12} {:>10.2}", prominence.value, width.value());
     }
     if let Some(picture) = picture {
         std::fs::write(&picture, svg(&x[..x.len().min(2000)], &peaks))?;
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// The signal as a line, a dot on each peak, and a bar at the level of its width.
-fn svg(x: &[f64], peaks: &[Peak]) -> String {
+fn svg(x: &[f64], peaks: &Peaks) -> String {
     let finite = || x.iter().copied().filter(|value| value.is_finite());
     let low = finite().fold(f64::INFINITY, f64::min);
     let high = finite().fold(f64::NEG_INFINITY, f64::max);

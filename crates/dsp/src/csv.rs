@@ -77,8 +77,8 @@ mod tests {
                     let Ok(peaks) = find_peaks(x, &options) else { continue };
                     prop_assert!(peaks.len() <= x.len() / 2);
                     let inside = |index: usize| index + 1 < x.len() && index > 0;
-                    prop_assert!(peaks.iter().all(|peak| inside(peak.index)));
-                    prop_assert!(peaks.is_sorted_by_key(|peak| peak.index));
+                    prop_assert!(peaks.indices.iter().all(|&index| inside(index)));
+                    prop_assert!(peaks.indices.is_sorted());
                 }
             }
             let mut stream = PeakStream::new(1.0, nan).unwrap();

@@ -40,7 +40,7 @@ use split::Split;
 /// |---|---|
 /// | even | one complex transform of N/2 values |
 /// | prime | a real convolution of N − 1 values (Rader), padded where N − 1 has a large factor |
-/// | odd | N = p·m, p a prime factor (the largest, where that is above 31): real transforms of p, complex ones of m values |
+/// | odd | N = p·m, p a prime factor (the largest, where that is above 11): real transforms of p, complex ones of m values |
 /// | odd, up to 31 | the sums themselves |
 ///
 /// A prime length takes about five times as long as its neighbors with small factors.
@@ -55,9 +55,12 @@ use split::Split;
 /// | 44,100 | 0.15 | 0.10 |
 /// | 1,000,000 | 0.10 | 0.06 |
 /// | 11,025 | 0.14 | 0.10 |
-/// | 999 = 27·37, 30,021 = 3·10,007 | 0.20, 0.26 | 0.11, 0.17 |
-/// | 1009, 10,007, 65,537, primes | 0.30, 0.25, 0.20 | 0.22, 0.20, 0.28 |
-/// | 100,003, 1,000,003, primes | 0.22, 0.17 | 0.22, 0.15 |
+/// | 999 = 27·37, 30,021 = 3·10,007 | 0.18, 0.25 | 0.11, 0.17 |
+/// | 1009, 10,007, 65,537, primes | 0.26, 0.20, 0.17 | 0.22, 0.20, 0.28 |
+/// | 100,003, 1,000,003, primes | 0.17, 0.18 | 0.22, 0.15 |
+///
+/// What is left above SciPy's is that of the complex transforms inside: rustfft takes the cosine of a rounded
+/// angle, so that its cos 2π/3 is −0.4999999999999998.
 ///
 /// # Examples
 /// ```
@@ -292,9 +295,9 @@ impl<T: Real> Kernel<T> {
         }
         let factors = numbers::factors(len);
         let (smallest, largest) = (factors[0], factors[factors.len() - 1]);
-        // What is left for the rows has small factors, if it can: rustfft's convolutions for large ones
-        // cost digits. Else five columns leave less of row 0 to do than three.
-        let columns = if largest > direct::LONGEST {
+        // What is left for the rows has factors up to 11, if it can: rustfft has no vector code for others, and
+        // its convolutions for large ones cost digits. Else five columns leave less of row 0 to do than three.
+        let columns = if largest > 11 {
             largest
         } else if len.is_multiple_of(5) {
             5

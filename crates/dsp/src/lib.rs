@@ -130,6 +130,7 @@ pub mod events;
 pub mod fft;
 #[cfg(test)]
 mod fixture;
+mod fused;
 pub mod noise;
 pub mod octave;
 mod parallel;

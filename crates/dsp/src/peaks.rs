@@ -4,8 +4,8 @@
 //! ways. Its prominences and widths take linear time on every signal, where SciPy's take minutes on
 //! a million clipped samples. Of equal peaks too near to each other the first one stays, where
 //! SciPy leaves that to an unstable sort. A NaN is refused by its index unless [`NanPolicy`] says
-//! otherwise. And what was computed comes back with each [`Peak`], not in a dictionary whose keys
-//! depend on the arguments.
+//! otherwise. And what was computed comes back as columns and as rows, [`Peaks`], not in a dictionary
+//! whose keys depend on the arguments.
 //!
 //! [`peak_indices`], [`local_maxima`], [`prominences`] and [`widths`] are its parts, for those who
 //! want one alone; [`persistence`] is prominence's sister that assumes nothing about the ends.
@@ -13,6 +13,7 @@
 use std::borrow::Cow;
 
 use crate::{Error, Result};
+use maxima::Scan;
 
 mod cwt;
 mod distance;
@@ -32,34 +33,108 @@ pub use prominence::{Prominence, prominences};
 pub use stream::{PeakStream, StreamedPeak};
 pub use width::{Width, widths};
 
-/// A peak that met every condition, with what was computed on the way.
+/// The peaks that met every condition, a column for each property; [`Peaks::iter`] has the rows.
+///
+/// All columns but `indices` and `heights` are empty unless the options ask for them: each condition
+/// comes with its property, and `..` is a condition that every peak meets. What is not asked for
+/// takes neither time nor memory.
+///
+/// # Examples
+/// ```
+/// use dsp::peaks::{PeakOptions, find_peaks};
+/// let x = [0.0, 1.5, 0.1, 1.9, 2.2, 2.0, 2.1, 4.0, 2.0];
+/// let peaks = find_peaks(&x, &PeakOptions::default().prominence(1.0..).width(..))?;
+/// assert_eq!(peaks.indices, [1, 7]);
+/// assert_eq!(peaks.heights, [1.5, 4.0]);
+/// assert_eq!(peaks.prominences[1].left_base, 2);
+/// assert!(peaks.plateaus.is_empty(), "not asked for");
+/// for peak in peaks.iter() {
+///     assert!(peak.width.is_some_and(|width| width.left < peak.index as f64));
+/// }
+/// # Ok::<(), dsp::Error>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+#[must_use]
+pub struct Peaks {
+    /// The middle of each maximum, rounded down, in order.
+    pub indices: Vec<usize>,
+    /// x\[index\] of each.
+    pub heights: Vec<f64>,
+    /// Where each starts and ends, for [`PeakOptions::plateau_size`].
+    pub plateaus: Vec<Maximum>,
+    /// How far each lies above its neighbors, for [`PeakOptions::threshold`].
+    pub thresholds: Vec<Thresholds>,
+    /// How far each stands out, for [`PeakOptions::prominence`] and [`PeakOptions::width`].
+    pub prominences: Vec<Prominence>,
+    /// How wide each is, for [`PeakOptions::width`].
+    pub widths: Vec<Width>,
+}
+
+impl Peaks {
+    /// How many peaks there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.indices.is_empty()
+    }
+
+    /// Peak number `k`, from 0, with all that is known of it.
+    #[must_use]
+    pub fn get(&self, k: usize) -> Option<Peak> {
+        Some(Peak {
+            index: *self.indices.get(k)?,
+            height: *self.heights.get(k)?,
+            plateau: self.plateaus.get(k).copied(),
+            thresholds: self.thresholds.get(k).copied(),
+            prominence: self.prominences.get(k).copied(),
+            width: self.widths.get(k).copied(),
+        })
+    }
+
+    /// One peak after the other.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Peak> {
+        (0..self.len()).filter_map(|k| self.get(k))
+    }
+}
+
+/// One of [`Peaks`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Peak {
     /// The middle of the maximum, rounded down.
     pub index: usize,
-    /// The first sample of its plateau; equal to `index` where it is one sample.
-    pub left_edge: usize,
-    /// The last sample of its plateau.
-    pub right_edge: usize,
     /// x\[index\].
     pub height: f64,
-    /// x\[index\] − x\[index − 1\]; 0 on a plateau of three or more.
-    pub left_threshold: f64,
-    /// x\[index\] − x\[index + 1\]; 0 on a plateau of two or more.
-    pub right_threshold: f64,
-    /// How far it stands out, where the options ask for [`PeakOptions::prominence`] or width.
+    /// Where it starts and ends, where that was asked for.
+    pub plateau: Option<Maximum>,
+    /// How far it lies above its neighbors, where that was asked for.
+    pub thresholds: Option<Thresholds>,
+    /// How far it stands out, where that was asked for.
     pub prominence: Option<Prominence>,
-    /// How wide it is, where the options ask for [`PeakOptions::width`].
+    /// How wide it is, where that was asked for.
     pub width: Option<Width>,
+}
+
+/// How far a sample lies above its two neighbors.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholds {
+    /// x\[index\] − x\[index − 1\]; 0 on a plateau of three or more, infinite at the first sample.
+    pub left: f64,
+    /// x\[index\] − x\[index + 1\]; 0 on a plateau of two or more, infinite at the last sample.
+    pub right: f64,
 }
 
 /// The local maxima of `x` that meet every condition of `options`, in order.
 ///
 /// The conditions apply in the order plateau size, height, threshold, distance, prominence, width.
 /// A prominence and a width do not depend on which other peaks were kept. O(n) whatever the
-/// signal, `distance` included, and O(log n) more for a width. Where the indices of all maxima are
-/// enough, [`peak_indices`] takes a tenth of the time, for each [`Peak`] has 112 bytes.
+/// signal, `distance` included, and O(log n) more for a width.
 ///
 /// # Errors
 /// [`Error::Nan`] with the index of the first NaN under [`NanPolicy::Refuse`];
@@ -75,33 +150,28 @@ pub struct Peak {
 /// use dsp::peaks::{PeakOptions, find_peaks};
 /// let x = [0.0, 1.5, 0.1, 1.9, 2.2, 2.0, 2.1, 4.0, 2.0];
 /// let beats = find_peaks(&x, &PeakOptions::default().prominence(1.0..))?;
-/// let indices: Vec<usize> = beats.iter().map(|beat| beat.index).collect();
-/// assert_eq!(indices, [1, 7]);
+/// assert_eq!(beats.indices, [1, 7]);
 /// # Ok::<(), dsp::Error>(())
 /// ```
 ///
 /// # References
 /// SciPy's `scipy.signal.find_peaks`, whose plateau rule, order of conditions and inclusive bounds
 /// these are.
-pub fn find_peaks(x: &[f64], options: &PeakOptions<'_>) -> Result<Vec<Peak>> {
+pub fn find_peaks(x: &[f64], options: &PeakOptions<'_>) -> Result<Peaks> {
     options.check(x.len())?;
     prominence::reach(options.window, x.len())?;
-    let first_nan = turning::gap(x);
-    if first_nan < x.len() && options.nan == NanPolicy::Refuse {
-        return Err(Error::Nan { argument: "x", index: first_nan });
-    }
-    if first_nan == x.len() || options.nan != NanPolicy::Skip {
-        return Ok(Search::new(x, options).run(options.positions, None));
+    if options.nan != NanPolicy::Skip || turning::gap(x) == x.len() {
+        return Search::new(x, options).run(options.positions, None);
     }
     // Without the NaN, and positions where the rest has been.
     let there: Vec<usize> = (0..x.len()).filter(|&i| !x[i].is_nan()).collect();
     let rest: Vec<f64> = there.iter().map(|&i| x[i]).collect();
     let position = |&i: &usize| options.positions.map_or(i as f64, |positions| positions[i]);
     let positions: Vec<f64> = there.iter().map(position).collect();
-    Ok(Search::new(&rest, options).run(Some(&positions), Some(&there)))
+    Search::new(&rest, options).run(Some(&positions), Some(&there))
 }
 
-/// A signal that points up and has no NaN that it should not have.
+/// A signal that points up.
 struct Search<'a> {
     x: Cow<'a, [f64]>,
     options: &'a PeakOptions<'a>,
@@ -117,7 +187,7 @@ impl<'a> Search<'a> {
     }
 
     /// The conditions in their order. `there` has the index in the caller's signal of each sample.
-    fn run(&self, positions: Option<&[f64]>, there: Option<&[usize]>) -> Vec<Peak> {
+    fn run(&self, positions: Option<&[f64]>, there: Option<&[usize]>) -> Result<Peaks> {
         let (x, options) = (&*self.x, self.options);
         let original = |i: usize| there.map_or(i, |there| there[i]);
         let within = |interval: Option<Interval<'_>>, value, p| {
@@ -125,7 +195,7 @@ impl<'a> Search<'a> {
         };
         let sign = if options.polarity == Polarity::Minima { -1.0 } else { 1.0 };
 
-        let tops = if self.is_flat() { Vec::new() } else { persistence::tops(x, options.ends) };
+        let tops = self.tops()?;
         let mut kept = Cow::Borrowed(&tops[..]);
         if options.plateau_size.is_some() {
             kept.to_mut().retain(|&p| {
@@ -136,11 +206,11 @@ impl<'a> Search<'a> {
         if options.height.is_some() {
             kept.to_mut().retain(|&p| within(options.height, sign * x[p], p));
         }
-        if let Some(threshold) = options.threshold {
+        if options.threshold.is_some() {
             kept.to_mut().retain(|&p| {
-                let (left, right) = self.thresholds(p);
-                let at = original(p);
-                threshold.contains(left.min(right), at) && threshold.contains(left.max(right), at)
+                let Thresholds { left, right } = self.thresholds(p);
+                within(options.threshold, left.min(right), p)
+                    && within(options.threshold, left.max(right), p)
             });
         }
         if let Some(distance) = options.distance {
@@ -179,28 +249,46 @@ impl<'a> Search<'a> {
             retain(&mut widths, &keeps);
         }
 
-        let back = |prominence: &Prominence| Prominence {
-            left_base: original(prominence.left_base),
-            right_base: original(prominence.right_base),
-            ..*prominence
+        let narrowed = match kept {
+            Cow::Owned(kept) => Some(kept),
+            Cow::Borrowed(_) => None,
         };
-        kept.iter()
-            .enumerate()
-            .map(|(k, &p)| {
-                let top = maxima::plateau(x, p);
-                let (left_threshold, right_threshold) = self.thresholds(p);
-                Peak {
-                    index: original(p),
-                    left_edge: original(top.left_edge),
-                    right_edge: original(top.right_edge),
-                    height: sign * x[p],
-                    left_threshold,
-                    right_threshold,
-                    prominence: prominences.get(k).map(back),
-                    width: widths.get(k).map(|w| Width { level: sign * w.level, ..*w }),
-                }
-            })
-            .collect()
+        let mut peaks =
+            Peaks { indices: narrowed.unwrap_or(tops), prominences, widths, ..Peaks::default() };
+        let kept = peaks.indices.iter();
+        peaks.heights = kept.clone().map(|&p| sign * x[p]).collect();
+        if options.plateau_size.is_some() {
+            peaks.plateaus = kept.clone().map(|&p| maxima::plateau(x, p)).collect();
+        }
+        if options.threshold.is_some() {
+            peaks.thresholds = kept.map(|&p| self.thresholds(p)).collect();
+        }
+        if options.polarity == Polarity::Minima {
+            peaks.widths.iter_mut().for_each(|width| width.level = -width.level);
+        }
+        if let Some(there) = there {
+            peaks.indices.iter_mut().for_each(|index| *index = there[*index]);
+            for top in &mut peaks.plateaus {
+                let Maximum { index, left_edge, right_edge } = *top;
+                let (left_edge, right_edge) = (there[left_edge], there[right_edge]);
+                *top = Maximum { index: there[index], left_edge, right_edge };
+            }
+            for prominence in &mut peaks.prominences {
+                prominence.left_base = there[prominence.left_base];
+                prominence.right_base = there[prominence.right_base];
+            }
+        }
+        Ok(peaks)
+    }
+
+    /// The middles of the local maxima, with those at the ends where they are wanted.
+    fn tops(&self) -> Result<Vec<usize>> {
+        let Scan { middles, has_nan } = maxima::scan(&self.x);
+        if has_nan && self.options.nan == NanPolicy::Refuse {
+            return Err(Error::Nan { argument: "x", index: turning::gap(&self.x) });
+        }
+        let wanted = self.options.ends == Ends::Included && !self.is_flat();
+        Ok(if wanted { persistence::with_ends(middles, &self.x) } else { middles })
     }
 
     /// One run from end to end has nothing beside it to stand out of.
@@ -209,10 +297,10 @@ impl<'a> Search<'a> {
     }
 
     /// How far `p` lies above its neighbors; infinite where there is none.
-    fn thresholds(&self, p: usize) -> (f64, f64) {
+    fn thresholds(&self, p: usize) -> Thresholds {
         let above = |neighbor: Option<&f64>| neighbor.map_or(f64::INFINITY, |n| self.x[p] - n);
         let before = p.checked_sub(1).and_then(|i| self.x.get(i));
-        (above(before), above(self.x.get(p + 1)))
+        Thresholds { left: above(before), right: above(self.x.get(p + 1)) }
     }
 
     /// The prominences of `kept`, which are some of `tops`.
@@ -220,10 +308,15 @@ impl<'a> Search<'a> {
         let x = &*self.x;
         let mut found = match self.options.window {
             None => {
-                let mut of_tops = tops.iter().zip(turning::all_prominences(x, tops));
-                kept.iter()
-                    .filter_map(|p| of_tops.find(|&(top, _)| top == p).map(|(_, found)| found))
-                    .collect()
+                let all = turning::all_prominences(x, tops);
+                if kept.len() == tops.len() {
+                    all
+                } else {
+                    let mut of_tops = tops.iter().zip(all);
+                    kept.iter()
+                        .filter_map(|p| of_tops.find(|&(top, _)| top == p).map(|(_, found)| found))
+                        .collect()
+                }
             }
             Some(window) => prominence::within(x, kept, window / 2),
         };

@@ -10,6 +10,7 @@
 use crate::{Error, Result};
 
 mod lanes;
+mod pairs;
 mod shrink;
 mod stationary;
 mod tables;

@@ -19,13 +19,16 @@ use rustfft::{Fft, FftPlanner};
 
 use super::Kernel;
 use super::numbers::root_of_unity;
+use crate::fused::Fused;
 
-/// Columns that are transformed at once, in vector registers where the compiler sees to it.
-const LANES: usize = 4;
+/// Columns that are transformed at once, in vector registers.
+const LANES: usize = 8;
 
-/// The longest column whose sums are what [`Columns`] computes, and the same divided by two.
+/// The longest column whose sums are what [`Columns`] computes, and the same divided by two; and that of
+/// [`Short`] ones.
 const LONGEST: usize = 61;
 const MOST: usize = LONGEST / 2;
+const SHORT: usize = 13;
 
 #[derive(Clone)]
 pub(super) struct Split<T: Real> {
@@ -47,7 +50,7 @@ impl<T: Real> Split<T> {
     /// For odd p and m, p prime.
     pub(super) fn new(p: usize, m: usize, planner: &mut FftPlanner<T>) -> Self {
         let (n, h) = (p * m, (p - 1) / 2);
-        let blocks = if p > 7 { 0 } else { m / LANES };
+        let blocks = if p > SHORT { 0 } else { m / LANES };
         let block = |first: usize, s: usize| {
             let lanes: [Complex<T>; LANES] =
                 std::array::from_fn(|lane| root_of_unity(s * (first + lane), n));
@@ -92,9 +95,11 @@ impl<T: Real> Split<T> {
         let (zeroth, work) = work.split_at_mut(m / 2 + 1);
         let (sums, reals) = reals.split_at_mut(m);
         match p {
-            3 => self.columns::<1>(x, sums, columns),
-            5 => self.columns::<2>(x, sums, columns),
-            7 => self.columns::<3>(x, sums, columns),
+            3 => run(Short::<T, 1> { split: self, x, sums: &mut *sums, columns: &mut *columns }),
+            5 => run(Short::<T, 2> { split: self, x, sums: &mut *sums, columns: &mut *columns }),
+            7 => run(Short::<T, 3> { split: self, x, sums: &mut *sums, columns: &mut *columns }),
+            11 => run(Short::<T, 5> { split: self, x, sums: &mut *sums, columns: &mut *columns }),
+            13 => run(Short::<T, 6> { split: self, x, sums: &mut *sums, columns: &mut *columns }),
             _ => match &self.column {
                 None => {
                     let Self { waves, tail, .. } = self;
@@ -128,6 +133,8 @@ impl<T: Real> Split<T> {
             3 => gather::<T, 1>(m, zeroth, rows, out),
             5 => gather::<T, 2>(m, zeroth, rows, out),
             7 => gather::<T, 3>(m, zeroth, rows, out),
+            11 => gather::<T, 5>(m, zeroth, rows, out),
+            13 => gather::<T, 6>(m, zeroth, rows, out),
             _ => {
                 out[0] = zeroth[0];
                 for s in 1..=h {
@@ -144,12 +151,26 @@ impl<T: Real> Split<T> {
             }
         }
     }
+}
 
-    /// The inner sums for p = 2H + 1, and their twiddles.
-    fn columns<const H: usize>(&self, x: &[T], sums: &mut [T], columns: &mut [Complex<T>]) {
-        let (p, m, zero) = (2 * H + 1, self.m, T::zero());
+/// The inner sums for p = 2H + 1, and their twiddles.
+struct Short<'a, T: Real, const H: usize> {
+    split: &'a Split<T>,
+    x: &'a [T],
+    sums: &'a mut [T],
+    columns: &'a mut [Complex<T>],
+}
+
+impl<T: Real, const H: usize> Task<T> for Short<'_, T, H> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors<T>>(self, vectors: V) {
+        let fused = Fused::of(vectors);
+        let Self { split, x, sums, columns } = self;
+        let (p, m, zero) = (2 * H + 1, split.m, T::zero());
         let waves: [[Complex<T>; H]; H] =
-            std::array::from_fn(|s| std::array::from_fn(|r| self.waves[s * H + r]));
+            std::array::from_fn(|s| std::array::from_fn(|r| split.waves[s * H + r]));
         let ahead: [&[T]; H] = std::array::from_fn(|r| &x[(r + 1) * m..(r + 2) * m]);
         let behind: [&[T]; H] = std::array::from_fn(|r| &x[(p - 1 - r) * m..(p - r) * m]);
         let mut rest = columns;
@@ -159,7 +180,7 @@ impl<T: Real> Split<T> {
             column
         });
 
-        for (block, twiddles) in self.twiddles.chunks_exact(H).enumerate() {
+        for (block, twiddles) in split.twiddles.chunks_exact(H).enumerate() {
             let q = block * LANES..(block + 1) * LANES;
             let lanes = |x: &[T]| -> [T; LANES] {
                 let x = &x[q.clone()];
@@ -180,23 +201,23 @@ impl<T: Real> Split<T> {
                 let (mut re, mut im) = (first, [zero; LANES]);
                 for r in 0..H {
                     for lane in 0..LANES {
-                        re[lane] += even[r][lane] * waves[s][r].re;
-                        im[lane] += odd[r][lane] * waves[s][r].im;
+                        re[lane] = fused.add(even[r][lane], waves[s][r].re, re[lane]);
+                        im[lane] = fused.add(odd[r][lane], waves[s][r].im, im[lane]);
                     }
                 }
                 let [cos, sin] = &twiddles[s];
                 let column = &mut columns[s][q.clone()];
                 for lane in 0..LANES {
                     column[lane] = Complex::new(
-                        re[lane] * cos[lane] - im[lane] * sin[lane],
-                        re[lane] * sin[lane] + im[lane] * cos[lane],
+                        fused.add(re[lane], cos[lane], -(im[lane] * sin[lane])),
+                        fused.add(re[lane], sin[lane], im[lane] * cos[lane]),
                     );
                 }
             }
         }
 
         let done = m / LANES * LANES;
-        for (q, twiddles) in (done..m).zip(self.tail.chunks_exact(H)) {
+        for (q, twiddles) in (done..m).zip(split.tail.chunks_exact(H)) {
             let (mut sum, mut z) = (x[q], [Complex::new(x[q], zero); H]);
             for r in 0..H {
                 let (even, odd) = (ahead[r][q] + behind[r][q], ahead[r][q] - behind[r][q]);
@@ -226,8 +247,8 @@ impl<T: Real> Task<T> for Columns<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<V: Vectors<T>>(self, _: V) {
-        const LANES: usize = 8;
+    fn run<V: Vectors<T>>(self, vectors: V) {
+        let fused = Fused::of(vectors);
         let Self { x, waves, twiddles, sums, columns } = self;
         let (m, zero) = (sums.len(), T::zero());
         let p = x.len() / m;
@@ -251,10 +272,18 @@ impl<T: Real> Task<T> for Columns<'_, T> {
             sums[first..first + count].copy_from_slice(&sum[..count]);
             for (s, waves) in waves.chunks_exact(h).enumerate() {
                 let (mut re, mut im) = (own, [zero; LANES]);
-                for (w, (even, odd)) in waves.iter().zip(even.iter().zip(&odd)) {
+                // Four at a time: half of the rounding of one long sum.
+                for (waves, (even, odd)) in waves.chunks(4).zip(even.chunks(4).zip(odd.chunks(4))) {
+                    let (mut some_re, mut some_im) = ([zero; LANES], [zero; LANES]);
+                    for (w, (even, odd)) in waves.iter().zip(even.iter().zip(odd)) {
+                        for lane in 0..LANES {
+                            some_re[lane] = fused.add(even[lane], w.re, some_re[lane]);
+                            some_im[lane] = fused.add(odd[lane], w.im, some_im[lane]);
+                        }
+                    }
                     for lane in 0..LANES {
-                        re[lane] += even[lane] * w.re;
-                        im[lane] += odd[lane] * w.im;
+                        re[lane] += some_re[lane];
+                        im[lane] += some_im[lane];
                     }
                 }
                 let column = &mut columns[s * m + first..s * m + first + count];

@@ -44,47 +44,28 @@ pub fn local_maxima(x: &[f64]) -> Vec<Maximum> {
 /// ```
 #[must_use]
 pub fn peak_indices(x: &[f64]) -> Vec<usize> {
-    let mut middles = Vec::with_capacity(x.len() / 2);
-    let mut found = [0; BLOCKS * BLOCK];
-    let mut start = 1;
-    while x.len() - start.min(x.len()) > BLOCKS * BLOCK {
-        let mut masks = [Tops::default(); BLOCKS];
-        run(Compare { x: &x[start - 1..], masks: &mut masks });
-        let mut count = 0;
-        for (block, &Tops { peaks, flats }) in masks.iter().enumerate() {
-            let first = start + block * BLOCK;
-            if flats == 0 {
-                // Eight at a time, some of them beyond the last: cheaper than a branch after each.
-                let (mut left, until) = (peaks, count + peaks.count_ones() as usize);
-                while count < until {
-                    for place in count..count + 8 {
-                        found[place % (BLOCKS * BLOCK)] = first + left.trailing_zeros() as usize;
-                        left &= left.wrapping_sub(1);
-                    }
-                    count += 8;
-                }
-                count = until;
-            } else {
-                let mut left = peaks | flats;
-                while left != 0 {
-                    if let Some(middle) = middle(x, first + left.trailing_zeros() as usize) {
-                        found[count] = middle;
-                        count += 1;
-                    }
-                    left &= left - 1;
-                }
-            }
-        }
-        middles.extend_from_slice(&found[..count]);
-        start += BLOCKS * BLOCK;
-    }
-    for i in start..x.len().saturating_sub(1) {
+    scan(x).middles
+}
+
+/// What one pass over a signal finds.
+pub(super) struct Scan {
+    /// The middle of every local maximum, in order.
+    pub(super) middles: Vec<usize>,
+    /// Whether there is a NaN.
+    pub(super) has_nan: bool,
+}
+
+pub(super) fn scan(x: &[f64]) -> Scan {
+    let mut found = Scan { middles: Vec::with_capacity(x.len() / 2), has_nan: false };
+    let compared = run(Blocks { x, found: &mut found });
+    found.has_nan |= x[compared..].iter().any(|value| value.is_nan());
+    for i in compared.max(1)..x.len().saturating_sub(1) {
         if x[i - 1] < x[i] && x[i] >= x[i + 1] {
-            middles.extend(middle(x, i));
+            found.middles.extend(middle(x, i));
         }
     }
-    middles.shrink_to_fit();
-    middles
+    found.middles.shrink_to_fit();
+    found
 }
 
 /// The maximum whose middle (or any of whose samples) is `index`.
@@ -106,40 +87,117 @@ fn middle(x: &[f64], i: usize) -> Option<usize> {
     (x[after] < x[i]).then_some(i + (after - 1 - i) / 2)
 }
 
-/// Samples that are looked at together, a bit each, and how many such blocks in one go.
+/// Steps from one sample to the next that are looked at together, a bit each, and how many such
+/// blocks in one go.
 const BLOCK: usize = 64;
 const BLOCKS: usize = 32;
 
+/// Bit j is step j of a block, from sample j to sample j + 1.
 #[derive(Clone, Copy, Default)]
-struct Tops {
-    /// Bit j: sample j of the block is above both its neighbors.
-    peaks: u64,
-    /// Bit j: it is above the one before and equal to the one after.
-    flats: u64,
+struct Steps {
+    not_up: u64,
+    not_down: u64,
 }
 
-/// Compares samples with their neighbors, from the second on. In a function of its own, because
-/// the compiler turns this loop into vector compares and one with branches not.
-struct Compare<'a> {
+/// The maxima that start in the whole groups of blocks of `x`; gives how many samples these are.
+struct Blocks<'a> {
     x: &'a [f64],
-    masks: &'a mut [Tops; BLOCKS],
+    found: &'a mut Scan,
 }
 
-impl Task<f64> for Compare<'_> {
-    type Output = ();
+impl Task<f64> for Blocks<'_> {
+    type Output = usize;
 
     #[inline(always)]
-    #[expect(clippy::float_cmp, reason = "a plateau is of equal samples, not of similar ones")]
-    fn run<V: Vectors<f64>>(self, _: V) {
-        for (samples, tops) in self.x.windows(BLOCK + 2).step_by(BLOCK).zip(self.masks) {
-            let Some(window) = samples.first_chunk::<{ BLOCK + 2 }>() else { continue };
-            for j in 0..BLOCK {
-                let (before, own, after) = (window[j], window[j + 1], window[j + 2]);
-                tops.peaks |= u64::from((before < own) & (own > after)) << j;
-                tops.flats |= u64::from((before < own) & (own == after)) << j;
+    fn run<V: Vectors<f64>>(self, _: V) -> usize {
+        let Self { x, found } = self;
+        let mut steps = [Steps::default(); BLOCKS];
+        let mut middles = [0; BLOCKS * BLOCK];
+        let (mut first, mut rose) = (0, 0);
+        for group in x.windows(BLOCKS * BLOCK + 1).step_by(BLOCKS * BLOCK) {
+            compare(group, &mut steps);
+            let mut count = 0;
+            for &Steps { not_up, not_down } in &steps {
+                let (flat, falls, rises) =
+                    (not_up & not_down, not_up & !not_down, not_down & !not_up);
+                found.has_nan |= (not_up | not_down) != u64::MAX;
+                // Samples that were risen to, and from which it does not rise further.
+                let tops = ((rises << 1) | rose) & not_up;
+                rose = rises >> (BLOCK - 1);
+                if tops & flat == 0 {
+                    list([tops], first, &mut middles, &mut count);
+                } else {
+                    let Plateaus { lefts, rights, open } = plateaus(tops, flat, falls);
+                    list([lefts, rights], first, &mut middles, &mut count);
+                    if let Some(middle) = open.and_then(|left| middle(x, first + left)) {
+                        middles[count] = middle;
+                        count += 1;
+                    }
+                }
+                first += BLOCK;
             }
+            found.middles.extend_from_slice(&middles[..count]);
+        }
+        first
+    }
+}
+
+/// Compares samples with the next. In a loop of its own, because the compiler turns this one into
+/// vector compares and one with branches not.
+#[inline(always)]
+fn compare(x: &[f64], steps: &mut [Steps; BLOCKS]) {
+    for (samples, steps) in x.windows(BLOCK + 1).step_by(BLOCK).zip(steps) {
+        let Some(window) = samples.first_chunk::<{ BLOCK + 1 }>() else { continue };
+        let mut found = Steps::default();
+        for j in 0..BLOCK {
+            found.not_up |= u64::from(window[j] >= window[j + 1]) << j;
+            found.not_down |= u64::from(window[j] <= window[j + 1]) << j;
+        }
+        *steps = found;
+    }
+}
+
+/// Runs of equal samples in a block, of one sample too.
+struct Plateaus {
+    /// The first and the last sample of each that ends in a fall.
+    lefts: u64,
+    rights: u64,
+    /// The first sample of the one that goes on beyond the block.
+    open: Option<usize>,
+}
+
+/// `tops` are first samples that were risen to. A sum carries such a bit over the flat steps after it to
+/// the last sample, so it takes no longer where every top is flat.
+#[inline(always)]
+fn plateaus(tops: u64, flat: u64, falls: u64) -> Plateaus {
+    let (sum, goes_on) = tops.overflowing_add(flat);
+    let rights = sum & !flat & falls;
+    // And back, over the samples that were come to by a flat step.
+    let back = (flat << 1).reverse_bits();
+    let lefts = (rights.reverse_bits().wrapping_add(back) & !back).reverse_bits();
+    let open = goes_on.then(|| BLOCK - 1 - tops.leading_zeros() as usize);
+    Plateaus { lefts, rights, open }
+}
+
+/// Appends the middles between the first bits of all masks, the second ones, and so on; the masks have as
+/// many. Eight at a time, some of them beyond the last: cheaper than a branch after each.
+#[inline(always)]
+fn list<const N: usize>(
+    mut masks: [u64; N],
+    first: usize,
+    middles: &mut [usize; BLOCKS * BLOCK],
+    count: &mut usize,
+) {
+    let (mut place, until) = (*count, *count + masks[0].count_ones() as usize);
+    while place < until {
+        for _ in 0..8 {
+            let sum: u32 = masks.iter().map(|mask| mask.trailing_zeros()).sum();
+            middles[place % (BLOCKS * BLOCK)] = first + sum as usize / N;
+            masks = masks.map(|mask| mask & mask.wrapping_sub(1));
+            place += 1;
         }
     }
+    *count = until;
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Persistence: the level at which a hill appears as the water falls, and the one at which it joins
 //! a higher hill.
 
-use super::turning::{gap, merges};
-use super::{Ends, Maximum, maxima};
+use super::turning::merges;
+use super::{Maximum, maxima, peak_indices};
 use crate::Result;
 use crate::door::finite;
 
@@ -62,7 +62,7 @@ impl Hill {
 /// Comput. Geom. 28 (2002).
 pub fn persistence(x: &[f64]) -> Result<Vec<Hill>> {
     finite(x, "x")?;
-    let tops = tops(x, Ends::Included);
+    let tops = with_ends(peak_indices(x), x);
     Ok(merges(x, &tops)
         .into_iter()
         .zip(&tops)
@@ -75,25 +75,24 @@ pub fn persistence(x: &[f64]) -> Result<Vec<Hill>> {
         .collect())
 }
 
-/// The middles of the local maxima, with those at the ends where they are wanted; a constant
-/// signal is one hill to persistence and no peak to anyone.
-pub(super) fn tops(x: &[f64], ends: Ends) -> Vec<usize> {
-    let mut tops = maxima::peak_indices(x);
-    if ends == Ends::Included && !x.is_empty() {
-        let Maximum { right_edge, .. } = maxima::plateau(x, 0);
-        if right_edge + 1 == x.len() {
-            return vec![right_edge / 2];
-        }
-        if x[right_edge + 1] < x[0] {
-            tops.insert(0, right_edge / 2);
-        }
-        let last = x.len() - 1;
-        let Maximum { left_edge, .. } = maxima::plateau(x, last);
-        if x[left_edge - 1] < x[last] {
-            tops.push(left_edge + (last - left_edge) / 2);
-        }
+/// Adds to the middles of the local maxima those at the ends; a constant signal is one hill to
+/// persistence and no peak to anyone.
+pub(super) fn with_ends(mut tops: Vec<usize>, x: &[f64]) -> Vec<usize> {
+    if x.is_empty() {
+        return tops;
     }
-    debug_assert!(gap(x) == x.len() || ends == Ends::Excluded || tops.is_sorted());
+    let Maximum { right_edge, .. } = maxima::plateau(x, 0);
+    if right_edge + 1 == x.len() {
+        return vec![right_edge / 2];
+    }
+    if x[right_edge + 1] < x[0] {
+        tops.insert(0, right_edge / 2);
+    }
+    let last = x.len() - 1;
+    let Maximum { left_edge, .. } = maxima::plateau(x, last);
+    if x[left_edge - 1] < x[last] {
+        tops.push(left_edge + (last - left_edge) / 2);
+    }
     tops
 }
 
@@ -170,7 +169,7 @@ mod tests {
     fn the_ends_and_equal_tops_are_where_persistence_and_prominence_part() {
         let x = [2.5, 3.0, 0.0, 5.0, 0.0];
         let peaks = find_peaks(&x, &PeakOptions::default().prominence(..)).unwrap();
-        let prominences: Vec<f64> = peaks.iter().map(|p| p.prominence.unwrap().value).collect();
+        let prominences: Vec<f64> = peaks.prominences.iter().map(|p| p.value).collect();
         assert_eq!(prominences, [0.5, 5.0]);
         let persistences =
             |x: &[f64]| persistence(x).unwrap().iter().map(Hill::persistence).collect::<Vec<_>>();

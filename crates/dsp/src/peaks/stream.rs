@@ -140,16 +140,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn batch(x: &[f64], least: f64, nan: NanPolicy) -> Vec<StreamedPeak> {
-        let options = PeakOptions::default().prominence(least..).nan(nan);
-        let streamed = |peak: &crate::peaks::Peak| StreamedPeak {
-            maximum: Maximum {
-                index: peak.index,
-                left_edge: peak.left_edge,
-                right_edge: peak.right_edge,
-            },
-            height: peak.height,
-        };
-        find_peaks(x, &options).unwrap().iter().map(streamed).collect()
+        let options = PeakOptions::default().plateau_size(..).prominence(least..).nan(nan);
+        let peaks = find_peaks(x, &options).unwrap();
+        let both = peaks.plateaus.iter().zip(&peaks.heights);
+        both.map(|(&maximum, &height)| StreamedPeak { maximum, height }).collect()
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use super::*;
 use crate::fixture;
 
 fn indices(x: &[f64], options: &PeakOptions<'_>) -> Vec<usize> {
-    find_peaks(x, options).unwrap().iter().map(|peak| peak.index).collect()
+    find_peaks(x, options).unwrap().indices
 }
 
 /// `TestFindPeaks` of `scipy/signal/tests/test_peak_finding.py`.
@@ -45,8 +45,8 @@ fn the_electrocardiogram_has_scipys_peaks() {
     let all = indices(&x, &none);
     assert_eq!(all[..6], [4, 9, 16, 23, 25, 29]);
 
-    let prominence = |peak: &Peak| peak.prominence.unwrap().value;
-    type Case = (PeakOptions<'static>, usize, usize, f64, fn(&Peak) -> f64);
+    let prominence = |peak: Peak| peak.prominence.unwrap().value;
+    type Case = (PeakOptions<'static>, usize, usize, f64, fn(Peak) -> f64);
     let cases: [Case; 7] = [
         (none.clone(), 3007, 32041122, 3007.0, |_| 1.0),
         (none.clone().height(0.0..), 889, 9618838, 575.825, |peak| peak.height),
@@ -54,7 +54,8 @@ fn the_electrocardiogram_has_scipys_peaks() {
         (none.clone().prominence(0.5..), 151, 1709098, 247.165, prominence),
         (none.clone().prominence(0.5..).window(201), 150, 1694404, 225.31, prominence),
         (none.clone().plateau_size(2.0..), 511, 5348635, 1066.0, |peak| {
-            (peak.right_edge - peak.left_edge + 1) as f64
+            let plateau = peak.plateau.unwrap();
+            (plateau.right_edge - plateau.left_edge + 1) as f64
         }),
         (
             none.height(-1.0..=3.0).plateau_size(..=3.0).prominence(0.2..).window(301),
@@ -67,7 +68,7 @@ fn the_electrocardiogram_has_scipys_peaks() {
     for (options, count, index_sum, property_sum, property) in cases {
         let peaks = find_peaks(&x, &options).unwrap();
         assert_eq!(peaks.len(), count, "{options:?}");
-        assert_eq!(peaks.iter().map(|peak| peak.index).sum::<usize>(), index_sum);
+        assert_eq!(peaks.indices.iter().sum::<usize>(), index_sum);
         let sum: f64 = peaks.iter().map(property).sum();
         // The order of summation, which is ours, moves a sum of n terms by n eps at most.
         let tolerance = count as f64 * f64::EPSILON * property_sum;
@@ -77,14 +78,15 @@ fn the_electrocardiogram_has_scipys_peaks() {
 
 #[test]
 fn every_edge_base_and_prominence_of_the_electrocardiogram_is_scipys() {
-    let peaks = find_peaks(&fixture::ecg(), &PeakOptions::default().prominence(..)).unwrap();
+    let options = PeakOptions::default().plateau_size(..).prominence(..);
+    let peaks = find_peaks(&fixture::ecg(), &options).unwrap();
     let found: Vec<[usize; 6]> = peaks
         .iter()
         .map(|peak| {
-            let p = peak.prominence.unwrap();
+            let (p, plateau) = (peak.prominence.unwrap(), peak.plateau.unwrap());
             assert!(p.value.fract() == 0.0 && p.value > 0.0, "a difference of integers");
             let value = p.value.to_string().parse().unwrap();
-            [peak.index, peak.left_edge, peak.right_edge, value, p.left_base, p.right_base]
+            [plateau.index, plateau.left_edge, plateau.right_edge, value, p.left_base, p.right_base]
         })
         .collect();
     assert_eq!(found, fixture::ecg_peaks());
@@ -112,10 +114,8 @@ fn a_nan_is_refused_by_index_or_parts_the_signal() {
 fn infinities_have_an_order_and_so_have_peaks() {
     let x = [f64::NEG_INFINITY, 0.0, f64::NEG_INFINITY, f64::INFINITY, 1.0];
     let peaks = find_peaks(&x, &PeakOptions::default().prominence(..)).unwrap();
-    assert_eq!(peaks.iter().map(|peak| peak.index).collect::<Vec<_>>(), [1, 3]);
-    for peak in peaks {
-        assert_eq!(peak.prominence.unwrap().value, f64::INFINITY);
-    }
+    assert_eq!(peaks.indices, [1, 3]);
+    assert!(peaks.prominences.iter().all(|p| p.value == f64::INFINITY));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn conditions_on_neighbors_and_widths_are_scipys() {
     assert_eq!(indices(&x, &none.clone().threshold(..=5.0)), [1, 3]);
     assert_eq!(indices(&x, &none.clone().threshold(..=4.0)), [1]);
     let both = find_peaks(&x, &none.clone().threshold(2.0..=5.0)).unwrap();
-    assert_eq!((both.len(), both[0].left_threshold, both[0].right_threshold), (1, 3.0, 5.0));
+    assert_eq!(both.thresholds, [Thresholds { left: 3.0, right: 5.0 }]);
 
     let rising: Vec<f64> = (0..60).map(|i| f64::from(i % 3 == 1) + f64::from(i) / 100.0).collect();
     let all: Vec<usize> = (1..59).step_by(3).collect();
@@ -160,15 +160,15 @@ fn conditions_on_neighbors_and_widths_are_scipys() {
     let x = [1.0, 0.0, 1.0, 2.0, 1.0, 0.0, -1.0, 4.0, 0.0];
     let narrow = none.clone().width(..=2.0).relative_height(0.75);
     let found = find_peaks(&x, &narrow).unwrap();
-    let width = found[0].width.unwrap();
-    assert_eq!((found.len(), found[0].index), (1, 7));
+    let width = found.widths[0];
+    assert_eq!(found.indices, [7]);
     assert_eq!((width.level, width.left, width.right), (1.0, 6.4, 7.75));
     assert!((width.value() - 1.35).abs() < 1e-15, "{width:?}");
 
     let short = none.prominence(..).width(..).window(2);
-    let peak = find_peaks(&[0.0, 1.0, 1.0, 1.0, 0.0], &short).unwrap()[0];
-    assert_eq!(peak.prominence, Some(Prominence { value: 0.0, left_base: 2, right_base: 2 }));
-    assert_eq!(peak.width, Some(Width { level: 1.0, left: 2.0, right: 2.0 }));
+    let peaks = find_peaks(&[0.0, 1.0, 1.0, 1.0, 0.0], &short).unwrap();
+    assert_eq!(peaks.prominences, [Prominence { value: 0.0, left_base: 2, right_base: 2 }]);
+    assert_eq!(peaks.widths, [Width { level: 1.0, left: 2.0, right: 2.0 }]);
 }
 
 /// Of equal peaks the first stays; SciPy's answer, [3, 7, 11], depends on the version of NumPy.
@@ -184,13 +184,13 @@ fn the_electrocardiogram_has_scipys_peaks_under_the_other_conditions() {
     let x = fixture::ecg_millivolts();
     let sums = |options: &PeakOptions<'_>| {
         let peaks = find_peaks(&x, options).unwrap();
-        let sum = |part: fn(&Peak) -> f64| peaks.iter().map(part).sum::<f64>();
-        let width = sum(|peak| peak.width.map_or(0.0, |width| width.value()));
-        let prominence = sum(|peak| peak.prominence.map_or(0.0, |p| p.value));
-        let index = peaks.iter().map(|peak| peak.index).sum::<usize>();
-        let first: Vec<usize> = peaks.iter().take(4).map(|peak| peak.index).collect();
-        let thresholds = (sum(|peak| peak.left_threshold), sum(|peak| peak.right_threshold));
-        (peaks.len(), index, first, prominence, width, thresholds)
+        let width: f64 = peaks.widths.iter().map(Width::value).sum();
+        let prominence: f64 = peaks.prominences.iter().map(|p| p.value).sum();
+        let index: usize = peaks.indices.iter().sum();
+        let first: Vec<usize> = peaks.indices.iter().take(4).copied().collect();
+        let left: f64 = peaks.thresholds.iter().map(|both| both.left).sum();
+        let right: f64 = peaks.thresholds.iter().map(|both| both.right).sum();
+        (peaks.len(), index, first, prominence, width, (left, right))
     };
     // Sums of a few thousand terms of size 1, in our order.
     let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a}, {b}");
@@ -237,7 +237,7 @@ fn random_signals_have_scipys_peaks_under_every_option() {
             panic!("three fields: {line}")
         };
         let x: Vec<f64> = x.split(' ').map(|number| number.parse().unwrap()).collect();
-        let mut options = PeakOptions::default();
+        let mut options = PeakOptions::default().plateau_size(..).threshold(..);
         for (name, value) in asked.split_whitespace().map(|field| field.split_once('=').unwrap()) {
             options = match name {
                 "plateau_size" => options.plateau_size(interval(value)),
@@ -259,8 +259,10 @@ fn random_signals_have_scipys_peaks_under_every_option() {
             .collect();
         assert_eq!(found.len(), expected.len(), "{line}");
         for (peak, expected) in found.iter().zip(&expected) {
-            let mut row = vec![peak.index as f64, peak.left_edge as f64, peak.right_edge as f64];
-            row.extend([peak.left_threshold, peak.right_threshold]);
+            let (plateau, thresholds) = (peak.plateau.unwrap(), peak.thresholds.unwrap());
+            let mut row =
+                [plateau.index, plateau.left_edge, plateau.right_edge].map(|i| i as f64).to_vec();
+            row.extend([thresholds.left, thresholds.right]);
             if let Some(p) = peak.prominence {
                 row.extend([p.value, p.left_base as f64, p.right_base as f64]);
             }
@@ -277,27 +279,58 @@ fn random_signals_have_scipys_peaks_under_every_option() {
 #[test]
 fn minima_are_the_maxima_of_the_mirrored_signal() {
     let x = [3.0, 1.0, 2.0, -4.0, -4.0, 5.0];
-    let options = PeakOptions::default().polarity(Polarity::Minima).prominence(..).width(..);
+    let options = PeakOptions::default().polarity(Polarity::Minima).threshold(..).width(..);
     let dips = find_peaks(&x, &options).unwrap();
-    assert_eq!(
-        dips.iter().map(|dip| (dip.index, dip.height)).collect::<Vec<_>>(),
-        [(1, 1.0), (3, -4.0)]
-    );
-    assert_eq!(dips[0].prominence.unwrap().value, 1.0);
-    assert_eq!(dips[0].width.unwrap().level, 1.5, "half way up to the saddle at 2");
-    assert_eq!((dips[0].left_threshold, dips[0].right_threshold), (2.0, 1.0));
+    assert_eq!((&dips.indices[..], &dips.heights[..]), (&[1, 3][..], &[1.0, -4.0][..]));
+    assert_eq!(dips.prominences[0].value, 1.0);
+    assert_eq!(dips.widths[0].level, 1.5, "half way up to the saddle at 2");
+    assert_eq!(dips.thresholds[0], Thresholds { left: 2.0, right: 1.0 });
     assert_eq!(indices(&x, &options.height(0.0..)), [1], "bounds are on x, not on −x");
+}
+
+#[test]
+fn a_column_is_there_where_it_was_asked_for_and_a_row_has_what_the_columns_have() {
+    let x = fixture::ecg_millivolts();
+    let plain = find_peaks(&x, &PeakOptions::default()).unwrap();
+    assert_eq!((plain.len(), plain.heights.len()), (3007, 3007));
+    let columns = |peaks: &Peaks| {
+        let judged = [peaks.prominences.len(), peaks.widths.len()];
+        [peaks.plateaus.len(), peaks.thresholds.len(), judged[0], judged[1]]
+    };
+    assert_eq!(columns(&plain), [0; 4]);
+    let none = PeakOptions::default;
+    for (options, asked) in [
+        (none().plateau_size(1.0..).height(1.0..), [1, 0, 0, 0]),
+        (none().threshold(..=0.1).distance(20.0), [0, 1, 0, 0]),
+        (none().prominence(0.1..), [0, 0, 1, 0]),
+        (none().width(3.0..), [0, 0, 1, 1]),
+        (none().plateau_size(..).threshold(..).width(..), [1; 4]),
+    ] {
+        let peaks = find_peaks(&x, &options).unwrap();
+        assert!(!peaks.is_empty(), "{options:?}");
+        assert_eq!(columns(&peaks), asked.map(|asked| asked * peaks.len()), "{options:?}");
+        for (k, peak) in peaks.iter().enumerate() {
+            assert_eq!((peak.index, peak.height), (peaks.indices[k], x[peak.index]));
+            assert_eq!(peak.plateau, peaks.plateaus.get(k).copied());
+            assert_eq!(peak.thresholds, peaks.thresholds.get(k).copied());
+            assert_eq!(peak.prominence, peaks.prominences.get(k).copied());
+            assert_eq!(peak.width, peaks.widths.get(k).copied());
+        }
+        assert_eq!(peaks.get(peaks.len()), None);
+    }
+    assert!(find_peaks(&[], &none()).unwrap().is_empty());
 }
 
 #[test]
 fn an_end_is_a_peak_only_where_asked() {
     let x = [5.0, 5.0, 1.0, 3.0, 0.0, 4.0];
     assert_eq!(indices(&x, &PeakOptions::default()), [3]);
-    let options = PeakOptions::default().ends(Ends::Included).prominence(..);
+    let options = PeakOptions::default().ends(Ends::Included).plateau_size(..).threshold(..);
+    let options = options.prominence(..);
     let found = find_peaks(&x, &options).unwrap();
     let seen: Vec<_> = found.iter().map(|p| (p.index, p.prominence.unwrap().value)).collect();
     assert_eq!(seen, [(0, 5.0), (3, 2.0), (5, 4.0)]);
-    assert_eq!((found[0].right_edge, found[2].right_threshold), (1, f64::INFINITY));
+    assert_eq!((found.plateaus[0].right_edge, found.thresholds[2].right), (1, f64::INFINITY));
     for flat in [&[][..], &[1.0], &[2.0; 5]] {
         assert!(indices(flat, &options).is_empty(), "nothing is lower in {flat:?}");
     }
@@ -307,13 +340,13 @@ fn an_end_is_a_peak_only_where_asked() {
 fn a_skipped_nan_is_not_there_but_its_place_is() {
     let nan = f64::NAN;
     let x = [0.0, 2.0, nan, nan, nan, 2.0, 0.0, 1.0, 0.0];
-    let options = PeakOptions::default().nan(NanPolicy::Skip).prominence(..).width(..);
+    let options = PeakOptions::default().nan(NanPolicy::Skip).plateau_size(..).width(..);
     let found = find_peaks(&x, &options).unwrap();
-    assert_eq!((found[0].left_edge, found[0].index, found[0].right_edge), (1, 1, 5));
-    let (prominence, width) = (found[0].prominence.unwrap(), found[0].width.unwrap());
+    assert_eq!(found.plateaus[0], Maximum { left_edge: 1, index: 1, right_edge: 5 });
+    let (prominence, width) = (found.prominences[0], found.widths[0]);
     assert_eq!((prominence.left_base, prominence.right_base), (0, 6));
     assert_eq!((width.left, width.right), (0.5, 5.5));
-    assert_eq!(found[1].index, 7);
+    assert_eq!(found.indices, [1, 7]);
     assert_eq!(indices(&x, &options.clone().distance(6.5)), [1]);
     assert_eq!(indices(&x, &options.distance(6.0)), [1, 7], "6 apart, where each sample lies");
 }
@@ -324,7 +357,7 @@ fn positions_set_the_unit_of_distance_and_width() {
     let times = [0.0, 1.0, 3.0, 3.5, 3.75];
     let options = PeakOptions::default().positions(&times).width(..);
     let found = find_peaks(&x, &options).unwrap();
-    let width = found[0].width.unwrap();
+    let width = found.widths[0];
     assert_eq!((width.left, width.right), (0.5, 2.0));
     assert_eq!(indices(&x, &options.clone().distance(2.5)), [1, 3]);
     assert_eq!(indices(&x, &options.distance(2.6)), [1]);
@@ -334,7 +367,7 @@ fn positions_set_the_unit_of_distance_and_width() {
 fn a_width_may_be_taken_at_a_part_of_the_height() {
     let x = [2.0, 4.0, 8.0, 4.0, 3.0];
     let options = PeakOptions::default().width(..).width_reference(WidthReference::Height);
-    let width = find_peaks(&x, &options).unwrap()[0].width.unwrap();
+    let width = find_peaks(&x, &options).unwrap().widths[0];
     assert_eq!((width.level, width.left, width.right), (4.0, 1.0, 3.0));
 }
 

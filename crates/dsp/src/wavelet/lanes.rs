@@ -4,11 +4,16 @@
 use linalg::lanes::{Task, Vectors, run};
 
 use super::Mode;
+use super::shrink::Shrinking;
+use crate::fused::Fused;
 
 /// Outputs of either kind that are computed in one go, so that all they need fits the first cache,
 /// and the pairs of taps that the longest filter (db38) has.
 const TILE: usize = 512;
 const MOST_PAIRS: usize = 38;
+
+/// Pairs that [`halve`] and [`join`] take at a time.
+const FEW: usize = 8;
 
 /// The taps of two outputs: for each output, for each m, those that meet either input.
 pub(super) type Taps = [Vec<[f64; 2]>; 2];
@@ -72,9 +77,18 @@ impl Task<f64> for Analysis<'_> {
             let outputs = TILE.min(self.count - first);
             let pairs = outputs + self.taps[0].len() - 1;
             let from = self.start + 2 * first as isize;
-            self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
             let (low, high) = (&mut low[..outputs], &mut high[..outputs]);
-            filter(vectors, &self.taps, [&even[..pairs], &odd[..pairs]], [&mut *low, &mut *high]);
+            match self.x.get(2 * first..2 * (first + outputs)) {
+                // Two taps need no other samples than their own pair.
+                Some(x) if pairs == outputs && self.start == 0 => {
+                    halve(Fused::of(vectors), &self.taps, x, [low, high]);
+                }
+                _ => {
+                    self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
+                    filter(vectors, &self.taps, [&even[..pairs], &odd[..pairs]], [low, high]);
+                }
+            }
+            let (low, high) = (&low[..outputs], &high[..outputs]);
             found[0].extend_from_slice(low);
             found[1].extend_from_slice(high);
         }
@@ -90,6 +104,8 @@ impl Task<f64> for Analysis<'_> {
 pub(super) struct Synthesis<'a> {
     pub(super) low: &'a [f64],
     pub(super) high: &'a [f64],
+    /// What becomes of the high ones.
+    pub(super) shrinking: Option<Shrinking>,
     pub(super) taps: Taps,
     /// How far the first output lies before the inputs, which then are periods; `None` where there
     /// are as many as are needed.
@@ -117,23 +133,71 @@ impl Task<f64> for Synthesis<'_> {
         for first in (0..self.count).step_by(TILE) {
             let outputs = TILE.min(self.count - first);
             let needed = outputs + self.taps[0].len() - 1;
+            let [low, high] = around.each_mut().map(|around| &mut around[..needed]);
             let inputs = if let Some(turn) = self.turn {
                 let period = self.low.len();
                 let start = (first + period - turn % period) % period;
-                for (around, whole) in around.iter_mut().zip([self.low, self.high]) {
-                    wrapped(whole, start, &mut around[..needed]);
+                wrapped(self.low, start, low);
+                wrapped(self.high, start, high);
+                if let Some(shrinking) = self.shrinking {
+                    shrinking.apply(high);
                 }
-                [&around[0][..needed], &around[1][..needed]]
+                [&*low, high]
             } else {
-                [&self.low[first..first + needed], &self.high[first..first + needed]]
+                let inputs = [&self.low[first..first + needed], &self.high[first..first + needed]];
+                if let Some(shrinking) = self.shrinking {
+                    high.copy_from_slice(inputs[1]);
+                    shrinking.apply(high);
+                    [inputs[0], high]
+                } else {
+                    inputs
+                }
             };
-            filter(vectors, &self.taps, inputs, [&mut even[..outputs], &mut odd[..outputs]]);
-            for (pair, (even, odd)) in both.iter_mut().zip(even.iter().zip(&odd)).take(outputs) {
-                *pair = [*even, *odd];
+            let pairs = &mut both[..outputs];
+            if needed == outputs {
+                join(Fused::of(vectors), &self.taps, inputs, pairs);
+            } else {
+                filter(vectors, &self.taps, inputs, [&mut even[..outputs], &mut odd[..outputs]]);
+                for (pair, (even, odd)) in pairs.iter_mut().zip(even.iter().zip(&odd)) {
+                    *pair = [*even, *odd];
+                }
             }
             x.extend_from_slice(both[..outputs].as_flattened());
         }
         x
+    }
+}
+
+/// A level of filters of two taps: what `filter` does, of whole pairs of samples. By copies of a few, so
+/// that the compiler knows that what is written is not read again.
+#[inline(always)]
+pub(super) fn halve(fused: Fused, taps: &Taps, x: &[f64], [low, high]: [&mut [f64]; 2]) {
+    let ([p, ..], [q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
+    let sum = |taps: &[f64; 2], x: &[f64; 2]| fused.add(taps[1], x[1], taps[0] * x[0]);
+    let (x, rest) = x.as_chunks::<2>().0.as_chunks::<FEW>();
+    let (low, low_rest) = low.as_chunks_mut::<FEW>();
+    let (high, high_rest) = high.as_chunks_mut::<FEW>();
+    for ((low, high), x) in low.iter_mut().zip(high).zip(x) {
+        (*low, *high) = (x.map(|x| sum(p, &x)), x.map(|x| sum(q, &x)));
+    }
+    for ((low, high), x) in low_rest.iter_mut().zip(high_rest).zip(rest) {
+        (*low, *high) = (sum(p, x), sum(q, x));
+    }
+}
+
+/// And its inverse.
+#[inline(always)]
+pub(super) fn join(fused: Fused, taps: &Taps, [low, high]: [&[f64]; 2], pairs: &mut [[f64; 2]]) {
+    let ([p, ..], [q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
+    let pair = |low, high| [p, q].map(|taps| fused.add(taps[1], high, taps[0] * low));
+    let (low, low_rest) = low.as_chunks::<FEW>();
+    let (high, high_rest) = high.as_chunks::<FEW>();
+    let (pairs, rest) = pairs.as_chunks_mut::<FEW>();
+    for (pairs, (low, high)) in pairs.iter_mut().zip(low.iter().zip(high)) {
+        *pairs = std::array::from_fn(|i| pair(low[i], high[i]));
+    }
+    for (both, (low, high)) in rest.iter_mut().zip(low_rest.iter().zip(high_rest)) {
+        *both = pair(*low, *high);
     }
 }
 
@@ -151,7 +215,7 @@ fn wrapped(whole: &[f64], start: usize, out: &mut [f64]) {
 /// Two filters over two inputs at once: `out[q][i] = Σ_m taps[q][m][0]·a[i + m] + taps[q][m][1]·b[i + m]`.
 #[inline(always)]
 fn filter<V: Vectors<f64>>(vectors: V, taps: &Taps, inputs: [&[f64]; 2], outputs: [&mut [f64]; 2]) {
-    let fused = Fused(vectors.lanes() > 1);
+    let fused = Fused::of(vectors);
     // Four registers for each output: enough sums side by side to keep the processor busy.
     if vectors.lanes() > 4 {
         blocks::<32>(fused, taps, inputs, outputs);
@@ -191,17 +255,5 @@ fn blocks<const WIDTH: usize>(
                 .fold(0.0, |sum, (tap, (&a, &b))| fused.add(tap[1], b, fused.add(tap[0], a, sum)))
         };
         (p[i], q[i]) = (sum(first), sum(second));
-    }
-}
-
-/// Whether the machine multiplies and adds in one instruction; where it does not, asking for one
-/// rounding costs a hundred.
-#[derive(Clone, Copy)]
-struct Fused(bool);
-
-impl Fused {
-    #[inline(always)]
-    fn add(self, a: f64, b: f64, sum: f64) -> f64 {
-        if self.0 { a.mul_add(b, sum) } else { a * b + sum }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Mode, Wavelet};
 use crate::noise::sigma_about_zero;
-use crate::peaks::{Peak, PeakOptions, Polarity, find_peaks};
+use crate::peaks::{PeakOptions, Peaks, Polarity, find_peaks};
 use crate::{Error, Result};
 
 /// What becomes of a detail d at the threshold t.
@@ -55,6 +55,30 @@ impl Shrinkage {
                 (ratio * (size - t) / (ratio - 1.0)).copysign(d)
             }
             Self::Firm(_) => d,
+        }
+    }
+}
+
+/// What becomes of the details of a level.
+#[derive(Clone, Copy)]
+pub(super) struct Shrinking {
+    how: Shrinkage,
+    threshold: f64,
+}
+
+impl Shrinking {
+    #[inline(always)]
+    pub(super) fn apply(self, details: &mut [f64]) {
+        let Self { how, threshold } = self;
+        // Chosen outside, so that the loop over the details is one without branches on it.
+        match how {
+            Shrinkage::Soft => {
+                details.iter_mut().for_each(|d| *d = Shrinkage::Soft.shrink(*d, threshold));
+            }
+            Shrinkage::Hard => {
+                details.iter_mut().for_each(|d| *d = Shrinkage::Hard.shrink(*d, threshold));
+            }
+            other => details.iter_mut().for_each(|d| *d = other.shrink(*d, threshold)),
         }
     }
 }
@@ -239,32 +263,24 @@ pub fn denoise(x: &[f64], options: &DenoiseOptions) -> Result<Denoised> {
 }
 
 fn one_start(x: &[f64], options: &DenoiseOptions, levels: usize) -> Result<Denoised> {
-    let mut parts = options.wavelet.decompose(x, options.mode, levels)?;
+    let parts = options.wavelet.decompose(x, options.mode, levels)?;
     let finest = match options.threshold {
         Threshold::Fixed(_) => 0.0,
         _ => sigma_about_zero(&parts.details[0]),
     };
     let (mut sigmas, mut thresholds) = (Vec::new(), Vec::new());
-    for (level, details) in parts.details.iter_mut().enumerate() {
+    for (level, details) in parts.details.iter().enumerate() {
         let sigma = match options.noise {
             NoiseLevel::PerLevel if level > 0 => sigma_about_zero(details),
             _ => finest,
         };
         let threshold = threshold(details, sigma, x.len(), options.threshold);
-        // Chosen outside, so that the loop over the details is one without branches on it.
-        match options.shrinkage {
-            Shrinkage::Soft => shrink(details, |d| Shrinkage::Soft.shrink(d, threshold)),
-            Shrinkage::Hard => shrink(details, |d| Shrinkage::Hard.shrink(d, threshold)),
-            other => shrink(details, |d| other.shrink(d, threshold)),
-        }
         sigmas.push(sigma);
         thresholds.push(threshold);
     }
-    Ok(Denoised { signal: parts.reconstruct()?, sigma: sigmas, threshold: thresholds })
-}
-
-fn shrink(details: &mut [f64], by: impl Fn(f64) -> f64) {
-    details.iter_mut().for_each(|d| *d = by(*d));
+    let by =
+        |level: usize| Some(Shrinking { how: options.shrinkage, threshold: thresholds[level] });
+    Ok(Denoised { signal: parts.rebuild(by)?, sigma: sigmas, threshold: thresholds })
 }
 
 fn threshold(details: &[f64], sigma: f64, samples: usize, rule: Threshold) -> f64 {
@@ -304,9 +320,9 @@ fn threshold(details: &[f64], sigma: f64, samples: usize, rule: Threshold) -> f6
 #[must_use]
 pub struct DenoisedExtrema {
     /// The maxima that meet the options.
-    pub maxima: Vec<Peak>,
+    pub maxima: Peaks,
     /// The minima that do.
-    pub minima: Vec<Peak>,
+    pub minima: Peaks,
     /// The signal that they are of.
     pub denoised: Denoised,
 }
@@ -456,8 +472,9 @@ mod tests {
         let options = PeakOptions::default().prominence(1.0..);
         let found = denoised_extrema(&x, &DenoiseOptions::default(), &options).unwrap();
         let (tops, dips) = (&found.maxima, &found.minima);
-        assert_eq!((tops.len(), dips.iter().filter(|dip| dip.height < -1.0).count()), (2, 1));
-        assert!(tops[0].index.abs_diff(1229) < 15 && tops[1].index.abs_diff(2048) < 10, "{tops:?}");
+        assert_eq!((tops.len(), dips.heights.iter().filter(|&&dip| dip < -1.0).count()), (2, 1));
+        let [first, second] = tops.indices[..] else { panic!("{tops:?}") };
+        assert!(first.abs_diff(1229) < 15 && second.abs_diff(2048) < 10, "{tops:?}");
     }
 
     #[test]

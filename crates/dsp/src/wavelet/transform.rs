@@ -1,7 +1,8 @@
 //! The decimated transform and its inverse.
 
-use super::lanes::{Analysis, Synthesis};
-use super::{Wavelet, check};
+use super::lanes::{Analysis, Synthesis, Taps};
+use super::shrink::Shrinking;
+use super::{Wavelet, check, pairs};
 use crate::door::finite;
 use crate::{Error, Result};
 
@@ -151,12 +152,14 @@ impl Wavelet {
     /// PyWavelets' `wavedec`, whose modes and lengths these are.
     pub fn decompose(&self, x: &[f64], mode: Mode, levels: usize) -> Result<Decomposition> {
         check(x.len(), levels)?;
-        let [mut approximation, mut detail] = self.analyze(x, mode);
-        let (mut details, mut lengths) = (vec![detail], vec![x.len()]);
-        for _ in 1..levels {
-            lengths.push(approximation.len());
-            [approximation, detail] = self.analyze(&approximation, mode);
-            details.push(detail);
+        let at_once = pairs::levels(self, mode, x.len(), levels);
+        let (mut approximation, mut details, mut lengths) = self.analyze_pairs(x, mode, at_once);
+        while details.len() < levels {
+            let from = if details.is_empty() { x } else { &approximation };
+            lengths.push(from.len());
+            let [low, high] = self.analyze(from, mode);
+            details.push(high);
+            approximation = low;
         }
         // Every sample has a part in every level's approximation, so a NaN or an infinity ends up in the
         // last one, which is short.
@@ -166,22 +169,62 @@ impl Wavelet {
         Ok(Decomposition { approximation, details, wavelet: self.clone(), mode, lengths })
     }
 
+    /// So many levels at once, which may be none: approximation, details and lengths.
+    fn analyze_pairs(
+        &self,
+        x: &[f64],
+        mode: Mode,
+        levels: usize,
+    ) -> (Vec<f64>, Vec<Vec<f64>>, Vec<usize>) {
+        let lengths: Vec<usize> = (0..levels).map(|level| x.len().div_ceil(1 << level)).collect();
+        let room = |len: &usize| Vec::with_capacity(len.div_ceil(2));
+        let mut details: Vec<Vec<f64>> = lengths.iter().map(room).collect();
+        if levels == 0 {
+            return (Vec::new(), details, lengths);
+        }
+        let taps = self.analysis_taps();
+        let mut approximation = pairs::Analysis { x, taps, details: &mut details }.run();
+        let mut rest = x[2 * details[0].len()..].to_vec();
+        for details in &mut details {
+            let [low, high] = self.analyze(&rest, mode);
+            details.extend(high);
+            rest = low;
+        }
+        approximation.extend(rest);
+        (approximation, details, lengths)
+    }
+
+    /// From the latest tap, which meets the earliest sample, to the first.
+    fn analysis_taps(&self) -> Taps {
+        [self.dec_lo(), self.dec_hi()]
+            .map(|filter| filter.rchunks_exact(2).map(|pair| [pair[1], pair[0]]).collect())
+    }
+
+    fn synthesis_taps(&self) -> Taps {
+        [0, 1].map(|parity| {
+            let filters = self.rec_lo().rchunks_exact(2).zip(self.rec_hi().rchunks_exact(2));
+            filters.map(|(lo, hi)| [lo[parity], hi[parity]]).collect()
+        })
+    }
+
     /// One level: low pass and high pass.
     #[expect(clippy::cast_possible_wrap, reason = "a filter has 76 taps at most")]
     fn analyze(&self, x: &[f64], mode: Mode) -> [Vec<f64>; 2] {
         let taps = self.dec_lo().len();
-        // From the latest tap, which meets the earliest sample, to the first.
-        let pairs = |filter: &[f64]| -> Vec<[f64; 2]> {
-            filter.rchunks_exact(2).map(|pair| [pair[1], pair[0]]).collect()
-        };
         let wraps = mode == Mode::Periodization;
         let start = 1 - if wraps { taps as isize / 2 } else { taps as isize - 1 };
         let count = mode.outputs(x.len(), taps);
-        Analysis { x, mode, taps: [pairs(self.dec_lo()), pairs(self.dec_hi())], start, count }.run()
+        Analysis { x, mode, taps: self.analysis_taps(), start, count }.run()
     }
 
     /// The inverse of one level, `len` samples of it.
-    fn synthesize(&self, low: &[f64], high: &[f64], mode: Mode, len: usize) -> Vec<f64> {
+    fn synthesize(
+        &self,
+        [low, high]: [&[f64]; 2],
+        shrinking: Option<Shrinking>,
+        mode: Mode,
+        len: usize,
+    ) -> Vec<f64> {
         let taps = self.rec_lo().len();
         // Output pair u of the plain sum Σ_i low[i]·rec_lo[t + taps − 2 − 2i] needs low[u..u + taps/2].
         // A periodization's sum is the same over the periodic coefficients, moved by half of that,
@@ -190,12 +233,9 @@ impl Wavelet {
             Mode::Periodization => (Some(taps / 4), (taps / 2 + 1) % 2),
             _ => (None, 0),
         };
-        let pair = |parity: usize| -> Vec<[f64; 2]> {
-            let filters = self.rec_lo().rchunks_exact(2).zip(self.rec_hi().rchunks_exact(2));
-            filters.map(|(lo, hi)| [lo[parity], hi[parity]]).collect()
-        };
         let count = (len + skip).div_ceil(2);
-        let mut x = Synthesis { low, high, taps: [pair(0), pair(1)], turn, count }.run();
+        let taps = self.synthesis_taps();
+        let mut x = Synthesis { low, high, shrinking, taps, turn, count }.run();
         x.drain(..skip);
         x.truncate(len);
         x
@@ -208,6 +248,15 @@ impl Decomposition {
     /// # Errors
     /// [`Error::Length`] if a number of coefficients was changed.
     pub fn reconstruct(&self) -> Result<Vec<f64>> {
+        self.rebuild(|_| None)
+    }
+
+    /// The signal of what is left of the details of each level; shrunk as they are read, so that they are
+    /// not written once more.
+    pub(super) fn rebuild(
+        &self,
+        shrinking: impl Fn(usize) -> Option<Shrinking>,
+    ) -> Result<Vec<f64>> {
         let taps = self.wavelet.rec_lo().len();
         let expect = |argument, found: usize, expected: usize| {
             if found == expected {
@@ -217,14 +266,42 @@ impl Decomposition {
             }
         };
         expect("details", self.details.len(), self.lengths.len())?;
-        let mut low = self.approximation.clone();
+        let mut found = self.approximation.len();
         for (detail, &len) in self.details.iter().zip(&self.lengths).rev() {
             let count = self.mode.outputs(len, taps);
-            expect("approximation", low.len(), count)?;
+            expect("approximation", found, count)?;
             expect("details", detail.len(), count)?;
-            low = self.wavelet.synthesize(&low, detail, self.mode, len);
+            found = len;
+        }
+        let mut low = self.approximation.clone();
+        let at_once = pairs::levels(&self.wavelet, self.mode, self.lengths[0], self.lengths.len());
+        for level in (at_once..self.lengths.len()).rev() {
+            let inputs = [&low[..], &self.details[level][..]];
+            let len = self.lengths[level];
+            low = self.wavelet.synthesize(inputs, shrinking(level), self.mode, len);
+        }
+        if at_once > 0 {
+            low = self.rebuild_pairs(&low, (0..at_once).map(shrinking).collect());
         }
         Ok(low)
+    }
+
+    /// The first levels at once.
+    fn rebuild_pairs(&self, low: &[f64], shrinking: Vec<Option<Shrinking>>) -> Vec<f64> {
+        let (len, levels) = (self.lengths[0], shrinking.len());
+        let (details, wavelet) = (&self.details[..levels], &self.wavelet);
+        // What the stretches do not reach, at each level.
+        let mut rest = low[pairs::reached(len) >> levels..].to_vec();
+        for level in (0..levels).rev() {
+            let done = pairs::reached(len) >> level;
+            let inputs = [&rest[..], &details[level][done / 2..]];
+            let left = self.lengths[level] - done;
+            rest = wavelet.synthesize(inputs, shrinking[level], self.mode, left);
+        }
+        let taps = wavelet.synthesis_taps();
+        let mut x = pairs::Synthesis { approximation: low, details, shrinking, taps, len }.run();
+        x.extend(rest);
+        x
     }
 
     /// The wavelet that took it apart.

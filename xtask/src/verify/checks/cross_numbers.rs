@@ -2,7 +2,7 @@
 
 use std::f64::consts::{PI, TAU};
 
-use dsp::peaks::{PeakOptions, find_peaks};
+use dsp::peaks::{Peak, PeakOptions, find_peaks};
 use dsp::subspace::{Array, Covariance, Grid, Method, NullSpectrum, Smoothing, Subspace};
 use linalg::krylov::{self, Options};
 use linalg::{Complex, DMatrix, DVector, PseudoInverse, eigenvalues, product};
@@ -143,7 +143,8 @@ fn pseudospectrum_peaks(context: &Context) -> Result<Evidence, BoxError> {
         let mut decibels: Vec<f64> = spectrum.on(&grid).iter().map(|d| -10.0 * d.log10()).collect();
         decibels.rotate_left(POINTS / 2);
         let angle = |index: usize| grid.angle(index) - PI;
-        let mut peaks = find_peaks(&decibels, &PeakOptions::default().prominence(0.1..))?;
+        let peaks = find_peaks(&decibels, &PeakOptions::default().prominence(0.1..))?;
+        let mut peaks: Vec<Peak> = peaks.iter().collect();
         peaks.sort_by(|a, b| b.height.total_cmp(&a.height));
         let found: Vec<f64> = peaks.iter().take(3).map(|peak| angle(peak.index)).collect();
         let mut order: Vec<usize> = (0..POINTS).collect();

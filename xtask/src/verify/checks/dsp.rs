@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 use std::path::Path;
 
 use dsp::audio::Audio;
-use dsp::peaks::{Peak, PeakOptions, Prominence, find_peaks, local_maxima, prominences};
+use dsp::peaks::{PeakOptions, Prominence, find_peaks, local_maxima, prominences};
 use dsp::pitch::{Pitch, PitchOptions, pitch};
 use dsp::spectrum::Spectrum;
 use dsp::wav;
@@ -218,10 +218,12 @@ fn ecg_prominence(context: &Context) -> Result<Evidence, BoxError> {
         .collect();
     let scipy: Vec<Row> = column_lines(&context.data("dsp", "ecg-peaks-scipy.csv"))?;
 
-    let peaks = find_peaks(&x, &PeakOptions::default().prominence(..))?;
+    let peaks = find_peaks(&x, &PeakOptions::default().plateau_size(..).prominence(..))?;
     let found: Vec<Row> = peaks
+        .plateaus
         .iter()
-        .filter_map(|peak| Some(row(peak.index, peak.left_edge, peak.right_edge, peak.prominence?)))
+        .zip(&peaks.prominences)
+        .map(|(top, &prominence)| row(top.index, top.left_edge, top.right_edge, prominence))
         .collect();
 
     let tops: Vec<usize> =
@@ -242,7 +244,7 @@ fn ecg_prominence(context: &Context) -> Result<Evidence, BoxError> {
             what: "the compare y2 > y1 && y2 >= y3, which takes shoulders for peaks",
             measured: differing(&shoulders, &scipy),
         },
-        plots: vec![beats_plot(&x, &beats)],
+        plots: vec![beats_plot(&x, &beats.indices)],
         notes: vec![
             format!("{} peaks found, {} by SciPy.", found.len(), scipy.len()),
             format!("{} by the compare, plateaus and shoulders alike.", shoulders.len()),
@@ -252,10 +254,10 @@ fn ecg_prominence(context: &Context) -> Result<Evidence, BoxError> {
 }
 
 /// The first ten seconds in millivolts, with what stands out by one.
-fn beats_plot(adc: &[f64], beats: &[Peak]) -> Plot {
+fn beats_plot(adc: &[f64], beats: &[usize]) -> Plot {
     let shown = 3600;
     let point = |i: usize| (i as f64 / 360.0, (adc[i] - 1024.0) / 200.0);
-    let tops = beats.iter().map(|beat| beat.index).filter(|&i| i < shown).map(point).collect();
+    let tops = beats.iter().copied().filter(|&i| i < shown).map(point).collect();
     Plot {
         title: "electrocardiogram, peaks of prominence 1 mV within 201 samples",
         x: Axis { label: "time (s)", scale: Scale::Linear },

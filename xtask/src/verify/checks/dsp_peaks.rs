@@ -74,14 +74,14 @@ fn peak_stream(context: &Context) -> Result<Evidence, BoxError> {
         }
         let least = [1.0, 2.0, 4.0][rng.random_range(0..3)];
         let options = PeakOptions::default().prominence(least..);
-        let whole: Vec<usize> = find_peaks(&x, &options)?.iter().map(|peak| peak.index).collect();
+        let whole: Vec<usize> = find_peaks(&x, &options)?.indices;
 
         let mut stream = PeakStream::new(least, NanPolicy::Refuse)?;
         let (mut streamed, mut pieces, mut start) = (Vec::new(), Vec::new(), 0);
         while start < n {
             let end = (start + rng.random_range(1..60)).min(n);
             streamed.extend(stream.extend(&x[start..end])?.iter().map(|peak| peak.maximum.index));
-            pieces.extend(find_peaks(&x[start..end], &options)?.iter().map(|p| start + p.index));
+            pieces.extend(find_peaks(&x[start..end], &options)?.indices.iter().map(|p| start + p));
             start = end;
         }
         total += whole.len();
