@@ -4,7 +4,8 @@
 use nalgebra::{DMatrix, DVector};
 
 use crate::kernels::{Kernels, SingularParts, Vectors};
-use crate::orthonormal::{apply_reflectors, axpy, reflect, reflector, two_columns};
+use crate::orthonormal::{axpy, reflect, reflector, two_columns};
+use crate::reflectors::{Side, apply_one_by_one};
 
 /// QR steps for one singular value before giving up; two or three are usual.
 const STEPS: usize = 60;
@@ -42,8 +43,9 @@ pub(crate) fn svd<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Option<Singul
             full_v[(i, target)] = D::from_real(v[(i, j)]);
         }
     }
-    apply_reflectors(&reduced.left, &reduced.left_taus, 0, &mut full_u);
-    apply_reflectors(&reduced.right, &reduced.right_taus, 1, &mut full_v);
+    let Bidiagonal { left, left_taus, right, right_taus, .. } = &reduced;
+    apply_one_by_one(Side::Forward, left.as_view(), 0, left_taus, full_u.as_view_mut());
+    apply_one_by_one(Side::Forward, right.as_view(), 1, right_taus, full_v.as_view_mut());
     Some(SingularParts { u: full_u, values, v: full_v })
 }
 

@@ -4,7 +4,8 @@ use nalgebra::{DMatrix, DVector};
 
 use crate::door::{Scale, finite, largest, representable, square};
 use crate::kernels::{HermitianParts, Kernels, Vectors};
-use crate::orthonormal::{apply_reflectors, axpy, dot, reflector};
+use crate::orthonormal::{axpy, dot, reflector};
+use crate::reflectors::{Side, apply_one_by_one};
 use crate::tridiagonal::{implicit_ql, sorted};
 use crate::{Error, Result, Scalar, door, evidence, jacobi};
 
@@ -141,7 +142,7 @@ fn tridiagonal_ql<D: Kernels>(a: &DMatrix<D>, vectors: Vectors) -> Option<Hermit
     let mut rotations = DMatrix::identity(n, n);
     implicit_ql(&mut diagonal, &mut beside, rotations.as_mut_slice(), n)?;
     let mut vectors = rotations.map(D::from_real);
-    apply_reflectors(&packed, &taus, 1, &mut vectors);
+    apply_one_by_one(Side::Forward, packed.as_view(), 1, &taus, vectors.as_view_mut());
     Some(sorted(&diagonal, &vectors))
 }
 

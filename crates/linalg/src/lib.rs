@@ -66,6 +66,7 @@
 //! for singular values and eigenvalues; without it the fallbacks do the same work more slowly,
 //! and the crate builds sooner.
 
+mod between;
 mod bidiagonal;
 mod cholesky;
 mod columns;
@@ -105,6 +106,7 @@ pub mod team;
 mod triangular;
 mod tridiagonal;
 
+pub use between::{BoundedLeastSquares, bounded_least_squares};
 pub use cholesky::Cholesky;
 pub use eigenvalues::eigenvalues;
 pub use error::{Error, Result};

@@ -1,31 +1,23 @@
-//! Householder reflectors, and what is made of them: a pivoted QR, orthogonal complements.
+//! What is made of single reflectors: a pivoted QR, orthogonal complements.
 //!
-//! Small and unblocked, for the fallbacks and for small sizes. A reflector is I − τ·v·vᴴ with
-//! v₁ = 1, chosen so that its adjoint maps x to β·e₁ with β real, also for complex x (LAPACK's
-//! `zlarfg`).
+//! Small and unblocked, for the fallbacks and for small sizes, whose columns are too short for vectors
+//! to pay: [`columns`] and [`reflectors`](crate::reflectors) with one lane.
 
 use nalgebra::DMatrix;
+use pulp::Scalar as OneLane;
 
 use crate::kernels::Kernels;
-use crate::precision::{im, re};
+use crate::precision::re;
+use crate::reflectors::{Side, apply_one_by_one};
+use crate::{columns, reflectors};
 
 /// Squares of norms below this are taken for zero. The matrices here are scaled to entries near 1,
-/// so it costs an error of 1e-140; without it a norm would be made of subnormal squares and the
-/// reflector would not be unitary.
+/// so it costs an error of 1e-140, and no rotation is made of subnormal squares.
 pub(crate) const NEGLIGIBLE: f64 = 1e-280;
 
-/// xᴴ·y, with four partial sums so that they run side by side.
+/// xᴴ·y.
 pub(crate) fn dot<D: Kernels>(x: &[D], y: &[D]) -> D {
-    let mut sums = [D::zero(); 4];
-    let (x_chunks, y_chunks) = (x.chunks_exact(4), y.chunks_exact(4));
-    let tail = x_chunks.remainder().iter().zip(y_chunks.remainder());
-    let rest = tail.fold(D::zero(), |sum, (&x, &y)| sum + x.conjugate() * y);
-    for (x, y) in x_chunks.zip(y_chunks) {
-        for i in 0..4 {
-            sums[i] += x[i].conjugate() * y[i];
-        }
-    }
-    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
+    columns::dot(OneLane, x, y)
 }
 
 /// ‖x‖².
@@ -35,9 +27,7 @@ pub(crate) fn norm_squared<D: Kernels>(x: &[D]) -> f64 {
 
 /// y ← y + alpha·x.
 pub(crate) fn axpy<D: Kernels>(alpha: D, x: &[D], y: &mut [D]) {
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y += alpha * x;
-    }
+    columns::add(OneLane, alpha, x, y);
 }
 
 /// Two different columns of a column-major matrix with `rows` rows, `first` < `second`.
@@ -51,24 +41,10 @@ pub(crate) fn two_columns<D>(
     (&mut head[first * rows..(first + 1) * rows], &mut tail[..rows])
 }
 
-/// Makes `x` the tail of a reflector v (with v₁ = 1 in `x[0]`) and returns τ and β.
+/// Makes `x` the vector v of a reflector and returns τ and β.
 pub(crate) fn reflector<D: Kernels>(x: &mut [D]) -> (D, f64) {
-    let Some((&alpha, tail)) = x.split_first() else { return (D::zero(), 0.0) };
-    let tail_squared = norm_squared(tail);
-    if tail_squared < NEGLIGIBLE && im(alpha) * im(alpha) < NEGLIGIBLE {
-        x.fill(D::zero());
-        x[0] = D::one();
-        return (D::zero(), re(alpha));
-    }
-    let norm = (alpha.modulus_squared() + tail_squared).sqrt();
-    let beta = -norm.copysign(re(alpha));
-    let tau = D::from_parts((beta - re(alpha)) / beta, -im(alpha) / beta);
-    let scale = D::one() / (alpha - D::from_real(beta));
-    for entry in &mut x[1..] {
-        *entry *= scale;
-    }
-    x[0] = D::one();
-    (tau, beta)
+    let (tau, beta) = reflectors::reflector(OneLane, x);
+    (tau, re(beta))
 }
 
 /// y ← (I − tau·v·vᴴ)·y.
@@ -134,30 +110,9 @@ impl<D: Kernels> PivotedQr<D> {
         let (m, n) = self.factors.shape();
         let mut product = DMatrix::zeros(m, top.ncols());
         product.rows_mut(0, n).copy_from(top);
-        apply_reflectors(&self.factors, &self.taus, 0, &mut product);
+        let factors = self.factors.as_view();
+        apply_one_by_one(Side::Forward, factors, 0, &self.taus, product.as_view_mut());
         product
-    }
-}
-
-/// y ← H₀·H₁⋯·y, where the tail of Hⱼ stands in column j of `packed` from row j + `offset` + 1.
-pub(crate) fn apply_reflectors<D: Kernels>(
-    packed: &DMatrix<D>,
-    taus: &[D],
-    offset: usize,
-    y: &mut DMatrix<D>,
-) {
-    let m = packed.nrows();
-    let entries = packed.as_slice();
-    // Column by column, so that a column stays in the cache while all reflectors pass.
-    for column in y.as_mut_slice().chunks_exact_mut(m) {
-        for (j, &tau) in taus.iter().enumerate().rev() {
-            let first = j + offset;
-            let tail = &entries[j * m + first + 1..(j + 1) * m];
-            let (head, rest) = column[first..].split_at_mut(1);
-            let factor = -tau * (head[0] + dot(tail, rest));
-            head[0] += factor;
-            axpy(factor, tail, rest);
-        }
     }
 }
 
@@ -177,6 +132,6 @@ pub(crate) fn complement<D: Kernels>(basis: &DMatrix<D>) -> DMatrix<D> {
     }
     let mut rest =
         DMatrix::from_fn(m, m - rank, |i, j| if i == rank + j { D::one() } else { D::zero() });
-    apply_reflectors(&packed, &taus, 0, &mut rest);
+    apply_one_by_one(Side::Forward, packed.as_view(), 0, &taus, rest.as_view_mut());
     rest
 }

@@ -161,7 +161,7 @@ impl<T: Scalar> Qr<T> {
         let m = self.factors.nrows();
         if c.ncols() < FEW {
             let taus: Vec<T> = (0..self.t.ncols()).map(|j| self.t[(j % BLOCK, j)]).collect();
-            apply_one_by_one(side, self.factors.as_view(), &taus, c.as_view_mut());
+            apply_one_by_one(side, self.factors.as_view(), 0, &taus, c.as_view_mut());
             return;
         }
         let mut workspace = Workspace::default();

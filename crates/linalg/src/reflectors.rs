@@ -1,5 +1,5 @@
-//! Householder reflectors in blocks: Q = H₀·H₁⋯ = I − V·T·Vᴴ with V unit lower trapezoidal and T
-//! upper triangular (Schreiber and Van Loan, "A storage-efficient WY representation for products
+//! Householder reflectors, one by one and in blocks: Q = H₀·H₁⋯ = I − V·T·Vᴴ with V unit lower
+//! trapezoidal and T upper triangular (Schreiber and Van Loan, "A storage-efficient WY representation for products
 //! of Householder transformations", SIAM J. Sci. Stat. Comput. 10, 1989).
 //!
 //! A reflector is H = I − τ·v·vᴴ with v₁ = 1, chosen so that its adjoint maps x to β·e₁ with β
@@ -173,7 +173,7 @@ impl<T: Scalar> WithSimd for Small<'_, '_, '_, '_, T> {
 
 /// Makes `x` the vector v of a reflector and returns τ and β.
 #[inline(always)]
-fn reflector<S: Simd, T: Scalar>(simd: S, x: &mut [T]) -> (T, T) {
+pub(crate) fn reflector<S: Simd, T: Scalar>(simd: S, x: &mut [T]) -> (T, T) {
     let Some((alpha, tail)) = x.split_first_mut() else { return (T::zero(), T::zero()) };
     let below = norm(simd, tail);
     let (re, im) = (re(*alpha), im(*alpha));
@@ -199,20 +199,22 @@ fn reflector<S: Simd, T: Scalar>(simd: S, x: &mut [T]) -> (T, T) {
     (tau, nalgebra::convert(beta))
 }
 
-/// c ← Q·c or Qᴴ·c one reflector at a time, where the tails of the reflectors stand below the
-/// diagonal of `a` and `tau(j)` is the factor of reflector j: for a few columns c.
+/// c ← Q·c or Qᴴ·c one reflector at a time, where the tail of reflector j stands in column j of `a`
+/// from row j + `offset` + 1 and `taus[j]` is its factor: for a few columns c, or a small Q.
 pub(crate) fn apply_one_by_one<T: Scalar>(
     side: Side,
     a: DMatrixView<'_, T>,
+    offset: usize,
     taus: &[T],
     c: DMatrixViewMut<'_, T>,
 ) {
-    Arch::new().dispatch(OneByOne { side, a, taus, c });
+    Arch::new().dispatch(OneByOne { side, a, offset, taus, c });
 }
 
 struct OneByOne<'a, 'b, T: Scalar> {
     side: Side,
     a: DMatrixView<'a, T>,
+    offset: usize,
     taus: &'a [T],
     c: DMatrixViewMut<'b, T>,
 }
@@ -230,8 +232,9 @@ impl<T: Scalar> WithSimd for OneByOne<'_, '_, T> {
                     Side::Forward => (count - 1 - step, self.taus[count - 1 - step]),
                     Side::Adjoint => (step, self.taus[step].conjugate()),
                 };
-                let tail = &self.a.column(j).data.into_slice()[j + 1..];
-                let Some((head, rest)) = y[j..].split_first_mut() else { continue };
+                let first = j + self.offset;
+                let tail = &self.a.column(j).data.into_slice()[first + 1..];
+                let Some((head, rest)) = y[first..].split_first_mut() else { continue };
                 let factor = -tau * (*head + dot(simd, tail, rest));
                 *head += factor;
                 add(simd, factor, tail, rest);

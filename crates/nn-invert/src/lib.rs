@@ -228,7 +228,6 @@
 //! few thousand. [`Evidence::Estimate`] solves for nine right-hand sides instead of one, and
 //! [`Evidence::Residual`] is as fast as solving is.
 
-mod active_set;
 mod affine;
 mod answer;
 mod arguments;

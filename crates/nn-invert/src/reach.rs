@@ -2,10 +2,9 @@
 
 use std::any::Any;
 
-use linalg::{DMatrix, DVector, PseudoInverse, Real};
+use linalg::{DMatrix, DVector, PseudoInverse, Real, bounded_least_squares};
 use nn_core::{Activation, Fold, Linear, Network, Sin, View};
 
-use crate::active_set::bounded_least_squares;
 use crate::arguments::{finite, size};
 use crate::{Error, Result};
 
@@ -178,11 +177,11 @@ impl<T: Real> Layer<T> {
             &bound(self.upper),
         )?;
         let residual = nearest.residual.norm().to_double();
-        let scale = self.weight.norm().to_double() * nearest.solution.norm().to_double()
-            + self.sizes.norm();
+        let scale =
+            self.weight.norm().to_double() * nearest.x.norm().to_double() + self.sizes.norm();
         let rounding = 16.0 * (n.max(self.right.len()) as f64) * T::EPSILON * scale;
         if residual <= rounding {
-            return Ok(Reach::LayerCan { hidden: nearest.solution, residual });
+            return Ok(Reach::LayerCan { hidden: nearest.x, residual });
         }
         let first = nearest.residual.unscale(nearest.residual.norm());
         let mended = self.mend(&first)?;

@@ -354,7 +354,7 @@ impl<T: Sample> Leaf<T> {
     pub(crate) fn next_order(&self, enough: f64) -> Order {
         match self.order {
             Order::Fifteen if self.seven_error > enough => Order::Fifteen,
-            _ if self.magnitude > 0.1 * enough || self.cell.depth == 0 => Order::Seven,
+            _ if self.magnitude > 0.1 * enough => Order::Seven,
             _ => Order::Three,
         }
     }

@@ -166,7 +166,52 @@
 //! assert!((total.value / 6.2831853071795864769e-3 - 1.0).abs() < 1e-6);
 //! # Ok::<(), quad::Error>(())
 //! ```
-//! The wrong turn here is to believe two rules that agree: on a lobe that both miss they agree on
+//! *A kink or a jump on a known curve* costs nothing where the curve is given, as a level set:
+//! ```
+//! use quad::{Automatic, Direction, SolidAngle, pointwise};
+//! let horizon = Direction::from_vector([1.0, -2.0, 0.5])?;
+//! let kink = pointwise(|x: &Direction| horizon.dot(x).abs());
+//! let automatic = Automatic::default().relative_tolerance(1e-10);
+//! let total = automatic.integrate_cut(SolidAngle, |x| horizon.dot(x), &kink)?;
+//! assert!((total.value / std::f64::consts::TAU - 1.0).abs() < 1e-10);
+//! assert!(total.evaluations < 5_000);
+//! # Ok::<(), quad::Error>(())
+//! ```
+//!
+//! *A narrow lobe that moves* is followed by the cells of the step before, from where it is to begin:
+//! ```
+//! use quad::{Automatic, Direction, Mesh, SolidAngle, pointwise};
+//! let at = |step: u8| Direction::from_angles(1.0, 0.005 * f64::from(step));
+//! let mut mesh = Mesh::default().refined_near(&at(0)?, 0.05)?;
+//! for step in 0..3 {
+//!     let u = at(step)?; // 0.4° wide
+//!     let lobe = pointwise(move |x: &Direction| (20_000.0 * (u.dot(x) - 1.0)).exp());
+//!     let total = Automatic::default().integrate_from(SolidAngle, &mut mesh, &lobe)?;
+//!     assert!((total.value / (std::f64::consts::TAU / 20_000.0) - 1.0).abs() < 1e-6);
+//! }
+//! # Ok::<(), quad::Error>(())
+//! ```
+//!
+//! *Expensive, and changing in time.* From full samples of the first steps follows a rule of a few dozen
+//! nodes for the further ones, which says when they are no longer alike:
+//! ```
+//! use linalg::DMatrix;
+//! use quad::{Direction, Drift, PointRule, SnapshotRule, SolidAngle};
+//! let p = |way: f64, x: &Direction| (20.0 * (way.cos() * x.x() + way.sin() * x.y() - 1.0)).exp();
+//! let full = PointRule::lebedev(SolidAngle, 53)?;
+//! let nodes = full.directions();
+//! let first = DMatrix::from_fn(full.len(), 30, |i, step| p(step as f64 / 30.0, &nodes[i]));
+//! let rule = SnapshotRule::new(nodes, full.weights(), &first, 1e-6)?;
+//! assert!(full.len() == 974 && rule.len() < 45);
+//! let at = |way: f64| -> Vec<f64> { rule.directions().iter().map(|x| p(way, x)).collect() };
+//! let total = rule.integrate_samples(&at(0.617))?;
+//! assert_eq!(total.drift, Drift::Within);
+//! assert!((total.value / (std::f64::consts::TAU / 20.0) - 1.0).abs() < 1e-6);
+//! assert_eq!(rule.integrate_samples(&at(1.6))?.drift, Drift::Left);
+//! # Ok::<(), quad::Error>(())
+//! ```
+//!
+//! //! The wrong turn here is to believe two rules that agree: on a lobe that both miss they agree on
 //! zero. No rule sees what lies between its samples; where a lobe is narrower than 2° say where it
 //! is ([`Mesh::refined_near`]).
 
@@ -190,7 +235,6 @@ mod lebedev;
 mod level_set;
 mod measure;
 mod mesh;
-mod nonnegative;
 mod parallel;
 mod patterson;
 mod point_rule;

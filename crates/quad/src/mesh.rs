@@ -12,7 +12,8 @@ use crate::{
 ///
 /// A narrow lobe that moves by a fraction of its width between steps is found where it was, whatever
 /// its width; a fresh start sees no lobe narrower than its first samples lie apart. Cells that the
-/// lobe has left are joined again.
+/// lobe has left are joined again, down to 9 samples in a quarter of a face that holds nothing: another
+/// lobe that appears there is found when it is as wide as exp(1000 (u·x − 1)).
 ///
 /// # Examples
 /// ```
@@ -193,7 +194,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
         }
     }
 
-    /// The cells with the largest errors, seven tenths of the whole; and whether the budget allowed
+    /// The cells with the largest errors, half of the whole; and whether the budget allowed
     /// no more.
     fn choose(&self, tolerance: f64, budget: usize) -> (Vec<Refinement>, bool) {
         let mut order: Vec<usize> =
@@ -203,7 +204,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
         let (mut chosen, mut covered, mut cost) = (Vec::new(), 0.0, self.evaluations);
         for index in order {
             let leaf = &self.leaves[index];
-            if covered > 0.7 * whole {
+            if covered > 0.5 * whole {
                 break;
             }
             let refinement = match leaf.order.next() {
@@ -321,7 +322,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
             {
                 let order = if a[0] + b[0] <= enough {
                     Order::Seven
-                } else if a[1] + b[1] <= 200.0 * enough {
+                } else if a[1] + b[1] <= 400.0 * enough {
                     Order::Fifteen
                 } else {
                     break;

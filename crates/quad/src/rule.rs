@@ -341,9 +341,10 @@ impl<M: Measure> SphereRule<M> {
         let rounding = f64::EPSILON * real(rings + columns.len()) * magnitude;
         let last = across.last + around.last;
         let mut error_estimate = (across.error + around.error).min(3.0 * last);
-        // Nothing converges yet, and extrapolation means nothing.
-        if last > 0.05 * magnitude {
-            error_estimate = error_estimate.max(0.2 * last * last / magnitude);
+        // Nothing converges yet, and extrapolation means nothing; nor does ∫|p|, where most of p is missed.
+        let share = last / magnitude;
+        if share > 0.05 {
+            error_estimate = error_estimate.max(last * (0.2 * share).max(2.0 * share * share));
         }
         Ok(Integral {
             value,
@@ -359,7 +360,7 @@ impl<M: Measure> SphereRule<M> {
 
 /// Orders m of the integrals against cos mφ and sin mφ whose spectra over θ are judged beside the mean's.
 /// For even m they are even about the poles where the mean is.
-const WAVES: [usize; 3] = [2, 4, 6];
+const WAVES: [usize; 6] = [2, 4, 6, 8, 10, 12];
 
 /// What the spectra over θ and over φ need, in degrees.
 fn resolution(spectra: [Option<Spectrum>; 2]) -> Resolution {

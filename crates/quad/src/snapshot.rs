@@ -2,10 +2,10 @@
 
 use std::f64::consts::PI;
 
-use linalg::{DMatrix, Qr, Svd};
+use linalg::{DMatrix, DVector, Qr, Svd, bounded_least_squares};
 
 use crate::rings::real;
-use crate::{Direction, Error, Result, SolidAngle, nonnegative};
+use crate::{Direction, Error, Result, SolidAngle};
 
 /// Nodes and weights for the further steps of a series whose first steps were sampled in full.
 ///
@@ -137,10 +137,11 @@ impl SnapshotRule {
 
         let rank = rank(sizes.as_slice(), &v, 0.1 * tolerance * scale, count);
         let modes = DMatrix::from_fn(count, rank, |i, k| u[(i, k)] / roots[i]);
-        let integrals: Vec<f64> = (0..rank)
-            .map(|k| u.column(k).iter().zip(&roots).map(|(u, root)| u * root).sum())
-            .collect();
-        let found = nonnegative::solve(&modes.transpose(), &integrals)?;
+        let integral =
+            |k: usize| -> f64 { u.column(k).iter().zip(&roots).map(|(u, root)| u * root).sum() };
+        let integrals = DVector::from_fn(rank, |k, _| integral(k));
+        let (zero, infinite) = (DVector::zeros(count), DVector::from_element(count, f64::INFINITY));
+        let found = bounded_least_squares(&modes.transpose(), &integrals, &zero, &infinite)?.x;
         let mut nodes: Vec<usize> = (0..count).filter(|&i| found[i] > 0.0).collect();
         // Where the modes that were left out are strongest, there the span is left first.
         for k in rank..(rank + NEAR).min(sizes.len()) {

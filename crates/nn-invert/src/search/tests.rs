@@ -1,11 +1,10 @@
 use std::ops::ControlFlow;
 
-use linalg::{DMatrix, DVector, PseudoInverse, Real};
+use linalg::{DMatrix, DVector, PseudoInverse, Real, bounded_least_squares};
 use nn_core::Shape;
 
 use super::*;
 use crate::Error;
-use crate::active_set::bounded_least_squares;
 use crate::testing::{Ring, Tanhs, normal, seeded, vector};
 
 fn go_on<T: Real>(_: &SearchProgress<'_, T>) -> ControlFlow<()> {
@@ -86,7 +85,7 @@ fn bounds_end_at_the_minimum_that_the_conditions_describe() {
             .iterations(500);
         let found = search(&map, &y, &DVector::zeros(5), &options, go_on).unwrap();
         assert_eq!(found.stop, SearchStop::Stationary, "{found:?}");
-        let distance = (&found.input - &expected.solution).norm();
+        let distance = (&found.input - &expected.x).norm();
         assert!(distance < 1e-8, "{method:?}: {distance:e}");
         assert!(!found.at_bounds.is_empty() && found.residual > 1.0);
     }
