@@ -1,12 +1,14 @@
-"""nn-invert's search from many starts against SciPy's least_squares (trf, exact Jacobian); see README.md."""
+"""nn-invert's search from many starts against SciPy's least_squares (trf, exact Jacobian), and the input nearest to a seed
+against SLSQP; see README.md."""
 
+import sys
 import time
 
 import compare
 from compare import Line, Peer, Worker, arguments, uniform
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.optimize import least_squares, minimize
 
 WORKER = Worker("invert-search-worker")
 STARTS = 20
@@ -64,6 +66,18 @@ class Problem:
         return k + 1, best
 
 
+    def nearest(self):
+        """Seconds and distance of the input nearest to the seed, from there on; infinite where it gives up."""
+        seed = unit(self.seed + 40, self.inputs)
+        start = time.perf_counter()
+        done = minimize(lambda x: 0.5 * np.sum((x - seed) ** 2), seed, jac=lambda x: x - seed, method="SLSQP",
+                        constraints={"type": "eq", "fun": self.residual, "jac": self.jacobian},
+                        options={"ftol": 1e-15, "maxiter": 1000})
+        seconds = time.perf_counter() - start
+        solved = np.linalg.norm(self.residual(done.x)) <= 1e-8 * np.linalg.norm(self.target)
+        return seconds, float(np.linalg.norm(done.x - seed)) if solved else np.inf
+
+
 def summed(invert, networks):
     """Seconds of a start, over all networks; how many were inverted."""
     seconds = starts = inverted = 0
@@ -99,9 +113,46 @@ def line(widths):
                 lambda ours, theirs: ours[0] >= theirs[0] - 1, rounds=3)
 
 
+def nearest():
+    """Distances over those of SLSQP, the median of the networks that both answer, and the seconds of all."""
+    networks, widths = 60, (30, 20, 10)
+    answers = {}
+
+    def ours():
+        def once():
+            answers["ours"] = [list(map(float, WORKER.ask("nearest", ",".join(map(str, widths)), 1.0, index)))
+                               for index in range(networks)]
+            return sum(answer[0] for answer in answers["ours"]), []
+        return once
+
+    def theirs():
+        problems = [Problem(widths, 1.0, index) for index in range(networks)]
+
+        def once():
+            answers["theirs"] = [problem.nearest() for problem in problems]
+            return sum(answer[0] for answer in answers["theirs"]), []
+        return once
+
+    def ratio():
+        if "theirs" not in answers:
+            ours()()
+            theirs()()
+        ratios = [a[1] / b[1] for a, b in zip(answers["ours"], answers["theirs"], strict=True)]
+        ratios = sorted(r for r in ratios if r > 0)
+        worst = max(a[2] for a in answers["ours"] if a[1] > 0)
+        print(f"{len(ratios)} of {networks} answered by both, ratios {ratios[0]:.4f} to {ratios[-1]:.4f}, "
+              f"optimality {worst:.0e}", file=sys.stderr)
+        return float(np.median(ratios)), []
+
+    yield Line("nn-invert/nearest/30-20-10/time", ours, [Peer("SciPy's SLSQP", theirs, compared=False)], rounds=3)
+    yield Line("nn-invert/nearest/30-20-10/distance", lambda: ratio,
+               [compare.fixed(1.0, "SciPy's SLSQP, the median ratio", 1.001)], rounds=1, unit="ratio")
+
+
 def lines(threads):
     if threads == 1:
         yield from map(line, WIDTHS)
+        yield from nearest()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 //!
 //! A line `widths gain network starts repetitions`, widths joined by commas, on standard input is
 //! answered with the least seconds of all starts up to the first that converged, how many these were,
-//! and the relative residual reached.
+//! and the relative residual reached. A line `nearest widths gain network` is answered with the seconds that the
+//! input nearest to a seed took, a search included, its distance, its optimality and its relative residual.
 
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -12,18 +13,24 @@ use std::time::Instant;
 use benches::uniform;
 use linalg::{DMatrix, DVector};
 use nn_core::{Network, Tanh};
-use nn_invert::{Chain, Map, SearchOptions, SearchStop, search};
+use nn_invert::{Chain, Map, Preimages, SearchOptions, SearchStop, search};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
+        if let ["nearest", widths, gain, network] = line.split(' ').collect::<Vec<_>>()[..] {
+            let [seconds, distance, optimality, residual] =
+                Problem::new(&whole(widths)?, gain.parse()?, network.parse()?)?.nearest()?;
+            writeln!(out, "{seconds:e} {distance:.17e} {optimality:e} {residual:e}")?;
+            out.flush()?;
+            continue;
+        }
         let [widths, gain, network, starts, repetitions] = line.split(' ').collect::<Vec<_>>()[..]
         else {
             return Err(format!("not a request: {line}").into());
         };
-        let widths: Vec<usize> = widths.split(',').map(str::parse).collect::<Result<_, _>>()?;
-        let problem = Problem::new(&widths, gain.parse()?, network.parse()?)?;
+        let problem = Problem::new(&whole(widths)?, gain.parse()?, network.parse()?)?;
         let starts: u64 = starts.parse()?;
         let (mut least, mut used, mut residual) = (f64::INFINITY, 0, f64::INFINITY);
         for _ in 0..repetitions.parse()? {
@@ -35,6 +42,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         out.flush()?;
     }
     Ok(())
+}
+
+fn whole(list: &str) -> Result<Vec<usize>, std::num::ParseIntError> {
+    list.split(',').map(str::parse).collect()
 }
 
 /// A tanh network, and a target that it can give.
@@ -87,5 +98,25 @@ impl Problem {
             }
         }
         Ok((used, residual))
+    }
+
+    /// Seconds, distance, optimality and residual of the input nearest to a seed of its own.
+    fn nearest(&self) -> Result<[f64; 4], Box<dyn Error>> {
+        let chain = Chain::of(&self.network)?;
+        let seed = DVector::from_vec(unit(self.seed + 40, self.network.inputs()));
+        let start = Instant::now();
+        let options = SearchOptions::default();
+        let found = search(&chain, &self.target, &seed, &options, |_| ControlFlow::Continue(()))?;
+        if found.stop != SearchStop::Converged {
+            return Ok([
+                start.elapsed().as_secs_f64(),
+                f64::NAN,
+                f64::NAN,
+                found.relative_residual,
+            ]);
+        }
+        let nearest = Preimages::new(&chain, &self.target, &found.input)?.nearest(&seed)?;
+        let seconds = start.elapsed().as_secs_f64();
+        Ok([seconds, nearest.distance, nearest.optimality, nearest.residual / self.target.norm()])
     }
 }

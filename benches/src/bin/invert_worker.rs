@@ -13,7 +13,7 @@ use std::time::Instant;
 use linalg::operator::{Banded, LowRankPlusDiagonal};
 use linalg::{Csr, DMatrix, DVector, Threads};
 use nn_core::{LeakyRelu, Tanh};
-use nn_invert::{Chain, Evidence, Factors, LayerwiseInverse, LayerwiseOptions};
+use nn_invert::{Chain, Circulant, Evidence, Factors, LayerwiseInverse, LayerwiseOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// `kind-activation[-single][-pool]`: dense, sparse, banded or low.
+/// `kind-activation[-single][-pool]`: dense, sparse, banded, circulant or low.
 fn run(case: &str, arrays: &[Vec<f64>]) -> Result<[f64; 6], Box<dyn Error>> {
     let words: Vec<&str> = case.split('-').collect();
     let has = |word| words.contains(&word);
@@ -59,6 +59,7 @@ fn run(case: &str, arrays: &[Vec<f64>]) -> Result<[f64; 6], Box<dyn Error>> {
             Matrix::Dense(weight, bias) => chain.dense(weight.as_view(), bias)?,
             Matrix::Sparse(weight, bias) => chain.operator(weight, bias)?,
             Matrix::Banded(weight, bias) => chain.operator(weight, bias)?,
+            Matrix::Circulant(weight, bias) => chain.operator(weight, bias)?,
             Matrix::Low(weight, bias) => chain.operator(weight, bias)?,
         };
         if k + 1 < layers {
@@ -85,6 +86,7 @@ enum Matrix {
     Dense(DMatrix<f64>, Vec<f64>),
     Sparse(Csr<f64>, Vec<f64>),
     Banded(Banded<f64>, Vec<f64>),
+    Circulant(Circulant, Vec<f64>),
     Low(LowRankPlusDiagonal<f64>, Vec<f64>),
 }
 
@@ -111,6 +113,7 @@ impl Matrix {
                 let diagonals = DMatrix::from_row_slice(rows, n, &parts[0]);
                 Self::Banded(Banded::new(rows / 2, diagonals)?, bias)
             }
+            "circulant" => Self::Circulant(Circulant::new(&parts[0])?, bias),
             "low" => {
                 let rank = parts[1].len() / n;
                 let thin = |part: &[f64]| DMatrix::from_column_slice(n, rank, part);

@@ -4,6 +4,7 @@ use nalgebra::{ComplexField, DMatrix, DVector, zero};
 
 use crate::door::finite;
 use crate::kernels::{Kernels, SingularParts, Vectors};
+use crate::operator::check_shape;
 use crate::{Error, Result, Scalar, adjoint, product};
 
 /// The pseudo-inverse A⁺ = Vᵣ·diag(1/σ)·Uᵣᴴ of an m × n matrix, kept as factors: decompose once,
@@ -170,6 +171,32 @@ impl<T: Scalar> PseudoInverse<T> {
             row.apply(|entry| *entry = entry.unscale(value));
         }
         Ok(T::narrow(product(&self.v, &coefficients)?))
+    }
+
+    /// y = (A⁺)ᴴ·c = (Aᴴ)⁺·c, of all y that minimize ‖Aᴴ·y − c‖ the one with the smallest ‖y‖: the
+    /// multipliers of the rows of A, where c is a sum of them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where `c` has not n entries, [`Error::NotFinite`] with the index.
+    ///
+    /// # Examples
+    /// ```
+    /// use linalg::{DMatrix, DVector, PseudoInverse};
+    /// let inverse = PseudoInverse::new(&DMatrix::from_row_slice(1, 2, &[3.0_f64, 4.0]))?;
+    /// let y = inverse.solve_adjoint(&DVector::from_vec(vec![6.0, 8.0]))?; // twice the row
+    /// assert!((y[0] - 2.0).abs() < 1e-15);
+    /// # Ok::<(), linalg::Error>(())
+    /// ```
+    pub fn solve_adjoint(&self, c: &DVector<T>) -> Result<DVector<T>> {
+        check_shape("c", (self.v.nrows(), 1), (c.len(), 1))?;
+        let c = DMatrix::from_column_slice(c.len(), 1, c.as_slice());
+        finite("c", &c)?;
+        let mut coefficients = product(adjoint(&self.v), T::widen(&c).as_ref())?;
+        for (mut row, &value) in coefficients.row_iter_mut().zip(self.singular_values.iter()) {
+            row.apply(|entry| *entry = entry.unscale(value));
+        }
+        let y = T::narrow(product(&self.u, &coefficients)?);
+        Ok(y.column(0).into_owned())
     }
 
     /// An orthonormal basis of the null space, n × (n − r): every x with A·x = 0, to rounding.

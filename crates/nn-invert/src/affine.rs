@@ -25,11 +25,8 @@ enum Solver<T: Real> {
     Lu(Lu<T>),
     Single(Single),
     PseudoInverse(PseudoInverse<T>),
-    /// The operator's own inverse, and whether it needs a step of refinement.
-    Structure {
-        inverse: Inverse<T>,
-        refine: bool,
-    },
+    /// The operator's own inverse.
+    Structure(Inverse<T>),
     Iteration,
 }
 
@@ -86,14 +83,7 @@ impl<'a, T: Real> AffineInverse<'a, T> {
                 } else {
                     None
                 };
-                let solver = match inverse {
-                    None => Solver::Iteration,
-                    Some(inverse) => {
-                        let refine = loses_digits(operator.as_ref(), &inverse)?;
-                        Solver::Structure { inverse, refine }
-                    }
-                };
-                (solver, None, f64::NAN)
+                (inverse.map_or(Solver::Iteration, Solver::Structure), None, f64::NAN)
             }
             Weight::Dense(matrix) if matrix.nrows() != matrix.ncols() => {
                 let inverse = PseudoInverse::new(&matrix.into_owned())?;
@@ -157,7 +147,7 @@ impl<'a, T: Real> AffineInverse<'a, T> {
             (Solver::Lu(_), _) => Undone::Lu,
             (Solver::Single(_), _) => Undone::SingleLu,
             (Solver::PseudoInverse(_), _) => Undone::PseudoInverse,
-            (Solver::Structure { .. }, _) => Undone::Structure,
+            (Solver::Structure(_), _) => Undone::Structure,
             (Solver::Iteration, Weight::Operator { preconditioner: Some(_), .. }) => {
                 Undone::PreconditionedIteration
             }
@@ -216,15 +206,9 @@ impl<'a, T: Real> AffineInverse<'a, T> {
                 single.solve(*weight, r, options.threads)?
             }
             (Solver::PseudoInverse(inverse), _) => inverse.solve_many(&r)?,
-            (Solver::Structure { inverse, refine }, _) => {
+            (Solver::Structure(inverse), _) => {
                 let mut h = DMatrix::zeros(self.weight.ncols(), r.ncols());
                 inverse.apply_block(r.as_view(), h.as_view_mut())?;
-                if *refine {
-                    let off = self.residual(&h, &r)?;
-                    let mut step = DMatrix::zeros(h.nrows(), h.ncols());
-                    inverse.apply_block(off.as_view(), step.as_view_mut())?;
-                    h += step;
-                }
                 h
             }
             _ => return self.iterate(&r, tolerance, options),
@@ -332,21 +316,6 @@ impl Single {
             }
         }
     }
-}
-
-/// Whether A·A⁻¹·r is off from r by more than rounding, for r of pseudo-random signs.
-fn loses_digits<T: Real>(
-    operator: &dyn linalg::LinearOperator<T>,
-    inverse: &Inverse<T>,
-) -> Result<bool> {
-    let n = operator.nrows();
-    let one = |i| if crate::pass::sign(i, 0, 0) { T::one() } else { -T::one() };
-    let r: Vec<T> = (0..n).map(one).collect();
-    let (mut h, mut image) = (r.clone(), r.clone());
-    inverse.apply(&r, &mut h)?;
-    operator.apply(&h, &mut image)?;
-    let off: f64 = image.iter().zip(&r).map(|(a, b)| (*a - *b).to_double().powi(2)).sum();
-    Ok(off.sqrt() > 8.0 * T::EPSILON * (n as f64).sqrt())
 }
 
 impl<T: Real> std::fmt::Debug for AffineInverse<'_, T> {

@@ -64,7 +64,9 @@
 //! [`Factors::Single`] they are 0.4 GB and the answer has the same digits. One of N = 100,000 is 80 GB:
 //! it is refused with that number before anything is allocated ([`Error::TooLarge`]). Nobody has such a
 //! matrix in full, but sparse, banded, of low rank plus a diagonal, as a convolution, or as a function:
-//! [`Chain`] takes these, and undoes them by their structure or by iteration.
+//! [`Chain`] takes these, and undoes them by their structure or by iteration; [`Circulant`] is a convolution
+//! around the circle. Of the set of all inputs with one output nothing is made but vectors either:
+//! [`Preimages`] projects by least squares.
 //!
 //! ```
 //! use linalg::operator::LowRankPlusDiagonal;
@@ -234,6 +236,7 @@ mod arguments;
 mod bound;
 mod bounded;
 mod chain;
+mod circulant;
 mod error;
 mod fixed_point;
 mod invertible;
@@ -259,6 +262,7 @@ pub use affine::Undone;
 pub use answer::{Fault, Inversion, Inversions, LayerReport, saturation_digits};
 pub use bounded::{Boxed, nearest_in_box};
 pub use chain::Chain;
+pub use circulant::Circulant;
 pub use error::{Error, Result};
 pub use fixed_point::FixedPoint;
 pub use invertible::{Coupling, Flow, FlowInversions, Half, LayerInversion, Mixing, Residual};

@@ -127,3 +127,57 @@ impl Map<f64> for Ring {
         Ok(Linearization { value: self.value(x)?, jacobian: Box::new(RingJacobian { slopes }) })
     }
 }
+
+/// A map with half as many outputs as inputs: yᵢ = xᵢ + a·tanh(xₘ₊ᵢ).
+pub(crate) struct Pairs {
+    pub(crate) m: usize,
+    pub(crate) a: f64,
+}
+
+struct PairsJacobian(Vec<f64>);
+
+impl LinearOperator<f64> for PairsJacobian {
+    fn nrows(&self) -> usize {
+        self.0.len()
+    }
+
+    fn ncols(&self) -> usize {
+        2 * self.0.len()
+    }
+
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> linalg::Result<()> {
+        let m = self.0.len();
+        for i in 0..m {
+            y[i] = x[i] + self.0[i] * x[m + i];
+        }
+        Ok(())
+    }
+
+    fn apply_adjoint(&self, x: &[f64], y: &mut [f64]) -> linalg::Result<()> {
+        let m = self.0.len();
+        for i in 0..m {
+            (y[i], y[m + i]) = (x[i], self.0[i] * x[i]);
+        }
+        Ok(())
+    }
+}
+
+impl Map<f64> for Pairs {
+    fn inputs(&self) -> usize {
+        2 * self.m
+    }
+
+    fn outputs(&self) -> usize {
+        self.m
+    }
+
+    fn value(&self, x: &DVector<f64>) -> Result<DVector<f64>> {
+        Ok(DVector::from_fn(self.m, |i, _| x[i] + self.a * x[self.m + i].tanh()))
+    }
+
+    fn linearize<'a>(&'a self, x: &DVector<f64>) -> Result<Linearization<'a, f64>> {
+        let slopes = x.rows(self.m, self.m).iter().map(|v| self.a / v.cosh().powi(2)).collect();
+        let jacobian = Box::new(PairsJacobian(slopes));
+        Ok(Linearization { value: self.value(x)?, jacobian })
+    }
+}

@@ -138,36 +138,34 @@ impl<T: Scalar> Factors<T> {
             let start = column * height + wide + rows.start - column;
             entries[start..start + rows.len()].copy_from_slice(a.entries(column));
         }
-        let place = |row: usize, column: usize| column * height + wide + row - column;
         let mut pivots = Vec::with_capacity(n);
         let mut reach = 0;
         for column in 0..n {
-            let below = lower.min(n - 1 - column);
-            let start = place(column, column);
-            let candidates = entries[start..=start + below].iter().map(|&x| size(x)).enumerate();
-            let (step, largest) =
-                candidates.fold((0, -1.0), |best, next| if next.1 > best.1 { next } else { best });
+            let (own, rest) = entries.split_at_mut((column + 1) * height);
+            // The diagonal and what is below it; zeros below the last row.
+            let candidates = &mut own[column * height + wide..];
+            let (mut step, mut largest) = (0, size(candidates[0]));
+            for (below, &x) in candidates.iter().enumerate().skip(1) {
+                if size(x) > largest {
+                    (step, largest) = (below, size(x));
+                }
+            }
             if largest == 0.0 {
                 return Err(Error::Singular { argument: "self", pivot: column, rcond: 0.0 });
             }
             pivots.push(column + step);
             reach = reach.max((column + step + a.upper).min(n - 1));
-            let pivot = entries[start + step];
-            entries.swap(start, start + step);
-            for multiplier in &mut entries[start + 1..=start + below] {
+            candidates.swap(0, step);
+            let Some((&mut pivot, multipliers)) = candidates.split_first_mut() else { continue };
+            for multiplier in multipliers.iter_mut() {
                 *multiplier /= pivot;
             }
-            for other in column + 1..=reach {
-                let (at, chosen) = (place(column, other), place(column + step, other));
-                entries.swap(at, chosen);
-                let factor = entries[at];
-                if factor == T::zero() {
-                    continue;
-                }
-                let (multipliers, rest) = entries.split_at_mut(other * height);
-                let target = at - other * height;
-                let targets = &mut rest[target + 1..=target + below];
-                for (x, &m) in targets.iter_mut().zip(&multipliers[start + 1..=start + below]) {
+            for (beyond, other) in rest.chunks_exact_mut(height).take(reach - column).enumerate() {
+                let at = wide - 1 - beyond;
+                let rows = &mut other[at..=at + lower];
+                rows.swap(0, step);
+                let Some((&mut factor, rows)) = rows.split_first_mut() else { continue };
+                for (x, &m) in rows.iter_mut().zip(&*multipliers) {
                     *x -= m * factor;
                 }
             }
@@ -232,19 +230,23 @@ impl<T: Scalar> Factors<T> {
 
     /// x ← A⁻¹·x.
     fn divide(&self, x: &mut [T]) {
-        for (column, &pivot) in self.pivots.iter().enumerate() {
+        let height = self.wide + 1 + self.lower;
+        for (column, (own, &pivot)) in
+            self.entries.chunks_exact(height).zip(&self.pivots).enumerate()
+        {
             x.swap(column, pivot);
-            let (own, rest) = x[column..].split_at_mut(1);
-            for (x, &m) in rest.iter_mut().zip(self.column(column).2) {
-                *x -= m * own[0];
+            let Some((&mut solved, rest)) = x[column..].split_first_mut() else { continue };
+            for (x, &m) in rest.iter_mut().zip(&own[self.wide + 1..]) {
+                *x -= m * solved;
             }
         }
-        for column in (0..x.len()).rev() {
-            let (above, diagonal, _) = self.column(column);
-            let (rest, own) = x[..=column].split_at_mut(column);
-            own[0] /= diagonal;
-            for (x, &u) in rest[column - above.len()..].iter_mut().zip(above) {
-                *x -= u * own[0];
+        for (column, own) in self.entries.chunks_exact(height).enumerate().rev() {
+            let above = self.wide.min(column);
+            let (rest, tail) = x.split_at_mut(column);
+            tail[0] /= own[self.wide];
+            let rest = &mut rest[column - above..];
+            for (x, &u) in rest.iter_mut().zip(&own[self.wide - above..self.wide]) {
+                *x -= u * tail[0];
             }
         }
     }

@@ -84,7 +84,8 @@ pub trait LinearOperator<T: Scalar> {
 
     /// One Gauss–Seidel sweep for A·x = b, where the operator can visit its rows one by one: for
     /// i = 0, 1, …, xᵢ ← xᵢ + rᵢ/aᵢᵢ with rᵢ = bᵢ − Σⱼ aᵢⱼ·xⱼ, the new x₀ … xᵢ₋₁ in the sum.
-    /// `inverse_diagonal` holds 1/aᵢᵢ.
+    /// `inverse_diagonal` holds 1/aᵢᵢ. Of a few of the new ones an operator may take the old values, so
+    /// that two threads can work side by side.
     ///
     /// Returns √(Σ |rᵢ|²) of the residuals as they were met; `None`, with x as it was, from an
     /// operator that cannot do it.
@@ -114,7 +115,7 @@ pub trait LinearOperator<T: Scalar> {
     }
 
     /// A⁻¹, where its structure gives A one that costs about as much as A: a product with it is the
-    /// solution of a system. `None` by default.
+    /// solution of a system, with a residual as small as that of an LU factorisation. `None` by default.
     ///
     /// # Errors
     /// [`Error::Singular`] where A has no inverse.

@@ -156,55 +156,6 @@ impl<T: Scalar> Compressed<T> {
         }
     }
 
-    /// `x_line` ← `x_line` + `inverse_line`·r with r = `b_line` − Σ a·`x_position`, line by line;
-    /// √(Σ |r|²).
-    pub(super) fn relax(&self, inverse: &[T], b: &[T], x: &mut [T]) -> f64 {
-        let mut start = 0;
-        let mut square = T::zero();
-        for (line, ((&end, &inverse), &b)) in
-            self.starts[1..].iter().zip(inverse).zip(b).enumerate()
-        {
-            let mut r = b;
-            let entries = self.positions[start..end].iter().zip(&self.values[start..end]);
-            for (&position, &value) in entries {
-                r -= value * x[position as usize];
-            }
-            square += r.conjugate() * r;
-            x[line] += inverse * r;
-            start = end;
-        }
-        T::real_to_f64(square.real()).sqrt()
-    }
-
-    /// [`Self::relax`] for C systems, row by row side by side.
-    pub(super) fn relax_side_by_side<const C: usize>(
-        &self,
-        inverse: &[T],
-        b: &[T],
-        x: &mut [T],
-    ) -> [f64; C] {
-        let mut start = 0;
-        let mut squares = [T::zero(); C];
-        let mut r = [T::zero(); C];
-        for (line, (&end, &inverse)) in self.starts[1..].iter().zip(inverse).enumerate() {
-            r.copy_from_slice(&b[line * C..(line + 1) * C]);
-            let entries = self.positions[start..end].iter().zip(&self.values[start..end]);
-            for (&position, &value) in entries {
-                let x = &x[position as usize * C..][..C];
-                for c in 0..C {
-                    r[c] -= value * x[c];
-                }
-            }
-            let x = &mut x[line * C..(line + 1) * C];
-            for c in 0..C {
-                squares[c] += r[c].conjugate() * r[c];
-                x[c] += inverse * r[c];
-            }
-            start = end;
-        }
-        squares.map(|square| T::real_to_f64(square.real()).sqrt())
-    }
-
     /// [`Self::gather`] for several columns, up to eight at a time and side by side, so that an entry
     /// and a line of the cache serve all of them. The same bits as one at a time.
     pub(super) fn gather_block(&self, x: &DMatrixView<'_, T>, y: &mut DMatrixViewMut<'_, T>) {

@@ -1,6 +1,7 @@
 //! Sparse matrices by rows.
 
 use super::compressed::{Compressed, check_triplets, conjugate, plain};
+use super::sweep::Systems;
 use crate::operator::{check, check_block, check_length};
 use crate::{
     DMatrix, DMatrixView, DMatrixViewMut, DVector, Error, LinearOperator, Result, Scalar, Threads,
@@ -150,7 +151,9 @@ impl<T: Scalar> LinearOperator<T> for Csr<T> {
         check_length("inverse_diagonal", self.nrows(), inverse_diagonal.len())?;
         check_length("b", self.nrows(), b.len())?;
         check_length("x", self.nrows(), x.len())?;
-        Ok(Some(self.rows.relax(inverse_diagonal, b, x)))
+        let systems = Systems { inverse: inverse_diagonal, b };
+        let [met] = self.rows.relax::<1>(&systems, x, self.threads);
+        Ok(Some(met))
     }
 
     fn relax_many(
@@ -167,11 +170,12 @@ impl<T: Scalar> LinearOperator<T> for Csr<T> {
         check_length("inverse_diagonal", self.nrows(), inverse_diagonal.len())?;
         check_length("b", self.nrows() * columns, b.len())?;
         check_length("x", self.nrows() * columns, x.len())?;
+        let systems = Systems { inverse: inverse_diagonal, b };
         // The widths that the loop is compiled for.
         Ok(match columns {
-            2 => Some(self.rows.relax_side_by_side::<2>(inverse_diagonal, b, x).to_vec()),
-            4 => Some(self.rows.relax_side_by_side::<4>(inverse_diagonal, b, x).to_vec()),
-            8 => Some(self.rows.relax_side_by_side::<8>(inverse_diagonal, b, x).to_vec()),
+            2 => Some(self.rows.relax::<2>(&systems, x, self.threads).to_vec()),
+            4 => Some(self.rows.relax::<4>(&systems, x, self.threads).to_vec()),
+            8 => Some(self.rows.relax::<8>(&systems, x, self.threads).to_vec()),
             _ => None,
         })
     }

@@ -3,6 +3,7 @@
 mod compressed;
 mod csc;
 pub(crate) mod csr;
+mod sweep;
 
 pub use csc::Csc;
 pub use csr::Csr;

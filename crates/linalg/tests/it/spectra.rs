@@ -101,6 +101,25 @@ fn the_solution_is_least_squares_and_of_minimum_norm() {
 }
 
 #[test]
+fn the_adjoint_of_the_pseudo_inverse_is_that_of_its_matrix() {
+    for (rows, columns, rank, seed) in [(7, 4, 4, 1), (4, 7, 4, 2), (6, 5, 2, 3)] {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut normal = |rows, columns| -> DMatrix<f64> {
+            DMatrix::from_fn(rows, columns, |_, _| rng.sample(StandardNormal))
+        };
+        let a = normal(rows, rank) * normal(rank, columns);
+        let inverse = PseudoInverse::new(&a).unwrap();
+        let c = normal(columns, 1).column(0).into_owned();
+        let y = inverse.solve_adjoint(&c).unwrap();
+        let limit = 64.0 * EPS * inverse.condition_number() * y.norm();
+        assert!((inverse.matrix().tr_mul(&c) - y).norm() <= limit, "{rows} x {columns}");
+    }
+    let inverse = PseudoInverse::new(&DMatrix::from_element(3, 2, 1.0)).unwrap();
+    let refusal = inverse.solve_adjoint(&DVector::from_element(3, 1.0)).unwrap_err();
+    assert_eq!(refusal.to_string(), "c is 3 x 1, expected 2 x 1");
+}
+
+#[test]
 fn a_matrix_of_zeros_has_rank_zero_and_everything_as_null_space() {
     let inverse = PseudoInverse::new(&DMatrix::<f64>::zeros(3, 4)).unwrap();
     assert_eq!((inverse.rank(), inverse.gap()), (0, f64::INFINITY));

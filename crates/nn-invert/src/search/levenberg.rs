@@ -1,8 +1,10 @@
-//! Levenberg-Marquardt with bounds: dense by QR, or with products alone by LSMR.
+//! Levenberg-Marquardt with bounds: dense by normal equations or QR, or with products alone by LSMR.
+
+use std::borrow::Cow;
 
 use linalg::descent::dot;
 use linalg::krylov::{self, lsmr};
-use linalg::{DMatrix, DVector, LinearOperator, Qr, Real};
+use linalg::{Cholesky, DMatrix, DVector, LinearOperator, Qr, Real, adjoint, product};
 
 use super::objective::{Jacobian, Objective, Point};
 use super::{End, Run, SearchStop};
@@ -44,6 +46,10 @@ pub(super) fn descend<T: Real>(run: &mut Run<'_, T>, x: DVector<T>) -> Result<En
         if let Some(stop) = run.settled(&point, optimality) {
             return Ok(End { point, optimality, stop });
         }
+        let linear = match &jacobian {
+            Jacobian::Dense(matrix) => Some(Linear::new(matrix, &point.stack, &moving)?),
+            Jacobian::Products(_) => None,
+        };
         let next = loop {
             if run.iterations >= run.options.iterations {
                 return Ok(End { point, optimality, stop: SearchStop::Budget });
@@ -51,9 +57,9 @@ pub(super) fn descend<T: Real>(run: &mut Run<'_, T>, x: DVector<T>) -> Result<En
             run.iterations += 1;
             let lambda = damping * norm * norm * (size / (2.0_f64.sqrt() * first)).min(1.0);
             let root = T::from_double(lambda.sqrt());
-            let step = match &jacobian {
-                Jacobian::Dense(matrix) => dense_step(matrix, &point.stack, &moving, root)?,
-                Jacobian::Products(_) => {
+            let step = match &linear {
+                Some(linear) => linear.step(root)?,
+                None => {
                     let damped = Damped { objective, jacobian: &jacobian, moving: &moving, root };
                     damped.step(&point.stack, accuracy)?
                 }
@@ -109,45 +115,96 @@ pub(super) fn descend<T: Real>(run: &mut Run<'_, T>, x: DVector<T>) -> Result<En
     }
 }
 
-/// d over the inputs `moving`, by QR of [J; √λ·I], or for fewer rows than columns of its transpose,
-/// whose least-norm solution is the same d.
-fn dense_step<T: Real>(
-    jacobian: &DMatrix<T>,
-    residual: &DVector<T>,
-    moving: &[usize],
-    root: T,
-) -> Result<DVector<T>> {
-    let (rows, columns) = (jacobian.nrows(), moving.len());
-    let mut right = DMatrix::zeros(rows + columns, 1);
-    if rows >= columns {
-        let mut tall = DMatrix::zeros(rows + columns, columns);
-        for (to, &from) in moving.iter().enumerate() {
-            tall.view_mut((0, to), (rows, 1)).copy_from(&jacobian.column(from));
-            tall[(rows + to, to)] = root;
+/// min ‖r + J·d‖² + λ‖d‖² for several λ, J over the inputs that move.
+struct Linear<'a, T: Real> {
+    jacobian: Cow<'a, DMatrix<T>>,
+    residual: &'a DVector<T>,
+    /// JᵀJ, or J·Jᵀ where J has fewer rows than columns.
+    normal: DMatrix<T>,
+}
+
+/// What a step of the normal equations may be corrected by. Beyond, they have too few digits.
+const CORRECTION: f64 = 1e-2;
+
+impl<'a, T: Real> Linear<'a, T> {
+    fn new(jacobian: &'a DMatrix<T>, residual: &'a DVector<T>, moving: &[usize]) -> Result<Self> {
+        let jacobian = if moving.len() == jacobian.ncols() {
+            Cow::Borrowed(jacobian)
+        } else {
+            Cow::Owned(jacobian.select_columns(moving))
+        };
+        let j = jacobian.as_ref();
+        let normal = if j.is_empty() {
+            DMatrix::zeros(0, 0)
+        } else if j.nrows() < j.ncols() {
+            product(j, adjoint(j))?
+        } else {
+            product(adjoint(j), j)?
+        };
+        Ok(Self { jacobian, residual, normal })
+    }
+
+    /// d by the normal equations, corrected once with J itself, which leaves it as good as one by QR but for
+    /// a very bad condition; and by QR then.
+    fn step(&self, root: T) -> Result<DVector<T>> {
+        match self.by_normal_equations(root) {
+            Some(step) => Ok(step),
+            None => self.by_qr(root),
         }
-        for (to, &r) in right.iter_mut().zip(residual) {
-            *to = -r;
+    }
+
+    fn by_normal_equations(&self, root: T) -> Option<DVector<T>> {
+        let j = self.jacobian.as_ref();
+        let wide = j.nrows() < j.ncols();
+        let lambda = root * root;
+        let mut shifted = self.normal.clone();
+        for i in 0..shifted.nrows() {
+            shifted[(i, i)] += lambda;
+        }
+        let factor = Cholesky::new(shifted).ok()?;
+        let right = if wide { -self.residual } else { -j.tr_mul(self.residual) };
+        let first = factor.solve(&right).ok()?;
+        let image = if wide { j * j.tr_mul(&first) } else { j.tr_mul(&(j * &first)) };
+        let correction = factor.solve(&(right - image - &first * lambda)).ok()?;
+        let fine = correction.norm().to_double() <= CORRECTION * first.norm().to_double();
+        let solution = first + correction;
+        fine.then(|| if wide { j.tr_mul(&solution) } else { solution })
+    }
+
+    /// By QR of [J; √λ·I], or for fewer rows than columns of its transpose, whose least-norm solution is
+    /// the same d.
+    fn by_qr(&self, root: T) -> Result<DVector<T>> {
+        let j = self.jacobian.as_ref();
+        let (rows, columns) = j.shape();
+        let mut right = DMatrix::zeros(rows + columns, 1);
+        if rows >= columns {
+            let mut tall = DMatrix::zeros(rows + columns, columns);
+            tall.rows_mut(0, rows).copy_from(j);
+            for i in 0..columns {
+                tall[(rows + i, i)] = root;
+            }
+            for (to, &r) in right.iter_mut().zip(self.residual) {
+                *to = -r;
+            }
+            let qr = Qr::new(tall)?;
+            qr.apply_q_adjoint(&mut right)?;
+            let mut step = DVector::from_column_slice(&right.as_slice()[..columns]);
+            // A column of zeros with λ = 0 leaves a step that is no number, which is then not taken.
+            let _ = qr.r().solve_upper_triangular_mut(&mut step);
+            return Ok(step);
+        }
+        let mut tall = DMatrix::zeros(rows + columns, rows);
+        tall.rows_mut(0, columns).tr_copy_from(j);
+        for i in 0..rows {
+            tall[(columns + i, i)] = root;
         }
         let qr = Qr::new(tall)?;
-        qr.apply_q_adjoint(&mut right)?;
-        let mut step = DVector::from_column_slice(&right.as_slice()[..columns]);
-        // A column of zeros with λ = 0 leaves a step that is no number, which is then not taken.
-        let _ = qr.r().solve_upper_triangular_mut(&mut step);
-        return Ok(step);
+        let mut inner = -self.residual;
+        let _ = qr.r().tr_solve_upper_triangular_mut(&mut inner);
+        right.view_mut((0, 0), (rows, 1)).copy_from(&inner);
+        qr.apply_q(&mut right)?;
+        Ok(DVector::from_column_slice(&right.as_slice()[..columns]))
     }
-    let mut tall = DMatrix::zeros(rows + columns, rows);
-    for (to, &from) in moving.iter().enumerate() {
-        tall.view_mut((to, 0), (1, rows)).tr_copy_from(&jacobian.column(from));
-    }
-    for i in 0..rows {
-        tall[(columns + i, i)] = root;
-    }
-    let qr = Qr::new(tall)?;
-    let mut inner = -residual;
-    let _ = qr.r().tr_solve_upper_triangular_mut(&mut inner);
-    right.view_mut((0, 0), (rows, 1)).copy_from(&inner);
-    qr.apply_q(&mut right)?;
-    Ok(DVector::from_column_slice(&right.as_slice()[..columns]))
 }
 
 /// [J; √λ·I] over the inputs that move.
@@ -214,5 +271,38 @@ pub(super) fn begin<'a, T: Real>(
         Some(index) => {
             Err(crate::Error::MapNotFinite { index, value: point.value[index].to_double() })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{normal, seeded};
+
+    #[test]
+    fn normal_equations_and_qr_give_the_same_step() {
+        for (rows, columns, seed) in [(5, 5, 1), (9, 4, 2), (4, 9, 3), (7, 1, 4), (1, 7, 5)] {
+            let mut rng = seeded(seed);
+            let mut jacobian = normal(rows, columns, &mut rng);
+            // A condition of 1e6, of which the normal equations see the square.
+            let mut first = jacobian.column_mut(0);
+            first *= if rows >= columns && columns > 1 { 1e-6 } else { 1.0 };
+            let residual = normal(rows, 1, &mut rng).column(0).into_owned();
+            let moving: Vec<usize> = (0..columns).collect();
+            let linear = Linear::new(&jacobian, &residual, &moving).unwrap();
+            for root in [1e-6, 1e-3, 1.0] {
+                let one = linear.by_normal_equations(root).unwrap();
+                let other = linear.by_qr(root).unwrap();
+                let distance = (&one - &other).norm() / other.norm();
+                // The correction squares what cond² · eps leaves: (1e12 · eps)² at most.
+                assert!(distance <= 1e-6, "{rows} x {columns}, {root}: {distance:e}");
+            }
+        }
+        // Two columns alike: the equations are singular without damping, and QR is asked.
+        let twins = DMatrix::from_fn(3, 2, |i, _| (i + 1) as f64);
+        let residual = DVector::from_element(3, 1.0);
+        let linear = Linear::new(&twins, &residual, &[0, 1]).unwrap();
+        assert!(linear.by_normal_equations(1e-12).is_none());
+        assert!(linear.step(1e-12).is_ok());
     }
 }

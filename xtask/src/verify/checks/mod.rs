@@ -13,8 +13,10 @@ mod nn_conv;
 mod nn_core;
 mod nn_filters;
 mod nn_invert;
+mod nn_invert_images;
 mod nn_invert_layers;
 mod nn_invert_learned;
+mod nn_invert_preimages;
 mod nn_invert_search;
 mod nn_layers;
 mod nn_train;
@@ -55,6 +57,8 @@ pub fn all() -> Vec<Check> {
         nn_invert::CHECKS,
         nn_invert_layers::CHECKS,
         nn_invert_search::CHECKS,
+        nn_invert_preimages::CHECKS,
+        nn_invert_images::CHECKS,
         nn_invert_learned::CHECKS,
         rl_pg::CHECKS,
         rl_pg_policies::CHECKS,

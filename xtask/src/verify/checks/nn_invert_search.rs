@@ -1,13 +1,11 @@
-//! What `nn-invert` claims of searches, of all inputs with one output, and of its proofs.
+//! What `nn-invert` claims of searches, and of its proofs.
 
 use std::fs;
 use std::ops::ControlFlow;
 
 use linalg::{DMatrix, DVector, PseudoInverse};
-use nn_core::{Header, LabelledImages, Network, Relu, Shape, Sigmoid, SoftmaxCrossEntropy, Tanh};
-use nn_invert::{
-    Chain, Map, MultiStart, Preimages, Reach, SearchOptions, SearchStop, reach, search, unique,
-};
+use nn_core::{Network, Relu, Sigmoid, Tanh};
+use nn_invert::{Chain, Map, MultiStart, Reach, SearchOptions, SearchStop, reach, search, unique};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
@@ -28,18 +26,6 @@ pub(super) const CHECKS: &[Check] = &[
         run: expand_contract,
     },
     Check {
-        id: "nn-invert/preimages",
-        question: Some(11),
-        claim: "a walk along the set of all inputs of one output does not change the output",
-        run: preimages,
-    },
-    Check {
-        id: "nn-invert/nearest-to-seed",
-        question: Some(11),
-        claim: "the input nearest to the seed satisfies the conditions for being it",
-        run: nearest_to_seed,
-    },
-    Check {
         id: "nn-invert/unreachable",
         question: Some(11),
         claim: "a target is called out of reach when, and only when, a linear programme says so",
@@ -51,24 +37,22 @@ pub(super) const CHECKS: &[Check] = &[
         claim: "nine of ten answers of square networks are proved to have an exact solution next to them",
         run: uniqueness,
     },
-    Check {
-        id: "nn-invert/believed-digit",
-        question: Some(11),
-        claim: "the image that a classifier believes in is as smooth as a digit once it is asked to be",
-        run: believed_digit,
-    },
 ];
 
-fn normal(rows: usize, columns: usize, rng: &mut impl Rng) -> DMatrix<f64> {
+pub(super) fn normal(rows: usize, columns: usize, rng: &mut impl Rng) -> DMatrix<f64> {
     DMatrix::from_fn(rows, columns, |_, _| rng.sample(StandardNormal))
 }
 
-fn normal_vector(n: usize, rng: &mut impl Rng) -> DVector<f64> {
+pub(super) fn normal_vector(n: usize, rng: &mut impl Rng) -> DVector<f64> {
     DVector::from_fn(n, |_, _| rng.sample(StandardNormal))
 }
 
 /// A network of `widths` with tanh between its layers, weights N(0, gain²/inputs).
-fn tanh_network(widths: &[usize], gain: f64, rng: &mut impl Rng) -> nn_core::Result<Network<f64>> {
+pub(super) fn tanh_network(
+    widths: &[usize],
+    gain: f64,
+    rng: &mut impl Rng,
+) -> nn_core::Result<Network<f64>> {
     let mut builder = Network::builder(widths[0]);
     for (index, pair) in widths.windows(2).enumerate() {
         if index > 0 {
@@ -99,10 +83,6 @@ fn pseudo_inverse_chain(
         }
     }
     Ok(value)
-}
-
-fn go_on<S>(_: S) -> ControlFlow<()> {
-    ControlFlow::Continue(())
 }
 
 fn monotone_widths(context: &Context) -> Result<Evidence, BoxError> {
@@ -186,101 +166,6 @@ fn expand_contract(context: &Context) -> Result<Evidence, BoxError> {
             "{first} of {total} networks need one start, {:.1} starts are needed on average.",
             starts as f64 / total as f64
         )],
-    })
-}
-
-fn preimages(context: &Context) -> Result<Evidence, BoxError> {
-    let mut rng = context.rng();
-    let (mut measured, mut control, mut complete, mut total) = (0.0_f64, f64::INFINITY, 0, 0);
-    let mut apart = 0.0_f64;
-    for _ in 0..8 {
-        let network = tanh_network(&[12, 10, 4], 1.0, &mut rng)?;
-        let chain = Chain::of(&network)?;
-        let x = normal_vector(12, &mut rng);
-        let y = chain.value(&x)?;
-        let set = Preimages::new(&chain, &y, &x)?;
-        if set.dimension() != 8 {
-            return Err(format!("dimension {}, expected 12 − 4", set.dimension()).into());
-        }
-        for _ in 0..4 {
-            let direction = set.basis() * normal_vector(8, &mut rng);
-            let member = set.walk(&direction, 1.0)?;
-            let off =
-                |x: &DVector<f64>| Ok::<_, BoxError>((chain.value(x)? - &y).norm() / y.norm());
-            measured = measured.max(off(&member.input)?);
-            complete += usize::from(member.complete);
-            total += 1;
-            apart = apart.max((&member.input - &x).norm());
-            // The same way straight on along the null space of the Jacobian.
-            control = control.min(off(&(&x + direction.normalize() * member.moved))?);
-        }
-    }
-    Ok(Evidence {
-        measured,
-        limit: 65.0 * 12.0 * f64::EPSILON,
-        reason: "the corrections end at 64·n·eps of the target; one more for evaluating it here",
-        control: Control {
-            what: "a straight step of the same length in the null space of J",
-            measured: control,
-        },
-        plots: vec![],
-        notes: vec![format!(
-            "12 inputs, 4 outputs: sets of dimension 8; {complete} of {total} walks of length 1 went the \
-             whole way, the farthest to a point {apart:.2} away."
-        )],
-    })
-}
-
-fn nearest_to_seed(context: &Context) -> Result<Evidence, BoxError> {
-    let mut rng = context.rng();
-    let (mut measured, mut control, mut ratios) = (0.0_f64, f64::INFINITY, Vec::new());
-    let (mut steps, mut linear) = (0, 0.0_f64);
-    for _ in 0..20 {
-        let network = tanh_network(&[30, 20, 10], 1.0, &mut rng)?;
-        let chain = Chain::of(&network)?;
-        let y = chain.value(&normal_vector(30, &mut rng))?;
-        let seed = normal_vector(30, &mut rng);
-        let found = search(&chain, &y, &seed, &SearchOptions::default(), |_| go_on(()))?;
-        if found.stop != SearchStop::Converged {
-            continue;
-        }
-        let set = Preimages::new(&chain, &y, &found.input)?;
-        let nearest = set.nearest(&seed)?;
-        measured = measured.max(nearest.optimality);
-        steps = steps.max(nearest.iterations);
-        // The same measurement of the search's own answer.
-        let away = set.member() - &seed;
-        control = control.min(set.basis().tr_mul(&away).norm() / away.norm());
-        ratios.push(found.seed_distance / nearest.distance);
-
-        // One linear layer: the search is the projection itself.
-        let weight = normal(10, 30, &mut rng);
-        let layer = Network::builder(30).dense_from(weight.clone(), vec![0.0; 10]).build_given()?;
-        let options = SearchOptions::default().tolerance(1e-14);
-        let projected = search(&layer, &y, &seed, &options, |_| go_on(()))?;
-        let exact = &seed + PseudoInverse::new(&weight)?.solve(&(&y - &weight * &seed))?;
-        linear = linear.max((projected.input - exact).norm());
-    }
-    ratios.sort_by(f64::total_cmp);
-    let at = |part: usize| ratios.get(part * (ratios.len() - 1) / 2).copied().unwrap_or(f64::NAN);
-    Ok(Evidence {
-        measured,
-        limit: 1e-8,
-        reason: "the sine of the angle between x − seed and the range of Jᵀ, in which it has to lie: the \
-                 square root of rounding, below which the distance cannot tell",
-        control: Control { what: "where Gauss-Newton steps from the seed end", measured: control },
-        plots: vec![],
-        notes: vec![
-            format!(
-                "The search's answer is {:.3} times as far from the seed as the nearest one in the median, \
-                 {:.2} times at most; {steps} steps were needed at most.",
-                at(1),
-                at(2)
-            ),
-            format!(
-                "Through one linear layer the search ends at seed + W⁺(y − W·seed) itself, to {linear:.0e}."
-            ),
-        ],
     })
 }
 
@@ -415,77 +300,5 @@ fn uniqueness(context: &Context) -> Result<Evidence, BoxError> {
             "{proved} of {converged} answers of networks 8-8-8 proved: an exact solution within \
              {widest:.0e}, no other within {nearest_other:.0e} or more."
         )],
-    })
-}
-
-/// ∑(xᵢ − xⱼ)² over neighbors of an 8 x 8 image, over ∑(xᵢ − mean)².
-fn roughness(image: &DVector<f64>) -> f64 {
-    let at = |x: usize, y: usize| image[y * 8 + x];
-    let mut sum = 0.0;
-    for y in 0..8 {
-        for x in 0..7 {
-            sum += (at(x + 1, y) - at(x, y)).powi(2) + (at(y, x + 1) - at(y, x)).powi(2);
-        }
-    }
-    let mean = image.mean();
-    sum / image.iter().map(|x| (x - mean).powi(2)).sum::<f64>()
-}
-
-fn believed_digit(context: &Context) -> Result<Evidence, BoxError> {
-    const SURE: f64 = 8.0;
-    let data = LabelledImages::<f64>::from_csv_file(
-        context.data("nn-core", "digits.csv"),
-        Header::Present,
-        10,
-    )?
-    .scaled(1.0 / 16.0)?;
-    let loss = SoftmaxCrossEntropy::new(data.labels(), 10)?;
-    let mut network = Network::builder(64).dense(10).build(&mut context.rng())?;
-    let _ = nn_core::Lbfgs::new().train(&mut network, data.images(), &loss, 40, |_| go_on(()))?;
-
-    let (mut measured, mut control, mut least) = (0.0, 0.0, 1.0_f64);
-    let gray = DVector::from_element(64, data.images().mean());
-    for digit in 0..10 {
-        let mut of_digit = Vec::new();
-        for (column, &label) in data.images().column_iter().zip(data.labels()) {
-            if label == digit {
-                of_digit.push(roughness(&column.into_owned()));
-            }
-        }
-        let typical = of_digit.iter().sum::<f64>() / of_digit.len() as f64;
-        // Scores that leave the others e⁻⁸ of the belief each.
-        let target = DVector::from_fn(10, |i, _| if i == digit { SURE } else { 0.0 });
-        let belief = |x: &DVector<f64>| {
-            let scores = network.value(x).map_err(BoxError::from)?;
-            let top = scores.max();
-            Ok::<_, BoxError>((scores[digit] - top).exp() / scores.map(|s| (s - top).exp()).sum())
-        };
-        let naive = search(&network, &target, &gray, &SearchOptions::default(), |_| go_on(()))?;
-        let options = SearchOptions::default()
-            .bounds(DVector::zeros(64), DVector::from_element(64, 1.0))
-            .smooth(Shape::image(1, 8, 8), 32.0);
-        let asked = search(&network, &target, &gray, &options, |_| go_on(()))?;
-        measured += roughness(&asked.input) / typical / 10.0;
-        control += roughness(&naive.input) / typical / 10.0;
-        least = least.min(belief(&asked.input)?);
-    }
-    if least < 0.9 {
-        return Err(
-            format!("the classifier believes in a smooth image with {least:.3} only").into()
-        );
-    }
-    Ok(Evidence {
-        measured,
-        limit: 1.0,
-        reason: "differences of neighbors over the variance, as a multiple of those of real images of the \
-                 digit, in the mean over the ten digits",
-        control: Control { what: "the answer without a prior", measured: control },
-        plots: vec![],
-        notes: vec![
-            format!("The classifier believes in each smooth image with {least:.3} at least."),
-            "Ten scores leave a null space of dimension 54 in 64 pixels; without a prior the answer is the \
-             seed plus what weights are made of, which is noise to the eye."
-                .to_owned(),
-        ],
     })
 }

@@ -30,7 +30,11 @@ pub fn figure(plot: &Plot) -> String {
         html.push_str("<ul class=\"legend\">\n");
         for (index, series) in plot.series.iter().enumerate() {
             let class = class(index, series.mark);
-            let path = if series.mark == Mark::Dots { "M14 7h0" } else { "M2 7h24" };
+            let path = match series.mark {
+                Mark::Dots => "M14 7h0",
+                Mark::Cells(_) => "M8 1h12v12H8z",
+                Mark::Line | Mark::Dashed => "M2 7h24",
+            };
             let _ = writeln!(
                 html,
                 "<li><svg class=\"key\" viewBox=\"0 0 28 14\" aria-hidden=\"true\">\
@@ -46,7 +50,10 @@ pub fn figure(plot: &Plot) -> String {
 
 fn svg(plot: &Plot, title: &str) -> String {
     let values = |pick: fn(&(f64, f64)) -> f64| {
-        plot.series.iter().flat_map(move |series| series.points.iter().map(pick))
+        plot.series.iter().flat_map(move |series| {
+            let half = if matches!(series.mark, Mark::Cells(_)) { 0.5 } else { 0.0 };
+            series.points.iter().map(pick).flat_map(move |value| [value - half, value + half])
+        })
     };
     // A point that lacks one coordinate is not drawn, though its other one counts here: harmless.
     let horizontal = Range::around(values(|point| point.0), plot.x.scale);
@@ -119,6 +126,7 @@ fn class(index: usize, mark: Mark) -> String {
         Mark::Line => "line",
         Mark::Dashed => "dashed",
         Mark::Dots => "dots",
+        Mark::Cells(level) => return format!("cells l{level}"),
     };
     format!("{kind} s{}", index % COLORS)
 }
@@ -138,6 +146,15 @@ fn path(series: &Series, place: impl Fn((f64, f64)) -> Option<(f64, f64)>) -> St
         return dots.into_iter().collect();
     }
     let mut path = String::new();
+    if matches!(series.mark, Mark::Cells(_)) {
+        for &(x, y) in &series.points {
+            let corners = (place((x - 0.5, y - 0.5)), place((x + 0.5, y + 0.5)));
+            if let (Some((left, bottom)), Some((right, top))) = corners {
+                let _ = write!(path, "M{left:.1} {bottom:.1}H{right:.1}V{top:.1}H{left:.1}z");
+            }
+        }
+        return path;
+    }
     for run in placed.split(Option::is_none) {
         let run: Vec<_> = run.iter().copied().flatten().collect();
         if let [(x, y)] = run[..] {
@@ -184,6 +201,13 @@ mod tests {
         assert_eq!(through(Mark::Line, &points), "M0.0 0.0 1.0 2.0M1.0 4.0h4");
         assert_eq!(through(Mark::Dots, &points), "M0 0h0M1 2h0M3 4h0");
         assert_eq!(through(Mark::Line, &[(f64::NAN, 0.0)]), "");
+    }
+
+    #[test]
+    fn a_cell_is_drawn_around_its_point() {
+        let points = [(1.0, 2.0), (f64::NAN, 2.0)];
+        assert_eq!(through(Mark::Cells(3), &points), "M0.5 1.5H1.5V2.5H0.5z");
+        assert_eq!(class(7, Mark::Cells(3)), "cells l3");
     }
 
     #[test]
