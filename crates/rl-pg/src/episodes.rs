@@ -114,9 +114,11 @@ fn play<E: Environment>(
         rewards.push(step.reward);
         let cut = (actions.len() == most_steps).then_some(End::Truncated);
         if let Some(end) = step.end.or(cut) {
+            let mut done = Vec::with_capacity(actions.len());
+            done.append(actions);
             return Ok(Episode {
-                observations: DMatrix::from_column_slice(rows, actions.len(), observations),
-                actions: actions.drain(..).collect(),
+                observations: DMatrix::from_column_slice(rows, done.len(), observations),
+                actions: done,
                 rewards: rewards.clone(),
                 end,
                 last: DVector::from_vec(seen),

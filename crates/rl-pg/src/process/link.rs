@@ -21,7 +21,8 @@ pub(super) enum Heard {
     End,
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::process::{Child, Command};
     use std::time::{Duration, Instant};
