@@ -65,7 +65,9 @@ mod tests {
 
     /// More than fits between the two at once, in both directions, and back in order.
     fn echoes<L: Both>() {
-        let (mut child, mut link) = L::spawn(&mut Command::new("cat")).unwrap();
+        // Which goes on holding what it was given.
+        let mut command = Command::new("cat");
+        let (mut child, mut link) = L::spawn(&mut command).unwrap();
         let sent: Vec<u8> = (0..3_000_000u32).flat_map(u32::to_le_bytes).collect();
         sent.chunks(5_000_000).for_each(|part| link.say(part.to_vec()));
         let mut found = Vec::new();
@@ -92,7 +94,8 @@ mod tests {
     }
 
     fn is_deaf<L: Both>() {
-        let (mut child, mut link) = L::spawn(Command::new("sleep").arg("60")).unwrap();
+        let mut command = Command::new("sleep");
+        let (mut child, mut link) = L::spawn(command.arg("60")).unwrap();
         link.say(vec![b' '; 3_000_000]);
         let brief = Instant::now() + Duration::from_millis(20);
         assert_eq!(link.hear(brief, &mut Vec::new()), Heard::Nothing);
