@@ -1,9 +1,11 @@
 """Rollouts of a Python simulator asked from rl-pg, and from Python over multiprocessing's pipes; see README.md.
 
 The latter is how stable-baselines3's SubprocVecEnv asks: pickles over a pipe. Both ask the same worker function for the
-same contexts (4 numbers) and actions (15) and get a reward and 4 metrics. `serve ENCODING` is that worker, for ours.
+same contexts (4 numbers) and actions (15) and get a reward and 4 metrics. `serve ENCODING` is that worker, for ours; `json` is
+read and written by the standard library, `orjson` is the same lines by that module.
 """
 
+import importlib.util
 import math
 import multiprocessing
 import sys
@@ -19,6 +21,8 @@ def rollout(context, action, seed):
 
 def serve(encoding):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "crates" / "rl-pg" / "python"))
+    if encoding == "json":
+        sys.modules["orjson"] = None
     import plumbline_worker
 
     plumbline_worker.serve(rollout, context=4, action=15, metrics=["a", "b", "c", "d"], binary=encoding == "binary")
@@ -50,21 +54,23 @@ def piped(batch):
 
 
 def lines(threads):
-    from compare import Line, Peer, Worker, close, fixed
+    from compare import Line, Missing, Peer, Worker, close, fixed
 
     if threads > 1:
         return
     worker = Worker("rl-process", program_arguments=[sys.executable, __file__, "serve"])
-    goals = {("json", 1): (25e-6, "25 us"), ("json", 64): (5e-6, "5 us")}
-    for encoding in ("json", "binary"):
+    goals = {1: (25e-6, "25 us"), 64: (5e-6, "5 us")}
+    for encoding in ("json", "orjson", "binary"):
         for batch in (1, 64, 256):
 
             def ours(encoding=encoding, batch=batch):
+                if encoding == "orjson" and not importlib.util.find_spec("orjson"):
+                    raise Missing("orjson")
                 return lambda: worker.time(encoding, batch, ROLLOUTS // batch)
 
             peers = [Peer("multiprocessing's pipes", lambda batch=batch: piped(batch))]
-            if (encoding, batch) in goals:
-                peers.append(fixed(*goals[encoding, batch]))
+            if encoding != "binary" and batch in goals:
+                peers.append(fixed(*goals[batch]))
             yield Line(f"rl-pg/process-{encoding}/{batch}", ours, peers, close(1e-12))
 
 

@@ -10,6 +10,29 @@
 //! Above the line an estimate of dL/dP goes through the network by `Chain`, from settings that the other
 //! programs had too; below it a `Learner` moves a policy, and `pgpe` a search over the 75 parameters of a
 //! linear one. Tests are not counted.
+//!
+//! With three seeds, in 2026-11:
+//!
+//! ```text
+//! thousands of rollouts to                                        here                       elsewhere   contact
+//!                                            50 %   80 %   90 %   95 %       50 %   80 %   90 %   95 %    at end
+//! exact gradient                             0.3    0.5    0.8    1.0        0.5    1.0    1.3    2.0      0.980
+//! central differences, h = 0.02              8.4   14.4   16.1   21.7        8.4   13.4   17.6   21.0      0.985
+//! forward differences, h = 0.02              5.1    6.7    7.7      —          ?      ?      ?      ?      0.979
+//! antithetic, σ = 0.05                       6.3   11.3   16.0   18.0        9.2   11.5   18.4   22.3      0.988
+//! SPSA, h = 0.05                             7.7   12.0   15.7   21.3        8.4   13.8   17.7   27.6      0.989
+//! score, leave-one-out, 2 a context         20.0   29.0      —      —       12.3   17.7   23.0   29.2      1.000
+//! score, leave-one-out, 8 a context         20.5   37.5      —      —       16.1   20.0   22.3   26.9      1.000
+//! score, optimal, 8 a context               21.1   33.5   57.0      —          ?      ?      ?      ?      1.000
+//! REINFORCE, no baseline                    23.3   49.2      —      —       29.0      —      —      —      0.991
+//! REINFORCE, batch mean                     14.0   19.0   23.0   27.5       14.3   16.4   23.6   31.7      0.999
+//! REINFORCE, learned value                   5.7    9.7   11.0   14.3       11.5   14.6   15.4   16.9      0.997
+//! natural gradient, learned value           24.7      —      —      —          ?      ?      ?      ?      1.000
+//! the default (clipped, re-use)              2.4    3.7    4.7    5.8        3.8    5.0    6.1    8.1      0.989
+//! PGPE, linear policy                       52.7   87.6  110.1  170.2       37.0   93.0  113.0  176.0      1.000
+//! ```
+//!
+//! A dash is never within the budget of the row; what other programs took, where they did it, stands under `elsewhere`.
 
 #![expect(clippy::print_stdout, reason = "an example shows its result")]
 

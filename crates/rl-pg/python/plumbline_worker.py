@@ -19,7 +19,7 @@ import sys
 import time
 import traceback
 
-_requests, _answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+_input, _output = os.dup(0), os.dup(1)
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # input() must not eat requests,
 os.dup2(2, 1)  # nor a print, even C's, get among the answers
 sys.stdout = sys.stderr
@@ -35,20 +35,35 @@ except ImportError:
         return _read(line.decode())[0]
 
 
+def _write(message):
+    while message:
+        message = message[os.write(_output, message):]
+
+
+def _lines():
+    held = b""
+    while come := os.read(_input, 1 << 16):
+        *lines, held = (held + come).split(b"\n")
+        yield from lines
+
+
+def _frames():
+    held = b""
+    while come := os.read(_input, 1 << 16):
+        held += come
+        while len(held) >= 4 and len(held) >= (end := 4 + int.from_bytes(held[:4], "little")):
+            yield held[4:end]
+            held = held[end:]
+
+
 def _say(message):
-    _answers.write(_encode(message) + b"\n")
-    _answers.flush()
+    _write(_encode(message) + b"\n")
 
 
 def _failure(error):
     traceback.print_exc()
     text = f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()
     return {"error": text, "retry": isinstance(error, (OSError, MemoryError))}
-
-
-def _frames():
-    while len(length := _requests.read(4)) == 4:
-        yield _requests.read(int.from_bytes(length, "little"))
 
 
 def serve(rollout, context, action, metrics=(), name="simulator", deterministic=True, batch=64, binary=False):
@@ -82,12 +97,11 @@ def serve(rollout, context, action, metrics=(), name="simulator", deterministic=
 
     def send(answers):
         if binary:
-            _answers.write(b"".join(answers))
-            _answers.flush()
+            _write(b"".join(answers))
         else:
             _say(answers)
 
-    for message in _frames() if binary else _requests:
+    for message in _frames() if binary else _lines():
         answers, due = [], time.monotonic() + 0.1
         for request in read(message):
             answers.append(answer(*request))
@@ -103,7 +117,7 @@ def serve_environment(environment, name="environment"):
     space = environment.action_space
     shape = {"actions": int(space.n)} if hasattr(space, "n") else {"action": space.shape[0]}
     _say({"hello": name, "proto": 1, "observation": environment.observation_space.shape[0], **shape})
-    for line in _requests:
+    for line in _lines():
         request = _decode(line)
         answer = {"id": request["id"]}
         try:

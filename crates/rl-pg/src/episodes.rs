@@ -67,9 +67,10 @@ pub fn episodes<E: Environment<Action: Send>>(
         return Err(Error::OutOfRange { argument, value: 0.0, expected });
     }
     in_parallel(environments, seeds.len(), 1, &|environment, range: Range<usize>| {
+        let mut room = Room { observations: Vec::new(), actions: Vec::new(), rewards: Vec::new() };
         range
             .map(|index| {
-                play(environment, policy, seeds[index], most_steps)
+                play(environment, policy, (seeds[index], most_steps), &mut room)
                     .map_err(|source| Error::Rollout { index, source: Box::new(source) })
             })
             .collect()
@@ -80,19 +81,29 @@ pub fn episodes<E: Environment<Action: Send>>(
 const START: u64 = 0;
 const CHOICES: u64 = 1;
 
+/// What an episode grows in, again and again: what is kept of it then takes no more memory than it needs.
+struct Room<A> {
+    observations: Vec<f64>,
+    actions: Vec<A>,
+    rewards: Vec<f64>,
+}
+
 fn play<E: Environment>(
     environment: &mut E,
     policy: &impl Fn(&[f64], &mut Xoshiro256PlusPlus) -> Result<E::Action>,
-    seed: u64,
-    most_steps: usize,
+    (seed, most_steps): (u64, usize),
+    room: &mut Room<E::Action>,
 ) -> Result<Episode<E::Action>> {
+    let Room { observations, actions, rewards } = room;
+    observations.clear();
+    actions.clear();
+    rewards.clear();
     let streams = Streams::new(seed);
     let mut rng = streams.rng(0, 0, CHOICES);
     let rows = environment.observation_length();
     let mut seen = vec![0.0; rows];
     environment.reset(streams.key(0, 0, START), &mut seen)?;
     check::numbers("observation", &seen, rows)?;
-    let (mut observations, mut actions, mut rewards) = (Vec::new(), Vec::new(), Vec::new());
     loop {
         let action = policy(&seen, &mut rng)?;
         observations.extend_from_slice(&seen);
@@ -103,9 +114,15 @@ fn play<E: Environment>(
         rewards.push(step.reward);
         let cut = (actions.len() == most_steps).then_some(End::Truncated);
         if let Some(end) = step.end.or(cut) {
-            let observations = DMatrix::from_vec(rows, actions.len(), observations);
-            let last = DVector::from_vec(seen);
-            return Ok(Episode { observations, actions, rewards, end, last });
+            let mut done = Vec::with_capacity(actions.len());
+            done.append(actions);
+            return Ok(Episode {
+                observations: DMatrix::from_column_slice(rows, done.len(), observations),
+                actions: done,
+                rewards: rewards.clone(),
+                end,
+                last: DVector::from_vec(seen),
+            });
         }
     }
 }

@@ -63,7 +63,7 @@ use crate::Result;
 /// ```
 pub trait Policy {
     /// What the policy chooses, and the simulator is given.
-    type Action: Debug;
+    type Action: Debug + Send;
 
     /// The number of parameters θ.
     fn parameter_count(&self) -> usize;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
+use linalg::parallel::join;
 use linalg::{DMatrix, Real};
 use nn_core::{Adam, Gradients, Network, Optimizer, Trace, Workspace};
 use rand::seq::SliceRandom;
@@ -269,42 +270,25 @@ impl<T: Real, P: Policy> Learner<T, P> {
         self.kept.push_back(experience);
         let (data, explained) = self.prepare()?;
         let samples = data.start.len();
-        let mini_batches = (samples / self.options.mini_batch.min(samples)).max(1);
         let actions: Vec<(usize, usize)> = (0..self.kept.len())
             .flat_map(|batch| (0..self.kept[batch].len()).map(move |step| (batch, step)))
             .collect();
-        let mut order: Vec<usize> = (0..samples).collect();
-        let mut x = DMatrix::zeros(0, 0);
-        let (mut divergence, mut clipped) = (0.0, 0.0);
-        for epoch in 0..self.options.epochs {
-            (divergence, clipped) = (0.0, 0.0);
-            order.iter_mut().enumerate().for_each(|(index, sample)| *sample = index);
-            if mini_batches > 1 {
-                let rng = &mut self.streams.rng(self.updates, epoch as u64, purpose::SHUFFLE);
-                order.shuffle(rng);
-            }
-            for piece in 0..mini_batches {
-                let range = piece * samples / mini_batches..(piece + 1) * samples / mini_batches;
-                let chosen = &order[range];
-                gather(&data.x, chosen, &mut x);
-                if self.options.ascent == Ascent::Adam {
-                    let (moved, held) = self.policy_gradient(&x, chosen, &data, &actions)?;
-                    divergence += moved / samples as f64;
-                    clipped += held / samples as f64;
-                    self.policy_step();
-                }
-                if let Some(value) = &mut self.value {
-                    value.step(&x, chosen, &data.targets, self.updates)?;
-                }
-            }
-        }
-        if let Ascent::Natural { damping } = self.options.ascent {
-            divergence = self.natural_step(damping, &data, &actions)?;
-        } else if divergence > 1.5 * self.options.divergence {
-            self.pace /= 1.2;
-        } else if divergence < self.options.divergence / 1.5 {
-            self.pace = (self.pace * 1.2).min(1.0);
-        }
+        let passes = Passes {
+            streams: self.streams,
+            update: self.updates,
+            epochs: self.options.epochs,
+            samples,
+            mini_batches: (samples / self.options.mini_batch.min(samples)).max(1),
+        };
+        // Neither looks at what the other learns in an update.
+        let mut value = self.value.take();
+        let (climbed, followed) = join(
+            || self.climb(passes, &data, &actions),
+            || value.as_mut().map_or(Ok(()), |value| value.follow(passes, &data)),
+        );
+        self.value = value;
+        let (divergence, clipped) = climbed?;
+        followed?;
         self.forget();
         self.updates += 1;
         self.steps += steps as u64;
@@ -312,13 +296,46 @@ impl<T: Real, P: Policy> Learner<T, P> {
         Ok(Update { samples, mean_return, divergence, clipped, explained })
     }
 
-    /// Drops the oldest batches, as far as [`LearnOptions::least_samples`] can do without them once the
-    /// next batch is there, which is taken to be as large as the last.
+    /// Moves the policy: how far, and the share of samples held by the clip.
+    fn climb(
+        &mut self,
+        passes: Passes,
+        data: &Data<T>,
+        actions: &[(usize, usize)],
+    ) -> Result<(f64, f64)> {
+        if let Ascent::Natural { damping } = self.options.ascent {
+            return Ok((self.natural_step(damping, data, actions)?, 0.0));
+        }
+        let mut x = DMatrix::zeros(0, 0);
+        let (mut moved, mut held) = (0.0, 0.0);
+        passes.run(|epoch, chosen| {
+            gather(&data.x, chosen, &mut x);
+            let found = self.policy_gradient(&x, chosen, data, actions)?;
+            self.policy_step();
+            if epoch + 1 == passes.epochs {
+                (moved, held) = (moved + found.0, held + found.1);
+            }
+            Ok(())
+        })?;
+        let samples = passes.samples as f64;
+        let divergence = moved / samples;
+        if divergence > 1.5 * self.options.divergence {
+            self.pace /= 1.2;
+        } else if divergence < self.options.divergence / 1.5 {
+            self.pace = (self.pace * 1.2).min(1.0);
+        }
+        Ok((divergence, held / samples))
+    }
+
+    /// Drops the oldest batches, as far as [`LearnOptions::least_samples`] and
+    /// [`LearnOptions::least_batches`] can do without them once the next batch is there, which is taken to be
+    /// as large as the last.
     fn forget(&mut self) {
         let next = self.kept.back().map_or(0, Experience::len);
         let mut samples = next + self.kept.iter().map(Experience::len).sum::<usize>();
         while let Some(oldest) = self.kept.front().map(Experience::len)
             && samples - oldest >= self.options.least_samples
+            && self.kept.len() >= self.options.least_batches
         {
             samples -= oldest;
             self.kept.pop_front();
@@ -427,6 +444,15 @@ impl<T: Real> Value<T> {
         Ok(values.iter().map(|value| value.to_double()).collect())
     }
 
+    /// Learns what to expect.
+    fn follow(&mut self, passes: Passes, data: &Data<T>) -> Result<()> {
+        let mut x = DMatrix::zeros(0, 0);
+        passes.run(|_, chosen| {
+            gather(&data.x, chosen, &mut x);
+            self.step(&x, chosen, &data.targets, passes.update)
+        })
+    }
+
     /// A step towards the targets in mean square.
     fn step(
         &mut self,
@@ -453,6 +479,34 @@ impl<T: Real> Value<T> {
             return Err(Error::Diverged { what: "value", update, value: norm });
         }
         self.optimizer.step(self.network.parameters_mut(), gradient);
+        Ok(())
+    }
+}
+
+/// The passes of an update over its samples, in mini-batches that are the same for all who ask.
+#[derive(Clone, Copy)]
+struct Passes {
+    streams: Streams,
+    update: u64,
+    epochs: usize,
+    samples: usize,
+    mini_batches: usize,
+}
+
+impl Passes {
+    /// Calls `learn` with the number of the pass and the samples of each mini-batch.
+    fn run(self, mut learn: impl FnMut(usize, &[usize]) -> Result<()>) -> Result<()> {
+        let mut order: Vec<usize> = (0..self.samples).collect();
+        for epoch in 0..self.epochs {
+            order.iter_mut().enumerate().for_each(|(index, sample)| *sample = index);
+            if self.mini_batches > 1 {
+                order.shuffle(&mut self.streams.rng(self.update, epoch as u64, purpose::SHUFFLE));
+            }
+            let end = |piece| piece * self.samples / self.mini_batches;
+            for piece in 0..self.mini_batches {
+                learn(epoch, &order[end(piece)..end(piece + 1)])?;
+            }
+        }
         Ok(())
     }
 }

@@ -68,9 +68,12 @@ pub struct LearnOptions {
     pub collect: Collect,
     /// Samples that an update learns from once there are so many: those of the new batch, and of as many
     /// recent batches as it takes if all are as large. So rollouts, of which 48 make a batch, are used in
-    /// four updates, and the steps of eight environments, 256 to a batch, in one. 1 for new data only.
-    /// Older data is weighted by `min(π/π_then, 2)`, which is frozen at the start of the update.
+    /// four updates.
     pub least_samples: usize,
+    /// Batches that an update learns from once there are so many, however large they are: the steps of eight
+    /// environments, 256 to a batch, are used in two updates. With 1, and as many samples, it is new data only.
+    /// Older data is weighted by `min(π/π_then, 2)`, which is frozen at the start of the update.
+    pub least_batches: usize,
     /// Passes over the data in an update.
     pub epochs: usize,
     /// Samples for a step of the optimizer.
@@ -121,6 +124,7 @@ impl Default for LearnOptions {
             rollouts: 48,
             collect: Collect::Steps(32),
             least_samples: 192,
+            least_batches: 2,
             epochs: 8,
             mini_batch: 64,
             rate: 1e-3,
@@ -130,7 +134,7 @@ impl Default for LearnOptions {
             clip_norm: 0.5,
             baseline: Baseline::LeaveOneOut,
             discount: 0.98,
-            lambda: 0.8,
+            lambda: 0.95,
             discounting: Discounting::Dropped,
             entropy: 0.0,
             standardize: Standardize::Yes,
@@ -154,6 +158,7 @@ impl LearnOptions {
             surrogate: Surrogate::ScoreFunction,
             rollouts: 8,
             least_samples: 1,
+            least_batches: 1,
             epochs: 1,
             mini_batch: usize::MAX,
             collect: Collect::Episodes,
@@ -171,6 +176,7 @@ impl LearnOptions {
             surrogate: Surrogate::ScoreFunction,
             ascent: Ascent::Natural { damping: 0.01 },
             least_samples: 1,
+            least_batches: 1,
             divergence: 0.02,
             ..Self::default()
         }
@@ -187,6 +193,8 @@ impl LearnOptions {
         collect: Collect;
         /// Sets how many samples an update learns from at least.
         least_samples: usize;
+        /// Sets how many batches an update learns from at least.
+        least_batches: usize;
         /// Sets the passes over the data in an update.
         epochs: usize;
         /// Sets the samples for a step of the optimizer.
@@ -222,6 +230,7 @@ impl LearnOptions {
         for (argument, count) in [
             ("rollouts", self.rollouts),
             ("least_samples", self.least_samples),
+            ("least_batches", self.least_batches),
             ("epochs", self.epochs),
             ("mini_batch", self.mini_batch),
             ("collect", if let Collect::Steps(steps) = self.collect { steps } else { 1 }),

@@ -37,16 +37,18 @@ impl Categorical {
             return Err(Error::Empty { argument: "parameters" });
         };
         // log Σ exp = largest + log(1 + rest), which keeps a small rest.
-        let largest = logits[likeliest];
-        let rest: f64 = (0..logits.len())
-            .filter(|&a| a != likeliest)
-            .map(|a| (logits[a] - largest).exp())
-            .sum();
+        let (largest, mut rest) = (logits[likeliest], 0.0);
+        let mut table = vec![1.0; 2 * logits.len()];
+        let (logs, shares) = table.split_at_mut(logits.len());
+        for (a, share) in shares.iter_mut().enumerate().filter(|&(a, _)| a != likeliest) {
+            *share = (logits[a] - largest).exp();
+            rest += *share;
+        }
         let log_total = rest.ln_1p();
-        let mut table = Vec::with_capacity(2 * logits.len());
-        table.extend(logits.iter().map(|logit| (logit - largest) - log_total));
-        table.extend_from_within(..);
-        table[logits.len()..].iter_mut().for_each(|log| *log = log.exp());
+        for ((log, share), logit) in logs.iter_mut().zip(shares).zip(logits) {
+            *log = (logit - largest) - log_total;
+            *share /= 1.0 + rest;
+        }
         Ok(Self { table })
     }
 
@@ -103,11 +105,13 @@ impl Policy for Categorical {
     fn score(&self, &action: &usize, score: &mut [f64]) -> Result<()> {
         self.check(action)?;
         check::length("score", score.len(), self.parameter_count())?;
-        for (entry, probability) in score.iter_mut().zip(self.probabilities()) {
+        // 1 − πₐ without cancellation: what the others have.
+        let mut others = 0.0;
+        for (a, (entry, probability)) in score.iter_mut().zip(self.probabilities()).enumerate() {
             *entry = -probability;
+            others += if a == action { 0.0 } else { *probability };
         }
-        // 1 − πₐ without cancellation.
-        score[action] = -self.log_probabilities()[action].exp_m1();
+        score[action] = others;
         Ok(())
     }
 

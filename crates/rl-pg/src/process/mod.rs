@@ -65,7 +65,9 @@
 //!
 //! Flush what is written. Answers may be held back to be written at once, but not for as long as
 //! [`Options::reply_timeout`], which limits the silence of a worker that has something to do. The end
-//! of its input is the end of its work: a worker that then goes on is killed.
+//! of its input is the end of its work: a worker that then goes on is killed. On Unix both are sockets,
+//! which know time-outs where pipes do not: read and written as pipes are, but `/dev/stdout` cannot be
+//! opened anew.
 //!
 //! **Binary**, for simulators of a few microseconds. After the hello, which is JSON always, each
 //! message is its length in bytes (32 bits), then that many bytes, all little-endian. A request has one
@@ -117,6 +119,7 @@
 mod environment;
 mod hello;
 mod keeper;
+mod link;
 mod rules;
 mod serve;
 mod simulator;

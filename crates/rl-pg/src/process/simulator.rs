@@ -12,6 +12,9 @@ use super::wire::{self, Answer, Request, Said};
 use crate::check;
 use crate::{Error, FailedRollout, Failure, Outcome, Result, Simulator};
 
+/// Rollouts in a list that are too few to be worth another list.
+const SHORT: usize = 8;
+
 /// Failed rollouts that are kept for whoever asks.
 const KEPT: usize = 100;
 
@@ -274,10 +277,13 @@ impl<'a> Run<'a> {
     fn ask(&mut self, simulator: &mut ExternalSimulator) -> Result<()> {
         let longest = simulator.keeper.hello().batch;
         let waiting = if longest == 1 || !self.alone.is_empty() { 0 } else { longest };
+        let samples = self.batch.seeds.len();
+        // Short enough that a worker is at the first while the last is written.
+        let length = samples.div_ceil(4).max(SHORT).min(longest);
         while self.asked.len() <= waiting {
             let places = match self.alone.pop_front() {
                 Some(place) => vec![place],
-                None => (self.next..self.batch.seeds.len()).take(longest).collect(),
+                None => (self.next..samples).take(length).collect(),
             };
             let Some(last) = places.last() else { break };
             self.next = self.next.max(last + 1);

@@ -1,6 +1,7 @@
 //! What passes between the two processes, as bytes. The module's page has it in words.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{BufRead, Write};
+use std::ops::Range;
 
 use serde_json::{Map, Value};
 
@@ -8,7 +9,7 @@ use super::hello::{Encoding, Hello};
 use crate::{End, Result};
 
 /// Bytes of a line or a frame beyond which it is no message but a worker gone wild.
-const LONGEST: u64 = 1 << 24;
+const LONGEST: usize = 1 << 24;
 
 /// One rollout asked for.
 #[derive(Debug, Clone, Copy)]
@@ -86,23 +87,78 @@ pub(super) enum Said {
     },
 }
 
-/// The next message; `None` at the end. `encoding` is that of the hello, and none before it.
-pub(super) fn read(
-    from: &mut impl BufRead,
+/// What has come from a worker, cut into messages.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    bytes: Vec<u8>,
+    /// Bytes of messages that were taken.
+    taken: usize,
+    /// Bytes behind those in which no line ends.
+    searched: usize,
+    /// That of the hello, and none before it.
     encoding: Option<Encoding>,
-) -> io::Result<Option<Message>> {
-    if encoding == Some(Encoding::Binary) {
-        return read_frame(from);
+}
+
+impl Inbox {
+    /// What new bytes are to be put behind.
+    pub(super) fn room(&mut self) -> &mut Vec<u8> {
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+        &mut self.bytes
     }
-    let mut line = Vec::new();
-    from.take(LONGEST).read_until(b'\n', &mut line)?;
-    if line.is_empty() {
-        return Ok(None);
+
+    /// Says that nothing more comes: a last line need not end.
+    pub(super) fn end(&mut self) {
+        if self.encoding != Some(Encoding::Binary) && self.taken < self.bytes.len() {
+            self.bytes.push(b'\n');
+        }
     }
-    Ok(Some(match encoding {
-        None => Hello::read(&line).map_or_else(|| Message::Stray(text(&line)), Message::Hello),
-        Some(_) => read_line(&line),
-    }))
+
+    /// The next message that is whole.
+    pub(super) fn next(&mut self) -> Option<Message> {
+        if self.encoding == Some(Encoding::Binary) {
+            return self.frame();
+        }
+        let line = self.line()?;
+        let line = &self.bytes[line];
+        let message = match self.encoding {
+            None => Hello::read(line).map_or_else(|| Message::Stray(text(line)), Message::Hello),
+            Some(_) => read_line(line),
+        };
+        if let Message::Hello(Ok(hello)) = &message {
+            self.encoding = Some(hello.encoding);
+        }
+        Some(message)
+    }
+
+    /// Takes the next line.
+    fn line(&mut self) -> Option<Range<usize>> {
+        let start = self.taken;
+        let rest = &self.bytes[start..];
+        let mut new = &rest[self.searched..];
+        // Memory can be read.
+        let length = self.searched + new.skip_until(b'\n').unwrap_or(0);
+        if length < LONGEST && (length == 0 || rest[length - 1] != b'\n') {
+            self.searched = length;
+            return None;
+        }
+        self.searched = 0;
+        self.taken += length.min(LONGEST);
+        Some(start..self.taken)
+    }
+
+    /// Takes the next frame.
+    fn frame(&mut self) -> Option<Message> {
+        let (length, rest) = self.bytes[self.taken..].split_first_chunk()?;
+        let length = u32::from_le_bytes(*length) as usize;
+        if length > LONGEST {
+            self.taken = self.bytes.len();
+            return Some(Message::Garbage(format!("a frame of {length} bytes")));
+        }
+        let message = read_frame(rest.get(..length)?);
+        self.taken += 4 + length;
+        Some(message)
+    }
 }
 
 fn read_line(line: &[u8]) -> Message {
@@ -169,20 +225,10 @@ fn without_nan(line: &[u8]) -> Vec<u8> {
     out
 }
 
-fn read_frame(from: &mut impl BufRead) -> io::Result<Option<Message>> {
-    let mut length = [0; 4];
-    if from.read_exact(&mut length).is_err() {
-        return Ok(None);
-    }
-    let length = u32::from_le_bytes(length);
-    if u64::from(length) > LONGEST {
-        return Ok(Some(Message::Garbage(format!("a frame of {length} bytes"))));
-    }
-    let mut frame = Vec::new();
-    from.take(u64::from(length)).read_to_end(&mut frame)?;
+fn read_frame(frame: &[u8]) -> Message {
     let (words, rest) = frame.as_chunks::<8>();
     let words: Vec<u64> = words.iter().map(|&bytes| u64::from_le_bytes(bytes)).collect();
-    Ok(Some(match words[..] {
+    match words[..] {
         [id, status @ (1 | 2), ..] => {
             let said = Said::Failed { text: text(&frame[16..]), retry: status == 1 };
             Message::Answers(vec![Answer { id, said }])
@@ -192,8 +238,8 @@ fn read_frame(from: &mut impl BufRead) -> io::Result<Option<Message>> {
             let said = Said::Done { reward: f64::from_bits(reward), numbers, end: None };
             Message::Answers(vec![Answer { id, said }])
         }
-        _ => Message::Garbage(format!("a frame of {length} bytes: {words:x?}")),
-    }))
+        _ => Message::Garbage(format!("a frame of {} bytes: {words:x?}", frame.len())),
+    }
 }
 
 /// What can be shown of a line: not all of it where it is long.
@@ -239,15 +285,15 @@ mod tests {
         }
     }
 
-    /// All that a worker writes.
-    fn messages(mut written: &[u8]) -> Vec<Message> {
-        let (mut messages, mut encoding) = (Vec::new(), None);
-        while let Some(message) = read(&mut written, encoding).expect("memory can be read") {
-            if let Message::Hello(Ok(hello)) = &message {
-                encoding = Some(hello.encoding);
-            }
-            messages.push(message);
+    /// All that a worker writes, which comes in pieces of so many bytes.
+    fn messages(written: &[u8], pieces: usize) -> Vec<Message> {
+        let (mut messages, mut inbox) = (Vec::new(), Inbox::default());
+        for piece in written.chunks(pieces) {
+            inbox.room().extend(piece);
+            messages.extend(std::iter::from_fn(|| inbox.next()));
         }
+        inbox.end();
+        messages.extend(std::iter::from_fn(|| inbox.next()));
         messages
     }
 
@@ -274,7 +320,7 @@ mod tests {
                     .collect();
                 let mut written = Vec::new();
                 serve(&mut Echo, "echo", encoding, &requests(encoding, &asked)[..], &mut written)?;
-                let answers: Vec<Answer> = messages(&written)
+                let answers: Vec<Answer> = messages(&written, bits.len())
                     .into_iter()
                     .skip(1)
                     .flat_map(|message| match message {
@@ -298,12 +344,23 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_are_more_than_garbage(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn no_bytes_are_more_than_garbage(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            pieces in 1..400usize,
+        ) {
             let hello = br#"{"hello":"x","proto":1,"encoding":"binary"}"#;
             for start in [&b""[..], b"{", b"[{", hello] {
-                for message in messages(&[start, b"\n", &bytes].concat()) {
-                    prop_assert!(!matches!(message, Message::Hello(Err(_))));
-                }
+                let written = [start, b"\n", &bytes].concat();
+                let [whole, parts] = [written.len(), pieces].map(|pieces| {
+                    let mut messages = messages(&written, pieces);
+                    let is_garbage = |message: &Message| matches!(message, Message::Garbage(_));
+                    // A worker is not listened to any longer then.
+                    let end = messages.iter().position(is_garbage).map_or(messages.len(), |at| at + 1);
+                    messages.truncate(end);
+                    messages
+                });
+                prop_assert!(!whole.iter().any(|message| matches!(message, Message::Hello(Err(_)))));
+                prop_assert_eq!(whole, parts);
             }
         }
     }
@@ -386,8 +443,11 @@ mod tests {
             let body = body.concat();
             [&u32::try_from(body.len()).expect("short").to_le_bytes()[..], &body].concat()
         };
-        let read = |frame: &[u8]| {
-            read(&mut &frame[..], Some(Encoding::Binary)).expect("memory can be read")
+        let read = |written: &[u8]| {
+            let mut inbox = Inbox { encoding: Some(Encoding::Binary), ..Inbox::default() };
+            inbox.room().extend(written);
+            inbox.end();
+            inbox.next()
         };
         let one = 1f64.to_bits();
         let answers = Message::Answers(vec![answer(3, 1.0, &[1.0])]);

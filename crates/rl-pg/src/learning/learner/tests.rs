@@ -48,6 +48,27 @@ pub(crate) fn aim(learner: &mut Learner<f64, DiagonalGaussian>, steps: u64) {
     let _ = learner.train(&mut [Target], contexts, Plan::steps(steps), go_on).unwrap();
 }
 
+#[test]
+fn an_update_learns_from_as_many_samples_and_batches_as_it_is_told() {
+    for (samples, batches, expected) in [
+        (1, 1, [10, 10, 10, 10]),
+        (1, 2, [10, 20, 20, 20]),
+        (25, 2, [10, 20, 30, 30]),
+        (20, 4, [10, 20, 30, 40]),
+    ] {
+        let options = LearnOptions::default().rollouts(10).epochs(1);
+        let mut learner = learner(options.least_samples(samples).least_batches(batches), 1);
+        let contexts = |rng: &mut dyn rand::Rng, x: &mut [f64]| x[0] = rng.random_range(-1.0..1.0);
+        let mut found = Vec::new();
+        let observer = |progress: &Progress<'_, f64, DiagonalGaussian>| {
+            found.push(progress.update.samples);
+            ControlFlow::Continue(())
+        };
+        let _ = learner.train(&mut [Target], contexts, Plan::steps(40), observer).unwrap();
+        assert_eq!(found, expected, "{samples} samples, {batches} batches");
+    }
+}
+
 /// The mean squared distance from the target, of the actions that the policy prefers.
 fn miss(actor: &Actor<f64, DiagonalGaussian>) -> f64 {
     let points = (0..=20).map(|i| {
