@@ -70,6 +70,7 @@ pub fn sliding_noise_floor(x: &[f64], block: usize, resolution: f64) -> Result<V
         let expected = "at least 8 samples";
         return Err(Error::OutOfRange { argument: "block", value: block as f64, expected });
     }
+    let block = block.min(x.len());
     let blocks = (x.len() / block).max(1);
     let mut scratch = Vec::with_capacity(2 * block);
     let floors: Vec<NoiseFloor> = (0..blocks)

@@ -144,21 +144,19 @@ impl Spectrum {
     /// which have no partner of negative frequency. A tone between two bins loses up to the
     /// window's scalloping in the nearer one: 1.4 dB for Hann.
     ///
-    /// # Panics
-    /// Where there is no bin `k`.
+    /// 0 where there is no bin `k`.
     #[must_use]
     pub fn amplitude(&self, k: usize) -> f64 {
-        self.sides(k) * self.bins[k].norm() / self.weight
+        self.sides(k) * self.bin(k).norm() / self.weight
     }
 
     /// The power in bin `k`, the mean square of the tone that it shows: A²/2 for one of amplitude A, its
     /// square for k = 0 and k = N/2. Right for tones; noise has a [density](Self::density).
     ///
-    /// # Panics
-    /// Where there is no bin `k`.
+    /// 0 where there is no bin `k`.
     #[must_use]
     pub fn power(&self, k: usize) -> f64 {
-        self.sides(k) * self.bins[k].norm_sqr() / (self.weight * self.weight)
+        self.sides(k) * self.bin(k).norm_sqr() / (self.weight * self.weight)
     }
 
     /// The power density in bin `k`, in the square of the signal's unit per hertz.
@@ -172,15 +170,18 @@ impl Spectrum {
     /// scatters by as much as it is; [`welch`](crate::welch::welch) averages. Right for noise; a tone shows higher
     /// the longer the signal is.
     ///
-    /// # Panics
-    /// Where there is no bin `k`.
+    /// 0 where there is no bin `k`.
     #[must_use]
     pub fn density(&self, k: usize) -> f64 {
-        self.sides(k) * self.bins[k].norm_sqr() / (self.sample_rate_hz * self.square_weight)
+        self.sides(k) * self.bin(k).norm_sqr() / (self.sample_rate_hz * self.square_weight)
+    }
+
+    fn bin(&self, k: usize) -> Complex<f64> {
+        self.bins.get(k).copied().unwrap_or_default()
     }
 
     fn sides(&self, k: usize) -> f64 {
-        if k == 0 || 2 * k == self.len { 1.0 } else { 2.0 }
+        if k == 0 || k.checked_mul(2) == Some(self.len) { 1.0 } else { 2.0 }
     }
 
     /// [`Self::amplitude`] of every bin.

@@ -259,6 +259,12 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// Two tensors of one name, of which a file can hold only one.
+    #[error("two layers have a tensor {name:?}; give every layer a name of its own")]
+    SameName {
+        /// Their name.
+        name: String,
+    },
     /// A tensor in the file that the network has no place for.
     #[error("the file has a tensor {name:?}, for which the network has no place")]
     UnexpectedTensor {

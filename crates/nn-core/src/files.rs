@@ -42,7 +42,8 @@ impl<T: Real> Network<T> {
     /// `fc1.weight`. Names of layers that keep no numbers are not used.
     ///
     /// # Errors
-    /// As [`Network::to_safetensors`], and [`Error::Size`] unless there is a name for each layer.
+    /// As [`Network::to_safetensors`], [`Error::Size`] unless there is a name for each layer, and
+    /// [`Error::SameName`] where two of them have tensors of one name.
     pub fn to_safetensors_as(&self, names: &[impl AsRef<str>]) -> Result<Vec<u8>> {
         serialize(&self.saved(names)?)
     }
@@ -66,7 +67,7 @@ impl<T: Real> Network<T> {
     /// As [`Network::load_safetensors`], with a name for each layer in place of its number.
     ///
     /// # Errors
-    /// As [`Network::load_safetensors`], and [`Error::Size`] unless there is a name for each layer.
+    /// As [`Network::load_safetensors`], and as [`Network::to_safetensors_as`] for the names.
     pub fn load_safetensors_as(&mut self, bytes: &[u8], names: &[impl AsRef<str>]) -> Result<()> {
         let (parameters, state) = self.read(&deserialize(bytes)?, names)?;
         self.take(&parameters, &state);
@@ -160,6 +161,9 @@ impl<T: Real> Network<T> {
                 } else {
                     format!("{name}.{}", tensor.name)
                 };
+                if tensors.iter().any(|(other, _)| *other == name) {
+                    return Err(Error::SameName { name });
+                }
                 tensors.push((name, tensor));
             }
         }

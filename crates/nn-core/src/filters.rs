@@ -239,7 +239,7 @@ pub struct Tuning {
 pub fn tuning<T: Real>(filter: &[T], width: usize, height: usize) -> Result<Tuning> {
     /// Frequencies along each axis, for one half of the plane: the other mirrors it.
     const GRID: usize = 16;
-    size("filter", "entries", filter.len(), width * height)?;
+    size("filter", "entries", filter.len(), width.saturating_mul(height))?;
     let column = DMatrix::from_column_slice(filter.len(), 1, filter);
     all_finite("filter", &column)?;
     let filter = directions(&column, Similarity::Cosine);

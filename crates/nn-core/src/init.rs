@@ -56,7 +56,7 @@ impl Initializer {
     pub fn variance(&self, fan_in: usize, fan_out: usize) -> f64 {
         match self {
             Self::HeNormal | Self::HeUniform => 2.0 / fan_in as f64,
-            Self::GlorotNormal | Self::GlorotUniform => 2.0 / (fan_in + fan_out) as f64,
+            Self::GlorotNormal | Self::GlorotUniform => 2.0 / (fan_in as f64 + fan_out as f64),
             Self::LeCunNormal | Self::LeCunUniform => 1.0 / fan_in as f64,
             Self::Orthogonal(gain) => gain * gain / fan_in.max(fan_out) as f64,
             Self::PyTorch => 1.0 / (3.0 * fan_in as f64),
@@ -116,10 +116,12 @@ fn fill_uniform<T: Real>(weights: &mut [T], limit: f64, rng: &mut dyn Rng) {
 /// Orthonormal vectors by the method of Gram and Schmidt, run twice, on normal ones; their
 /// distribution is the same for every rotation of the whole.
 fn fill_orthogonal<T: Real>(weights: &mut [T], columns: usize, gain: f64, rng: &mut dyn Rng) {
+    // Of a last column that is cut short, the rest is not needed.
+    let columns = columns.min(weights.len());
     if columns == 0 {
         return;
     }
-    let rows = weights.len() / columns;
+    let rows = weights.len().div_ceil(columns);
     let (count, len) = (rows.min(columns), rows.max(columns));
     let mut vectors: Vec<DVector<f64>> = Vec::with_capacity(count);
     while vectors.len() < count {

@@ -157,6 +157,8 @@ fn correlated(x: &[f64], width: f64) -> Vec<f64> {
     reason = "a place within the window"
 )]
 fn percentiles(row: &[f64], window: usize, part: f64) -> Vec<f64> {
+    // A window that reaches beyond both ends from everywhere is no longer than that.
+    let window = window.min(2 * row.len());
     let (half, odd) = (window / 2, window % 2);
     let mut sorted: Vec<f64> = Vec::with_capacity(window + 1);
     let (mut start, mut end) = (0, 0);

@@ -58,6 +58,10 @@ pub fn widths(
         let (argument, found) = ("prominences", prominences.len());
         return Err(Error::Length { argument, found, expected: indices.len() });
     }
+    if let Some(index) = prominences.iter().position(|prominence| !prominence.value.is_finite()) {
+        let (argument, value) = ("prominences", prominences[index].value);
+        return Err(Error::NotFinite { argument, index, value });
+    }
     for (&index, prominence) in indices.iter().zip(prominences) {
         let within = |argument, index, length| {
             if index < length { Ok(()) } else { Err(Error::Index { argument, index, length }) }

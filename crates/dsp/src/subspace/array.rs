@@ -4,7 +4,7 @@ use std::f64::consts::TAU;
 
 use linalg::{Complex, DMatrix, adjoint, product};
 
-use super::{Method, Subspace};
+use super::{Method, Subspace, finite_matrix};
 use crate::{Error, Result};
 
 /// Sensors at any positions.
@@ -69,7 +69,7 @@ impl Array {
     ///
     /// # Errors
     /// [`Error::Sources`]; [`Error::Length`] where the subspace or a vector has not as many entries as
-    /// the array has sensors.
+    /// the array has sensors; [`Error::NotFinite`] with the place of a NaN or an infinity in them.
     pub fn null_spectrum(
         &self,
         subspace: &Subspace,
@@ -87,6 +87,7 @@ impl Array {
             length("steering", vector.len())?;
         }
         let e = DMatrix::from_fn(m, steering.len(), |i, j| steering[j][i]);
+        finite_matrix("steering", &e)?;
         // |vᵢᴴ·e|² for every eigenvector and direction.
         let along = product(adjoint(&subspace.vectors), &e)?;
         let weights = method.weights(subspace, sources);

@@ -78,7 +78,7 @@ impl Section {
         positive("period_s", period_s)?;
         let samples = self.trace(0).len();
         let period = whole_samples(period_s, self.dt_s()).max(1);
-        if 5 * period > samples {
+        if period > samples / 5 {
             let expected = "at most a fifth of a trace";
             return Err(Error::OutOfRange { argument: "period_s", value: period_s, expected });
         }

@@ -36,7 +36,7 @@ impl Section {
             return Err(Error::Empty { argument: "traces" });
         }
         if !traces.len().is_multiple_of(samples) {
-            let whole = traces.len().next_multiple_of(samples);
+            let whole = traces.len().checked_next_multiple_of(samples).unwrap_or(samples);
             return Err(Error::Length { argument: "traces", found: traces.len(), expected: whole });
         }
         finite_samples("traces", traces)?;
@@ -89,8 +89,8 @@ impl Section {
     /// The samples of trace `index`; empty where there is none.
     #[must_use]
     pub fn trace(&self, index: usize) -> &[f64] {
-        let samples = self.traces.nrows();
-        self.traces.as_slice().get(index * samples..(index + 1) * samples).unwrap_or(&[])
+        let mut traces = self.traces.as_slice().chunks_exact(self.traces.nrows());
+        traces.nth(index).unwrap_or_default()
     }
 
     /// The section without wow, the slow swing on which an unshielded receiver's traces ride: from

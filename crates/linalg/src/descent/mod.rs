@@ -52,10 +52,10 @@ impl<T: Real> CurvatureMemory<T> {
     }
 
     /// Takes up the pair s, y where s·y > 10⁻¹⁰·‖y‖², so that H stays positive definite; the oldest is
-    /// forgotten where there are too many.
+    /// forgotten where there are too many. A pair of two lengths is not taken up.
     pub fn push(&mut self, s: DVector<T>, y: DVector<T>) {
         let curvature = dot(&s, &y);
-        if self.most == 0 || !(curvature > 1e-10 * dot(&y, &y)) {
+        if self.most == 0 || s.len() != y.len() || !(curvature > 1e-10 * dot(&y, &y)) {
             return;
         }
         if self.pairs.len() == self.most {
@@ -64,20 +64,21 @@ impl<T: Real> CurvatureMemory<T> {
         self.pairs.push_back((s, y, 1.0 / curvature));
     }
 
-    /// −H·g by the two-loop recursion, H₀ = (s·y/y·y)·I of the last pair.
+    /// −H·g by the two-loop recursion, H₀ = (s·y/y·y)·I of the last pair, from the pairs that are as long as g.
     #[must_use]
     pub fn direction(&self, gradient: &DVector<T>) -> DVector<T> {
         let mut q = -gradient;
         let mut alphas = Vec::with_capacity(self.pairs.len());
-        for (s, y, rho) in self.pairs.iter().rev() {
+        let pairs = || self.pairs.iter().filter(|(s, ..)| s.len() == gradient.len());
+        for (s, y, rho) in pairs().rev() {
             let alpha = rho * dot(s, &q);
             q.axpy(T::from_double(-alpha), y, T::one());
             alphas.push(alpha);
         }
-        if let Some((_, y, rho)) = self.pairs.back() {
+        if let Some((_, y, rho)) = pairs().next_back() {
             q *= T::from_double(1.0 / (rho * dot(y, y)));
         }
-        for ((s, y, rho), alpha) in self.pairs.iter().zip(alphas.iter().rev()) {
+        for ((s, y, rho), alpha) in pairs().zip(alphas.iter().rev()) {
             let beta = rho * dot(y, &q);
             q.axpy(T::from_double(alpha - beta), s, T::one());
         }

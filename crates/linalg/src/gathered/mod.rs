@@ -45,7 +45,7 @@ impl Gather<'_> {
     /// Numbers in a column.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.segments.len() * self.length
+        self.segments.len().saturating_mul(self.length)
     }
 
     /// The columns `columns` of these on x.
@@ -61,10 +61,14 @@ impl Gather<'_> {
         let Some(&segment) = self.segments.iter().max() else { return 0 };
         let across = self.across.max(1);
         let row = if last >= across { across - 1 } else { last };
-        let start = |column: usize| (column / across) * self.down + (column % across) * self.step;
+        let start = |column: usize| {
+            let row = (column / across).saturating_mul(self.down);
+            row.saturating_add((column % across).saturating_mul(self.step))
+        };
         // The last column of a full row may reach further than the last of all.
         let before = last.saturating_sub(last % across + 1);
-        start(last).max(start(before)).max(start(row)) + segment + self.length
+        let start = start(last).max(start(before)).max(start(row));
+        start.saturating_add(segment).saturating_add(self.length)
     }
 }
 
@@ -115,8 +119,9 @@ fn panels(rows: usize, lanes: usize, most: usize) -> impl Iterator<Item = Range<
 /// Numbers that [`pack`] writes for a matrix of `rows` x `depth`.
 #[must_use]
 pub fn packed_len<T: Real>(rows: usize, depth: usize) -> usize {
-    let (lanes, most) = widths::<T>();
-    panels(rows, lanes, most).map(|panel| panel.len() * depth).sum()
+    // Panels have whole vectors, and no more of them than the rows need.
+    let (lanes, _) = widths::<T>();
+    rows.div_ceil(lanes).saturating_mul(lanes).saturating_mul(depth)
 }
 
 /// Where [`pack`] puts the entry (row, column) of a matrix of `rows` x `depth`.
@@ -139,8 +144,9 @@ pub fn packed_place<T: Real>(
 ) -> usize {
     let (lanes, most) = widths::<T>();
     let mut panels = panels(rows, lanes, most);
-    let panel = panels.find(|panel| panel.contains(&row)).unwrap_or(row..row + 1);
-    panel.start * depth + column * panel.len() + (row - panel.start)
+    let panel = panels.find(|panel| panel.contains(&row)).unwrap_or(row..row.saturating_add(1));
+    let before = panel.start.saturating_mul(depth);
+    before.saturating_add(column.saturating_mul(panel.len())).saturating_add(row - panel.start)
 }
 
 /// Writes the matrix A of `rows` rows, whose entries `a` holds column after column, to `packed`, in

@@ -46,12 +46,12 @@ impl<T: Scalar> Banded<T> {
     /// columns, [`Error::NotFinite`] with the entry's place among the diagonals.
     pub fn new(lower: usize, diagonals: DMatrix<T>) -> Result<Self> {
         let (rows, columns) = diagonals.shape();
-        let Some(upper) = rows.checked_sub(lower + 1) else {
+        let Some(upper) = rows.checked_sub(lower).and_then(|left| left.checked_sub(1)) else {
             return Err(Error::Shape {
                 argument: "diagonals",
                 found_rows: rows,
                 found_columns: columns,
-                expected_rows: lower + 1,
+                expected_rows: lower.saturating_add(1),
                 expected_columns: columns,
             });
         };

@@ -236,12 +236,14 @@ pub(super) fn conjugate<T: Scalar>(value: T) -> T {
     value.conjugate()
 }
 
-/// Refuses a triplet outside the matrix, or one whose value is not finite, by its index.
+/// Refuses sizes beyond 32 bits, a triplet outside the matrix, or one whose value is not finite, by its index.
 pub(super) fn check_triplets<T: Scalar>(
     nrows: usize,
     ncols: usize,
     triplets: &[(usize, usize, T)],
 ) -> Result<()> {
+    check_width("nrows", nrows)?;
+    check_width("ncols", ncols)?;
     for (index, &(row, column, value)) in triplets.iter().enumerate() {
         if row >= nrows || column >= ncols {
             return Err(Error::TripletOutside { index, row, column, nrows, ncols });

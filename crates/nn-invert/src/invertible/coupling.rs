@@ -4,7 +4,7 @@ use linalg::{DMatrix, Operand, Real};
 use nn_core::{Backward, Block, Forward, Layer, Memory, Shape};
 use rand::Rng;
 
-use super::LayerInversion;
+use super::{LayerInversion, fitting};
 use crate::Result;
 use crate::arguments::{finite, positive, size, some};
 use crate::perceptron::Perceptron;
@@ -93,6 +93,7 @@ impl Coupling {
     /// [`Error::Network`](crate::Error::Network) where `y` does not fit or is not finite.
     pub fn undo<T: Real>(&self, parameters: &[T], y: &DMatrix<T>) -> Result<LayerInversion<T>> {
         let samples = y.ncols();
+        fitting(self, parameters)?;
         size("y", "rows", y.nrows(), self.shape.len())?;
         finite("y", y.as_slice(), y.nrows())?;
         let mut buffers =

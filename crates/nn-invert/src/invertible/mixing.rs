@@ -4,7 +4,7 @@ use linalg::{DMatrix, DMatrixView, Real, transpose};
 use nn_core::{Backward, Block, Forward, Layer, Memory, Shape};
 use rand::{Rng, RngExt};
 
-use super::LayerInversion;
+use super::{LayerInversion, fitting};
 use crate::arguments::{finite, size};
 use crate::fixed_point::spectral_norm;
 use crate::perceptron::{Fill, multiply};
@@ -49,6 +49,7 @@ impl Mixing {
     /// [`Error::Singular`] where an entry of U's diagonal is 0, [`Error::Network`] where `y` does not
     /// fit or is not finite.
     pub fn undo<T: Real>(&self, parameters: &[T], y: &DMatrix<T>) -> Result<LayerInversion<T>> {
+        fitting(self, parameters)?;
         size("y", "rows", y.nrows(), self.shape.len())?;
         finite("y", y.as_slice(), y.nrows())?;
         let (lower, upper) = self.factors(parameters);

@@ -6,11 +6,21 @@ mod mixing;
 mod residual;
 
 use linalg::{DMatrix, Real};
+use nn_core::{Block, Layer};
 
 pub use coupling::{Coupling, Half};
 pub use flow::{Flow, FlowInversions};
 pub use mixing::Mixing;
 pub use residual::Residual;
+
+use crate::Result;
+use crate::arguments::size;
+
+/// Refuses parameters that are not as many as the layer has.
+pub(crate) fn fitting<T: Real>(layer: &impl Layer<T>, parameters: &[T]) -> Result<()> {
+    let expected = layer.blocks().iter().map(Block::len).sum();
+    size("parameters", "entries", parameters.len(), expected)
+}
 
 /// The input of one layer, from its output.
 #[derive(Debug, Clone, PartialEq)]

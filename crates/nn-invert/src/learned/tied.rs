@@ -6,6 +6,7 @@ use rand::Rng;
 
 use crate::Result;
 use crate::arguments::{size, some};
+use crate::invertible::fitting;
 use crate::perceptron::{Fill, column_sums, multiply};
 
 /// A linear autoencoder with tied weights, as one layer: y = Wᵀ·(W·x + b) + c.
@@ -61,6 +62,7 @@ impl TiedAutoencoder {
     /// # Errors
     /// [`Error::Network`](crate::Error::Network) where `x` does not fit.
     pub fn encode<T: Real>(&self, parameters: &[T], x: &DMatrix<T>) -> Result<DMatrix<T>> {
+        fitting(self, parameters)?;
         size("x", "rows", x.nrows(), self.shape.len())?;
         let (weight, code_bias, _) = self.parts(parameters);
         let mut code = DMatrix::zeros(self.code, x.ncols());

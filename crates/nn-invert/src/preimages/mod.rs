@@ -215,7 +215,8 @@ impl<'a, T: Real> Preimages<'a, T> {
             });
             let Some(next) = next else {
                 step = 0.5 * stride;
-                if step < 1e-6 * length {
+                // Of the smallest numbers nothing is left.
+                if !(step > 1e-6 * length) {
                     break;
                 }
                 continue;

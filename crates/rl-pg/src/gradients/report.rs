@@ -207,7 +207,7 @@ impl GradientReport {
             shares: Shares::of(context, action, noise),
             agreement: cosine(&first, &second),
             recommended_batch: (ratio > 0.0).then(|| 1.0 / ratio),
-            evaluations: estimates.ncols() * rollouts,
+            evaluations: estimates.ncols().saturating_mul(rollouts),
             gradient,
         })
     }
