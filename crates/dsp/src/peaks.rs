@@ -46,7 +46,7 @@ pub use width::{Width, widths};
 /// let peaks = find_peaks(&x, &PeakOptions::default().prominence(1.0..).width(..))?;
 /// assert_eq!(peaks.indices, [1, 7]);
 /// assert_eq!(peaks.heights, [1.5, 4.0]);
-/// assert_eq!(peaks.prominences[1].left_base, 2);
+/// assert_eq!(peaks.prominences[1].value, 2.0);
 /// assert!(peaks.plateaus.is_empty(), "not asked for");
 /// for peak in peaks.iter() {
 ///     assert!(peak.width.is_some_and(|width| width.left < peak.index as f64));

@@ -293,6 +293,34 @@ mod tests {
         }
     }
 
+    /// Where periods are few, frequency, phase, amplitude and mean are told apart badly.
+    #[test]
+    fn the_standard_error_is_that_of_all_four_parameters_at_once() {
+        for (n, periods) in [(12_u32, 2.3), (15, 2.1), (40, 2.6)] {
+            let angle = |i: u32| TAU * periods / f64::from(n) * f64::from(i) + 0.4;
+            let x: Vec<f64> =
+                (0..n).map(|i| angle(i).cos() + 0.3 + 0.01 * f64::from(i * i * 7 % 5)).collect();
+            let found = tone(&x, TAU).unwrap();
+            let at = |i: usize| found.frequency_hz * i as f64 + found.phase_rad;
+            // Derivatives by frequency, amplitude, phase and mean.
+            let slopes = linalg::DMatrix::from_fn(x.len(), 4, |i, parameter| match parameter {
+                0 => -found.amplitude * i as f64 * at(i).sin(),
+                1 => at(i).cos(),
+                2 => -found.amplitude * at(i).sin(),
+                _ => 1.0,
+            });
+            let mut first = linalg::DVector::from_element(4, 0.0);
+            first[0] = 1.0;
+            let normal = linalg::Lu::new(slopes.transpose() * &slopes).unwrap();
+            let left = |(i, x): (usize, &f64)| x - found.amplitude * at(i).cos() - found.mean;
+            let square: f64 = x.iter().enumerate().map(left).map(|left| left * left).sum();
+            let variance = square / f64::from(n - 4) * normal.solve(&first).unwrap()[0];
+            // The search ends where the residual no longer falls, at half of the digits.
+            let ratio = found.std_error_hz / variance.sqrt();
+            assert!((ratio - 1.0).abs() < 1e-6, "{n} samples: {ratio}");
+        }
+    }
+
     #[test]
     fn where_there_is_no_tone_none_is_found() {
         let text = |x: &[f64]| tone(x, 1.0).unwrap_err().to_string();
