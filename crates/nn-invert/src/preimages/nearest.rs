@@ -37,7 +37,8 @@ impl<'a, T: Real> Preimages<'a, T> {
     /// Newton's steps along the set, with the distance's own curvature there by conjugate gradients and
     /// differences of Jᵀλ, each brought back onto it. For one affine layer it is x₀ + W⁺·(y − W·x₀ − b) at
     /// once, and so is the end of gradient descent from x₀; through nonlinear layers descent ends
-    /// farther away.
+    /// farther away. With products alone the steps may end at an [`optimality`](Nearest::optimality) of 1e-8 to
+    /// 1e-5, below which falls of the distance drown in what the residual is worth.
     ///
     /// # Errors
     /// [`Error::Size`](crate::Error::Size) and [`Error::NotFinite`](crate::Error::NotFinite) for `seed`,

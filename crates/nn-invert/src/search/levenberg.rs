@@ -119,7 +119,7 @@ pub(super) fn descend<T: Real>(run: &mut Run<'_, T>, x: DVector<T>) -> Result<En
 struct Linear<'a, T: Real> {
     jacobian: Cow<'a, DMatrix<T>>,
     residual: &'a DVector<T>,
-    /// JᵀJ, or J·Jᵀ where J has fewer rows than columns.
+    /// Jᵀ·J, or J·Jᵀ where J has fewer rows than columns.
     normal: DMatrix<T>,
 }
 

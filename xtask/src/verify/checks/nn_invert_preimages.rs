@@ -2,11 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use linalg::{Csr, DVector, PseudoInverse};
-use nn_core::{Network, Tanh};
+use linalg::{DVector, PseudoInverse};
+use nn_core::Network;
 use nn_invert::{Chain, Map, Preimages, SearchOptions, SearchStop, search};
-use rand::{Rng, RngExt};
-use rand_distr::StandardNormal;
 
 use super::nn_invert_search::{normal, normal_vector, tanh_network};
 use crate::verify::check::{BoxError, Check, Context, Control, Evidence};
@@ -24,12 +22,6 @@ pub(super) const CHECKS: &[Check] = &[
         question: Some(11),
         claim: "the input nearest to the seed satisfies the conditions for being it",
         run: nearest_to_seed,
-    },
-    Check {
-        id: "nn-invert/large-preimages",
-        question: Some(11),
-        claim: "among 100,000 inputs the set of those with one output is walked, and its nearest to a seed found",
-        run: large_preimages,
     },
 ];
 
@@ -124,77 +116,6 @@ fn nearest_to_seed(context: &Context) -> Result<Evidence, BoxError> {
             ),
             format!(
                 "Through one linear layer the search ends at seed + W⁺(y − W·seed) itself, to {linear:.0e}."
-            ),
-        ],
-    })
-}
-
-/// W = (I 0) plus a few random entries a row of the size `spread`/√6 in all: wide, and regular in its rows.
-fn wide(
-    rows: usize,
-    columns: usize,
-    spread: f64,
-    rng: &mut impl Rng,
-) -> Result<Csr<f64>, BoxError> {
-    let mut triplets: Vec<_> = (0..rows).map(|i| (i, i, 1.0)).collect();
-    for row in 0..rows {
-        for _ in 0..6 {
-            let value: f64 = rng.sample(StandardNormal);
-            triplets.push((row, rng.random_range(0..columns), value * spread / 6.0_f64.sqrt()));
-        }
-    }
-    Ok(Csr::from_triplets(rows, columns, &triplets)?)
-}
-
-fn large_preimages(context: &Context) -> Result<Evidence, BoxError> {
-    const WIDTHS: [usize; 3] = [100_000, 60_000, 30_000];
-    let mut rng = context.rng();
-    let first = wide(WIDTHS[1], WIDTHS[0], 0.4, &mut rng)?;
-    let second = wide(WIDTHS[2], WIDTHS[1], 0.4, &mut rng)?;
-    let chain = Chain::new(WIDTHS[0])
-        .operator(&first, vec![0.1; WIDTHS[1]])?
-        .activation(Tanh)
-        .operator(&second, vec![0.0; WIDTHS[2]])?;
-    let x = normal_vector(WIDTHS[0], &mut rng) * 0.5;
-    let seed = normal_vector(WIDTHS[0], &mut rng) * 0.5;
-    let y = chain.value(&x)?;
-
-    let found = Preimages::new(&chain, &y, &x)?;
-    let walked = found.walk(&seed, 10.0)?;
-    let nearest = found.nearest(&seed)?;
-    let off = |x: &DVector<f64>| Ok::<_, BoxError>((chain.value(x)? - &y).norm() / y.norm());
-    let residual = off(&walked.input)?.max(off(&nearest.input)?);
-    // The same measurement of where the linearized answer ends: one projection, and back.
-    let away = &x - &seed;
-    let straight = &x - found.tangent(&away)?;
-    let there = Preimages::new(&chain, &y, &straight)?;
-    let away = there.member() - &seed;
-    let control = off(there.member())?.max(there.tangent(&away)?.norm() / away.norm());
-    Ok(Evidence {
-        measured: residual.max(nearest.optimality),
-        limit: 1e-8,
-        reason: "the larger of the relative residual and of the sine of the angle between x − seed and the \
-                 range of Jᵀ: the square root of rounding, below which the distance cannot tell",
-        control: Control {
-            what: "the seed projected on the null space of one Jacobian, and brought back",
-            measured: control,
-        },
-        plots: vec![],
-        notes: vec![
-            format!(
-                "100,000 inputs, 60,000 sparse tanh units, 30,000 outputs: {} ways to move; a basis of them \
-                 would take {:.0} GB.",
-                found.dimension(),
-                8e-9 * WIDTHS[0] as f64 * found.dimension() as f64
-            ),
-            format!(
-                "A walk of {:.1} and {} steps to the input nearest to a seed, at {:.1} instead of {:.1}; the \
-                 residual is {residual:.0e}, the optimality {:.0e}.",
-                walked.moved,
-                nearest.iterations,
-                nearest.distance,
-                (&x - &seed).norm(),
-                nearest.optimality
             ),
         ],
     })
