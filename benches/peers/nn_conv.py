@@ -1,4 +1,4 @@
-"""nn-core's convolution networks against PyTorch and ONNX Runtime; see README.md."""
+"""nn-core's convolution networks against PyTorch, ONNX Runtime and candle; see README.md."""
 
 import compare
 from compare import Lazy, Line, Peer, Worker, arguments, close, peak, timed, uniform
@@ -7,8 +7,8 @@ import numpy as np
 
 torch, onnx, onnxruntime = Lazy("torch"), Lazy("onnx"), Lazy("onnxruntime")
 WORKER = Worker("nn-worker")
-# candle and burn in the workspace `nn`: `LIBRARY OPERATION BATCH REPETITIONS`, answered as our worker answers.
-RUST = Worker("nn-peers")
+# candle in the workspace `nn`: `LIBRARY OPERATION BATCH REPETITIONS`, answered as our worker answers. burn has no worker yet.
+RUST = {"candle": Worker("nn-peers"), "burn": Worker("nn-burn-peers")}
 
 
 def single(seed, count, scale=1.0):
@@ -27,13 +27,15 @@ PARTS = {
     "net": ((3, 64, 64), [(3, 32), (32, 64)]),
     "first": ((3, 64, 64), [(3, 32)]),
     "second": ((32, 31, 31), [(32, 64)]),
+    "grouped": ((32, 31, 31), [(32, 64)]),
 }
+GROUPS = {"grouped": 8}
 
 
 def network(part):
     """The network with our parameters, permuted to PyTorch's order."""
-    _, sizes = PARTS[part]
-    count = sum(9 * c * f + f for c, f in sizes) + (14 * 14 * 64 * 10 + 10 if part == "net" else 0)
+    (_, sizes), groups = PARTS[part], GROUPS.get(part, 1)
+    count = sum(9 * c // groups * f + f for c, f in sizes) + (14 * 14 * 64 * 10 + 10 if part == "net" else 0)
     theta = single(9, count, 0.2)
     at = 0
 
@@ -45,8 +47,8 @@ def network(part):
     modules = []
     with torch.no_grad():
         for channels, filters in sizes:
-            convolution = torch.nn.Conv2d(channels, filters, 3)
-            weight = take(9 * channels * filters).reshape(3, 3, channels, filters)
+            convolution = torch.nn.Conv2d(channels, filters, 3, groups=groups)
+            weight = take(9 * channels // groups * filters).reshape(3, 3, channels // groups, filters)
             convolution.weight.copy_(torch.from_numpy(weight.transpose(3, 2, 0, 1).copy()))
             convolution.bias.copy_(torch.from_numpy(take(filters).copy()))
             modules.append(convolution)
@@ -106,7 +108,7 @@ def onnx_peer(part, batch):
     nodes, value = [], "x"
     for i, _ in enumerate(sizes):
         nodes.append(helper.make_node("Conv", [value, names[2 * i], names[2 * i + 1]], [f"c{i}"],
-                                      kernel_shape=[3, 3]))
+                                      kernel_shape=[3, 3], group=GROUPS.get(part, 1)))
         value = f"c{i}"
         if part == "net":
             nodes.append(helper.make_node("Relu", [value], [f"r{i}"]))
@@ -172,7 +174,7 @@ def line(part, what, batch, algorithm, threads):
     if what == "forward":
         peers.append(Peer("ONNX Runtime", side(lambda: onnx_peer(part, batch), repetitions), goals.get("ONNX Runtime")))
     if part == "net" and algorithm == "automatic":
-        peers += [Peer(library, worker(library, operation, batch, repetitions, worker=RUST)) for library in ("candle", "burn")]
+        peers += [Peer(library, worker(library, operation, batch, repetitions, worker=it)) for library, it in RUST.items()]
     if threads > 1 and part == "net" and algorithm == "automatic":
         one = Worker("nn-worker", 1)
         peers.append(Peer("itself, one thread", worker(operation, algorithm, batch, repetitions, worker=one), 1.0,
@@ -180,7 +182,9 @@ def line(part, what, batch, algorithm, threads):
     if part != "net":
         # As many for each of the three passes; Winograd's form needs fewer, and may be above the peak of the direct one.
         (channels, width, height), [(_, filters)] = PARTS[part]
-        peers.append(peak(2 * 9 * channels * filters * (width - 2) * (height - 2) * batch))
+        peers.append(peak(2 * 9 * channels // GROUPS.get(part, 1) * filters * (width - 2) * (height - 2) * batch))
+    if part == "grouped":
+        peers.append(Peer("itself, as products", worker(operation, "product", batch, repetitions)))
     name = operation if algorithm == "automatic" else f"{operation}-{algorithm}"
     return Line(f"nn-core/{name}/{batch}", worker(operation, algorithm, batch, repetitions), peers, close(1e-4))
 
@@ -188,11 +192,12 @@ def line(part, what, batch, algorithm, threads):
 def lines(threads):
     if threads > 2:
         return
-    parts = {"net": ["forward", "train"], "first": ["forward", "weights"], "second": ["forward", "weights", "input"]}
+    parts = {"net": ["forward", "train"], "first": ["forward", "weights"], "second": ["forward", "weights", "input"],
+             "grouped": ["forward", "weights", "input"]}
     for part, whats in parts.items():
         for what in whats:
             for batch in (1, 32):
-                for algorithm in ["automatic"] if part == "first" else ["automatic", "direct"]:
+                for algorithm in ["automatic", "direct"] if part in ("net", "second") else ["automatic"]:
                     yield line(part, what, batch, algorithm, threads)
 
 
