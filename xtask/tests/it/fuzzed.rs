@@ -13,9 +13,9 @@ use rand::{RngExt, SeedableRng};
 
 use targets::TARGETS;
 
-/// Mutations of each seed: a second for all targets. `FUZZ_MUTATIONS=100000` asks more.
+/// Mutations of each seed: a few, so that the target is known to bear them. `FUZZ_MUTATIONS=1000` asks more.
 fn mutations() -> usize {
-    std::env::var("FUZZ_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+    std::env::var("FUZZ_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn mutated(seed: &[u8], rng: &mut Xoshiro256PlusPlus) -> Vec<u8> {
             1 => bytes.truncate(at),
             2 if at < bytes.len() => drop(bytes.remove(at)),
             _ if at < bytes.len() => {
-                bytes[at] = [0, 1, 3, 0xff, 0x7f, rng.random()][rng.random_range(0..6)]
+                bytes[at] = [0, 1, 3, 0xff, 0x7f, rng.random()][rng.random_range(0..6)];
             }
             _ => {}
         }

@@ -300,7 +300,7 @@ fn operators() {
         row("FnOperator", |x| {
             let scale = x.number(2.0);
             let times = move |x: &[f64], y: &mut [f64]| {
-                y.copy_from_slice(&x.iter().map(|x| scale * x).collect::<Vec<_>>())
+                y.copy_from_slice(&x.iter().map(|x| scale * x).collect::<Vec<_>>());
             };
             let n = x.pick(3, vec![0, 1, 1000]);
             let a = FnOperator::new(n, n, times, times);
@@ -388,7 +388,7 @@ fn iterations() {
         row("jacobian", |x| {
             let scale = x.number(1.0);
             let f = |x: &[f64], y: &mut [f64]| {
-                y.iter_mut().for_each(|y| *y = scale * x.iter().sum::<f64>())
+                y.iter_mut().for_each(|y| *y = scale * x.iter().sum::<f64>());
             };
             let at = x.pick(
                 B.to_vec(),

@@ -49,7 +49,7 @@ fn grids() {
             ))
         }),
         row("Azimuths", |x| {
-            let radians = [0.0, 1.5707963267948966, 3.141592653589793, 4.71238898038469];
+            let radians = [0.0, 90.0_f64, 180.0, 270.0].map(f64::to_radians);
             shown((
                 Azimuths::from_radians(&x.slice(&radians))?,
                 Azimuths::from_degrees(&x.slice(&[0.0, 90.0, 180.0, 270.0]))?,
