@@ -415,6 +415,10 @@ mod tests {
             text(&good.to_safetensors_as(&["a", "", "b"]).unwrap()),
             "the file has a tensor \"a.bias\", for which the network has no place"
         );
+        assert_eq!(
+            good.to_safetensors_as(&["a", "", "a"]).unwrap_err().to_string(),
+            "two layers have a tensor \"a.weight\"; give every layer a name of its own"
+        );
         let empty = safetensors::serialize(Vec::<(&str, TensorView<'_>)>::new(), None).unwrap();
         assert_eq!(text(&empty), "the file has no tensor \"0.weight\"");
         // What PyTorch's normalizations count is of no use here, and no error.

@@ -77,6 +77,7 @@ pub fn problems(root: &Path) -> Result<Vec<Problem>, BoxError> {
         dependencies::licenses(&all.packages, &files::read(root, "deny.toml")?),
         checks::ids(&[verify::checks::all(), verify::checks::over_mpi()].concat(), &crates),
         sources.coverage(),
+        sources.bad_input(),
         sources.quoted(&QUESTIONS),
         checks::questions(&QUESTIONS, &verify::checks::all()),
         files::data_sources(root)?,

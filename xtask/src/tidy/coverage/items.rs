@@ -18,6 +18,8 @@ pub(super) struct Function {
     pub(super) kind: Kind,
     /// Whether its owner is a trait: then a user may write it instead of calling it.
     pub(super) of_trait: bool,
+    /// Whether it is given numbers, an array or a text, itself or by a function that it calls back.
+    pub(super) fed: bool,
 }
 
 /// How a function is called.
@@ -134,10 +136,8 @@ fn items(file: &str, code: &[Token], owner: &Owner, found: &mut Found) {
                 }
             }
             "fn" if public || matches!(owner, Owner::Trait(_)) => {
-                let receiver = code[start..open]
-                    .iter()
-                    .position(|token| token.is_mark('('))
-                    .is_some_and(|at| takes_self(&code[start + at + 1..open]));
+                let arguments = arguments(&code[start..open]);
+                let receiver = takes_self(arguments);
                 let (own, free) = match owner {
                     Owner::Module(name) => (name, true),
                     Owner::Type(name) | Owner::Trait(name) => (name, false),
@@ -155,6 +155,7 @@ fn items(file: &str, code: &[Token], owner: &Owner, found: &mut Found) {
                         name,
                         kind,
                         of_trait: matches!(owner, Owner::Trait(_)),
+                        fed: takes_numbers(arguments),
                     });
                 }
             }
@@ -247,6 +248,50 @@ fn implemented(header: &[Token]) -> Option<String> {
     name
 }
 
+/// What stands between a function's brackets; its generic parameters may have brackets of their own.
+fn arguments(signature: &[Token]) -> &[Token] {
+    let mut depth = 0i32;
+    for (at, token) in signature.iter().enumerate() {
+        let arrow = at > 0 && signature[at - 1].is_mark('-');
+        if token.is_mark('<') {
+            depth += 1;
+        } else if token.is_mark('>') && !arrow {
+            depth -= 1;
+        } else if depth == 0 && token.is_mark('(') {
+            return &signature[at + 1..close(signature, at)];
+        }
+    }
+    &[]
+}
+
+/// Whether a number, an array or a text is among the arguments. `T` alone is a number; `Layer<T>` is none.
+fn takes_numbers(arguments: &[Token]) -> bool {
+    const TYPES: [&str; 18] = [
+        "f32",
+        "f64",
+        "usize",
+        "isize",
+        "u8",
+        "u16",
+        "u32",
+        "u64",
+        "i16",
+        "i32",
+        "i64",
+        "str",
+        "DMatrix",
+        "DVector",
+        "DMatrixView",
+        "DMatrixViewMut",
+        "Complex",
+        "Operand",
+    ];
+    arguments.iter().enumerate().any(|(at, token)| {
+        let alone = at > 0 && arguments[at - 1].is_mark(':');
+        token.is_mark('[') || TYPES.iter().any(|name| token.is(name)) || (alone && token.is("T"))
+    })
+}
+
 /// Whether a list of arguments begins with `self` in any form.
 fn takes_self(arguments: &[Token]) -> bool {
     let skipped = |token: &&Token| {
@@ -321,6 +366,23 @@ mod tests {
         assert_eq!(found.public_modules, BTreeSet::from(["open".to_owned()]));
         assert_eq!(found.test_modules, BTreeSet::from(["trials".to_owned()]));
         assert!(["Shown", "other", "renamed"].iter().all(|name| found.exported.contains(*name)));
+    }
+
+    #[test]
+    fn what_is_given_numbers_is_known_by_its_arguments() {
+        for (text, wanted) in [
+            ("pub fn f(x: &[Peak]) {}", true),
+            ("pub fn f<T: Into<Vec<u8>>>(x: Option<f64>) {}", true),
+            ("pub fn f(g: impl Fn(f64) -> f64) {}", true),
+            ("pub fn f<T>(a: DMatrix<T>) {}", true),
+            ("pub fn f<T>(factor: T) {}", true),
+            ("pub fn f<T>(layer: impl Layer<T>) {}", false),
+            ("pub fn f<F: Fn(f64)>(window: Window) -> [f64; 3] {}", false),
+            ("pub fn f() {}", false),
+        ] {
+            let found = read("crates/a/src/lib.rs", text);
+            assert_eq!(found.functions[0].fed, wanted, "{text}");
+        }
     }
 
     #[test]

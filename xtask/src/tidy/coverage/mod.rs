@@ -5,6 +5,10 @@
 //! other public function has that name; a trait's function also where another file writes it for a type,
 //! since the crate calls it there. The scanner cannot tell two types of one name apart, nor a method of ours from one
 //! of the standard library that is called beside our type's name; what it reports is missing, is missing.
+//!
+//! The same scanner holds the table of bad input, `xtask/tests/it/bad_input`, to the public functions: every one
+//! that is given numbers, an array or a text stands in a row. A trait's functions do not, which users write and
+//! which the functions that take them call.
 
 mod items;
 mod tokens;
@@ -18,6 +22,9 @@ use self::tokens::{Token, tokens};
 use super::Problem;
 use super::files::{files_below, read, subfolders};
 use crate::verify::report::questions::Question;
+
+/// Where the table of bad input is.
+const TABLE: &str = "xtask/tests/it/bad_input";
 
 /// The source of the crates, and of what calls them.
 #[derive(Debug, Clone)]
@@ -36,6 +43,7 @@ impl Sources {
             }
         }
         files.extend(files_below(root, "xtask/src/verify/checks")?);
+        files.extend(files_below(root, TABLE)?);
         files.retain(|file| Path::new(file).extension().is_some_and(|extension| extension == "rs"));
         let texts = files.into_iter().map(|file| read(root, &file).map(|text| (file, text)));
         Ok(Self(texts.collect::<io::Result<_>>()?))
@@ -45,6 +53,12 @@ impl Sources {
     #[must_use]
     pub fn coverage(&self) -> Vec<Problem> {
         uncalled(&self.0)
+    }
+
+    /// Every public function that is given numbers, an array or a text stands in a row of the table of bad input.
+    #[must_use]
+    pub fn bad_input(&self) -> Vec<Problem> {
+        missing_rows(&self.0)
     }
 
     /// Every line that the report tells a reader to write stands in an example of the documentation,
@@ -76,14 +90,15 @@ impl Sources {
     }
 }
 
-/// The public functions of the libraries among these files that nothing calls.
-fn uncalled(sources: &[(String, String)]) -> Vec<Problem> {
+/// The public functions of the libraries among these files, and the tests and examples that may call them.
+fn functions_and_callers(sources: &[(String, String)]) -> (Vec<Function>, Vec<Caller>) {
     let (mut libraries, mut callers) = (BTreeMap::<&str, Vec<(&str, Found)>>::new(), Vec::new());
     for (file, text) in sources {
         match file.split_once("/src/") {
             Some((library, _)) if library.starts_with("crates/") => {
                 libraries.entry(library).or_default().push((file, items::read(file, text)));
             }
+            _ if file.starts_with(TABLE) => {}
             _ => callers.push(Caller { file: file.clone(), tokens: tokens(text) }),
         }
     }
@@ -108,9 +123,19 @@ fn uncalled(sources: &[(String, String)]) -> Vec<Problem> {
             }));
         }
     }
-    let mut owners = BTreeMap::<&str, BTreeSet<&str>>::new();
-    for function in &functions {
-        owners.entry(&function.name).or_default().insert(&function.owner);
+    (functions, callers)
+}
+
+/// Those of the functions that no text calls. A text that does not name a function's owner may still call it if no
+/// other function has both its name and its `rank`.
+fn not_called<'a>(
+    functions: &'a [Function],
+    callers: &[Caller],
+    rank: fn(&Function) -> bool,
+) -> Vec<&'a Function> {
+    let mut owners = BTreeMap::<(&str, bool), BTreeSet<&str>>::new();
+    for function in functions {
+        owners.entry((&function.name, rank(function))).or_default().insert(&function.owner);
     }
     // Which texts have a word at all: few of them, for most words.
     let mut texts = HashMap::<&str, BTreeSet<usize>>::new();
@@ -120,11 +145,46 @@ fn uncalled(sources: &[(String, String)]) -> Vec<Problem> {
         }
     }
     let called = |function: &Function| {
-        let only = owners.get(function.name.as_str()).is_some_and(|owners| owners.len() == 1);
+        let only = owners
+            .get(&(function.name.as_str(), rank(function)))
+            .is_some_and(|owners| owners.len() == 1);
         let mut texts = texts.get(function.name.as_str()).into_iter().flatten();
         texts.any(|&index| calls(&callers[index], function, only))
     };
-    let uncalled: Vec<&Function> = functions.iter().filter(|function| !called(function)).collect();
+    functions.iter().filter(|function| !called(function)).collect()
+}
+
+/// The public functions that no row of the table of bad input calls, of those that are given something to be bad.
+fn missing_rows(sources: &[(String, String)]) -> Vec<Problem> {
+    let (functions, _) = functions_and_callers(sources);
+    let mut rows = Vec::new();
+    for (file, text) in sources.iter().filter(|(file, _)| file.starts_with(TABLE)) {
+        let all = tokens(text);
+        let begins =
+            |at: &usize| all[*at].is("row") && all.get(at + 1).is_some_and(|t| t.is_mark('('));
+        let starts: Vec<usize> = (0..all.len()).filter(begins).chain([all.len()]).collect();
+        let row =
+            |pair: &[usize]| Caller { file: file.clone(), tokens: all[pair[0]..pair[1]].to_vec() };
+        rows.extend(starts.windows(2).map(row));
+    }
+    // A row calls what it has imported: a free function is told from a method by its call.
+    not_called(&functions, &rows, |function| function.kind == Kind::Free)
+        .into_iter()
+        // A team of ranks is made by `ranks::launch`, which is a program's whole `main`.
+        .filter(|function| !function.file.starts_with("crates/ranks/"))
+        .filter(|function| function.fed && !function.of_trait)
+        .map(|Function { file, owner, name, .. }| {
+            let advice =
+                format!("no row of {TABLE} calls {owner}::{name} with bad input; write one");
+            Problem::new(file.clone(), advice)
+        })
+        .collect()
+}
+
+/// The public functions of the libraries among these files that nothing calls.
+fn uncalled(sources: &[(String, String)]) -> Vec<Problem> {
+    let (functions, callers) = functions_and_callers(sources);
+    let uncalled = not_called(&functions, &callers, |_| true);
     let offers = uncalled.iter().any(|function| function.of_trait);
     let whole: Vec<Caller> = sources
         .iter()
@@ -264,6 +324,26 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_given_numbers_needs_a_row_of_the_table() {
+        let library = "pub fn f(x: f64) {} pub fn g() {} pub trait T { fn h(&self, x: f64); }
+            pub struct A; impl A { pub fn k(&self, x: usize) {} }
+            pub struct B; impl B { pub fn k(&self, x: usize) {} }";
+        let missing = |table: &str| {
+            let files =
+                [("crates/a/src/lib.rs", library), ("xtask/tests/it/bad_input/a.rs", table)];
+            missing_rows(&files.map(|(file, text)| (file.to_owned(), text.to_owned()))).len()
+        };
+        assert_eq!(missing("f(1.0); A.k(1); B.k(1);"), 3, "outside of a row");
+        assert_eq!(missing("row(|x| f(x))"), 2);
+        assert_eq!(
+            missing("row(|x| A.k(x)), row(|x| { let b: B; f(x) })"),
+            1,
+            "each row for itself"
+        );
+        assert_eq!(missing("row(|x| A.k(x)), row(|x| { f(x); B.k(x) })"), 0);
     }
 
     #[test]
