@@ -176,17 +176,12 @@ fn products() {
             let mut packed = x.slice(&vec![0.0; gathered::packed_len::<f64>(2, depth)]);
             gathered::pack(rows, &x.slice(&[1.0; 8]), &mut packed)?;
             let mut y = x.slice(&[0.0; 6]);
-            let columns = x.count(0)..x.count(3);
-            gathered::product(
-                &packed,
-                &gather,
-                &x.slice(&[1.0; 16]),
-                columns.clone(),
-                &x.slice(&[1.0; 2]),
-                &mut y,
-            )?;
+            let image = x.slice(&[1.0; 16]);
+            let windows = gather.on(&image, x.count(0)..x.count(3));
+            let own = x.count(0)..x.count(2);
+            gathered::product(&packed, &windows, &x.slice(&[1.0; 2]), own.clone(), &mut y)?;
             let mut c = x.slice(&[0.0; 8]);
-            gathered::add_outer_products(&y, &gather, &x.slice(&[1.0; 16]), columns, &mut c)?;
+            gathered::add_outer_products(&y, own, &windows, &mut c)?;
             shown((y, c))
         })
         .passes("a product of matrices"),
