@@ -7,20 +7,35 @@
 //! Both files have a number in each line. Without arguments two echoes of a 1.5 GHz radar pulse are
 //! simulated, 0.3 ns apart where the pulse lasts 0.9 ns, in noise 20 dB below the first.
 
-#![allow(clippy::print_stdout, reason = "a program prints")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
+
+use std::process::ExitCode;
 
 use dsp::csv::column;
 use dsp::subspace::{DelayOptions, Options, Sources, delays, ricker};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (trace, pulse, dt_s) = match arguments.as_slice() {
         [] => simulated()?,
         [trace, pulse, interval_ns, ..] => {
-            let [trace, pulse] = [trace, pulse].map(std::fs::read_to_string);
-            (column(&trace?, 1)?, column(&pulse?, 1)?, interval_ns.parse::<f64>()? * 1e-9)
+            let read = |file: &String| -> Result<Vec<f64>, Box<dyn std::error::Error>> {
+                let text = std::fs::read_to_string(file);
+                Ok(column(&text.map_err(|error| format!("{file}: {error}"))?, 1)?)
+            };
+            (read(trace)?, read(pulse)?, interval_ns.parse::<f64>()? * 1e-9)
         }
         _ => return Err("expected TRACE.csv PULSE.csv SAMPLE_INTERVAL_NS [ECHOES]".into()),
     };

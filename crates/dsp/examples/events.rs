@@ -11,11 +11,22 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
 
 use std::io::{BufRead, Write};
+use std::process::ExitCode;
 
 use dsp::events::{Event, EventOptions, EventStream};
 use dsp::noise::{NoiseFloor, noise_floor};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let enter: f64 = arguments.next().map_or(Ok(5.0), |number| number.parse())?;
     let leave: f64 = arguments.next().map_or(Ok(2.0), |number| number.parse())?;

@@ -8,14 +8,25 @@
 //! Headings are skipped. Without arguments it takes the electrocardiogram that comes with the crate.
 //! The picture shows the first 2000 samples, each peak, and its width at half prominence.
 
-#![allow(clippy::print_stdout, reason = "a program prints")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
 
 use std::fmt::Write;
+use std::process::ExitCode;
 
 use dsp::csv::column;
 use dsp::peaks::{PeakOptions, Peaks, find_peaks};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let file = arguments.next().unwrap_or_else(|| {
         concat!(env!("CARGO_MANIFEST_DIR"), "/data/ecg-mitbih-208.csv").to_owned()
@@ -24,7 +35,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let number: usize = arguments.next().map_or(Ok(1), |number| number.parse())?;
     let picture = arguments.next();
 
-    let x = column(&std::fs::read_to_string(&file)?, number)?;
+    let text = std::fs::read_to_string(&file).map_err(|error| format!("{file}: {error}"))?;
+    let x = column(&text, number)?;
 
     let peaks = find_peaks(&x, &PeakOptions::default().prominence(prominence..).width(..))?;
     println!(

@@ -6,7 +6,9 @@
 //!
 //! A file that was cut short is read as far as it goes.
 
-#![allow(clippy::print_stdout, reason = "a program prints")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints")]
+
+use std::process::ExitCode;
 
 use dsp::audio::Audio;
 use dsp::picture::spectrogram_svg;
@@ -15,7 +17,17 @@ use dsp::spectrum::{Decibels, Scaling, SpectrumPlan};
 use dsp::stft::Stft;
 use dsp::window::Window;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let file = std::env::args()
         .nth(1)
         .unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/data/piano-c4.wav").to_owned());

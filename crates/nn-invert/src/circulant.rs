@@ -35,7 +35,7 @@ use crate::arguments::{finite, some};
 ///     assert!((y - expected).abs() < 1e-14_f64);
 /// }
 /// let inverse = LinearOperator::<f64>::inverse(&c)?.ok_or("a circulant has an inverse")?;
-/// let mut x = [0.0; 4];
+/// let mut x = [0.0_f64; 4];
 /// inverse.apply(&y, &mut x)?;
 /// assert!((x[2] - 3.0).abs() < 1e-14);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

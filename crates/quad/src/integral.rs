@@ -15,14 +15,15 @@ pub struct Integral<M: Measure> {
     /// The spectra of the samples, over θ after averaging over φ and over φ after integrating over
     /// θ, are continued beyond the last term that the grid shows, by every law from a power to a
     /// Gaussian as far as it is likely from their fall; what lies there is what the rule gets wrong. In
-    /// 1,900 sums over grids of 16 to 256 rings it was below the error in 1 to 3 of 100, after the kind of
-    /// rings, and 14 to 25 times the error in the median. Where the last terms are above 1/20 of ∫|p| it is not less than what
-    /// they leave. Corrected ends and fitted weights are compared with a lower order.
+    /// 5,000 sums of 18 integrands in random orientations over grids of 16 to 128 rings it was below the
+    /// error in 3 to 4 of 100 where the rings include the poles and in 3 to 6 of 100 where they do not, and
+    /// 21 times the error in the median. Where the last terms are above 1/20 of ∫|p| it is not less than
+    /// what they leave. Corrected ends and fitted weights are compared with a lower order.
     ///
     /// A small sharp feature on a smooth ground, whose terms begin where those of the ground end, is
     /// seen too late: of such sums the estimate is low in one of four. So is a kink that lies on the
-    /// equator, half-way between two rings: its terms cancel their aliases, and the estimate is a tenth of
-    /// the error.
+    /// equator, half-way between two rings: its terms cancel their aliases, and the estimate is a tenth
+    /// to a hundredth of the error.
     ///
     /// It says nothing of the error of the samples themselves. Where p comes from a
     /// discretization of its own, refine that with the rule held fixed and compare.

@@ -8,7 +8,7 @@ use dsp::fft::{PairFft, RealFft, Workspace, separate};
 use dsp::noise::{NoiseFloor, noise_floor, sliding_noise_floor};
 use dsp::octave::{Reading, diagnose_octave};
 use dsp::peaks::{
-    CwtOptions, NanPolicy, PeakOptions, PeakStream, Prominence, find_peaks, find_peaks_cwt,
+    CwtOptions, NanPolicy, PeakOptions, PeakStream, Peaks, Prominence, find_peaks, find_peaks_cwt,
     local_maxima, peak_indices, persistence, prominences, widths,
 };
 use dsp::picture::spectrogram_svg;
@@ -258,7 +258,8 @@ fn peaks() {
                 .relative_height(x.number(0.5))
                 .window(x.count(33))
                 .positions(&positions);
-            shown(find_peaks(&x.slice(&signal()), &options)?)
+            let peaks = find_peaks(&x.slice(&signal()), &options)?;
+            shown((Peaks::get(&peaks, x.count(0)), &peaks))
         })
         .infinite("the difference of numbers near the largest"),
         row("find_peaks, a limit for each sample", |x| {

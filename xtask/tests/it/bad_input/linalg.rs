@@ -11,8 +11,9 @@ use linalg::operator::{
 use linalg::team::{Pieces, digest};
 use linalg::{
     Cholesky, Csc, Csr, DMatrix, HermitianEigen, LinearOperator, Lu, Operand, PseudoInverse, Qr,
-    Svd, Threads, adjoint, condition_number, eigenvalues, gemm, hermitian_eigenvalues, product,
-    residual, roots, singular_values, transpose, tridiagonal_eigen, tridiagonal_spectrum,
+    Svd, Threads, adjoint, bounded_least_squares, condition_number, eigenvalues, gemm,
+    hermitian_eigenvalues, product, residual, roots, singular_values, transpose, tridiagonal_eigen,
+    tridiagonal_spectrum,
 };
 
 use super::{Outcome, holds, row, shown};
@@ -109,6 +110,7 @@ fn factorisations() {
             let x = (
                 PseudoInverse::solve(&inverse, &x.vector(&[1.0; 7]))?,
                 PseudoInverse::solve_many(&inverse, &x.matrix(&rhs))?,
+                inverse.solve_adjoint(&x.vector(&B[..tall().ncols()]))?,
             );
             shown((
                 x,
@@ -119,6 +121,13 @@ fn factorisations() {
             ))
         })
         .passes("a solution beyond the largest number"),
+        row("bounded_least_squares", |x| {
+            let (lower, upper) = (x.vector(&[-1.0; 3]), x.vector(&[0.25; 3]));
+            let (a, b) =
+                (DMatrix::from_fn(5, 3, |i, j| ((i * (j + 1)) as f64).cos()), x.vector(&B));
+            shown(bounded_least_squares(&x.matrix(&a), &b, &lower, &upper)?)
+        })
+        .passes("a residual beyond the largest number"),
         row("PseudoInverse::with_cutoff", |x| {
             shown(PseudoInverse::with_cutoff(&x.matrix(&tall()), x.number(1e-10))?.rank())
         }),

@@ -8,8 +8,8 @@ use nn_core::{
     Adam, Batch, BatchNorm, BinaryCrossEntropy, Clip, Conv1d, Conv2d, CosineDistance, Dense,
     Descent, Direction, Dropout, Elu, Embedding, ExpectedCost, Extent, GradientCheck, Gradients,
     Header, Huber, Infogain, Initializer, Interval, LabelledImages, Layer, LayerNorm, Lbfgs,
-    LeakyRelu, MaxPool, MeanAbsoluteError, MeanSquaredError, Network, NetworkBuilder, Optimizer,
-    Plan, Recurrence, Recurrent, RmsProp, Sgd, Shape, Similarity, SoftCrossEntropy,
+    LeakyRelu, MaxPool, MeanAbsoluteError, MeanSquaredError, Mode, Network, NetworkBuilder,
+    Optimizer, Plan, Recurrence, Recurrent, RmsProp, Sgd, Shape, Similarity, SoftCrossEntropy,
     SoftmaxCrossEntropy, Steps, Tanh, Trace, Trainer, View, Workspace, edge_energy, error_rate,
     filter_importance, gradient_check, layer_check, match_filters, schedule,
     similarities_from_distances, softmax, tuning,
@@ -67,6 +67,22 @@ fn networks() {
                 (trace.input_of(x.count(1)).is_some(), trace.output_of(x.count(1)).is_some());
             Network::backward(&network, &x.matrix(&targets()), Gradients::Both, &mut trace)?;
             shown((input, output, trace.gradient(), trace.input_gradient()))
+        })
+        .passes(PASSES),
+        row("Network::pull_back", |x| {
+            let (network, mut workspace) = (network()?, Workspace::default());
+            let given = x.matrix(&targets());
+            let answer = Network::pull_back(
+                &network,
+                &x.matrix(&self::x()),
+                Mode::Training,
+                &mut workspace,
+                |p, slopes| {
+                    slopes.clone_from(&given);
+                    Ok::<_, nn_core::Error>(p.clone())
+                },
+            )?;
+            shown((answer, workspace.gradient()))
         })
         .passes(PASSES),
         row("Network::loss", |x| {

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use linalg::operator::Diagonal;
-use linalg::{DMatrix, DVector};
+use linalg::{DMatrix, DVector, LinearOperator};
 use nn_core::Shape;
 use nn_core::{Layer, Network, Sin, Steps, Tanh, View};
 use nn_invert::{
-    BeliefNetwork, Boxed, Chain, Coupling, Divergence, Equilibrium, Flow, Half, LayerwiseInverse,
-    LayerwiseOptions, LearnedInverse, Lesson, Mixing, MultiStart, Outside, Preimages, Residual,
-    RestrictedBoltzmann, SearchOptions, SequenceInverse, TiedAutoencoder, local, nearest_in_box,
-    reach, recover_states, saturation_digits, search, smoothness, unique,
+    BeliefNetwork, Boxed, Chain, Circulant, Coupling, Divergence, Equilibrium, Flow, Half,
+    LayerwiseInverse, LayerwiseOptions, LearnedInverse, Lesson, Mixing, MultiStart, Outside,
+    Preimages, Residual, RestrictedBoltzmann, SearchOptions, SequenceInverse, TiedAutoencoder,
+    local, nearest_in_box, reach, recover_states, saturation_digits, search, smoothness, unique,
 };
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
@@ -201,11 +201,22 @@ fn searches() {
             let set = Preimages::new(&network, &target, &x.vector(&at))?;
             shown((
                 set.walk(&x.vector(&[0.0, 1.0, 0.0]), x.number(0.1))?,
+                set.tangent(&x.vector(&[0.0, 0.1, 0.2]))?,
                 Preimages::sample(&set, x.pick(2, vec![0, 1]), x.number(0.1), &mut rng())?,
                 set.nearest(&x.vector(&[0.0, 0.1, 0.2]))?,
             ))
         })
         .passes(FIGURES),
+        row("Circulant", |x| {
+            let circulant = Circulant::new(&x.slice(&[3.0, 0.5, 0.25, 0.0, 0.1]))?;
+            let from = x.vector(&[1.0, 2.0, 3.0, 4.0, 5.0]);
+            let (mut y, mut back) = ([0.0; 5], [0.0; 5]);
+            circulant.apply(from.as_slice(), &mut y)?;
+            let inverse = LinearOperator::<f64>::inverse(&circulant)?.ok_or("it has an inverse")?;
+            inverse.apply(&y, &mut back)?;
+            shown((y, back))
+        })
+        .passes("a product"),
         row("local", |x| {
             let (network, at) = (network()?, [0.1, 0.2]);
             let y = network.predict(&DMatrix::from_column_slice(2, 1, &at))?;
