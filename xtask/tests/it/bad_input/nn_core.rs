@@ -75,7 +75,7 @@ fn networks() {
             let answer = Network::pull_back(
                 &network,
                 &x.matrix(&self::x()),
-                Mode::Training,
+                Mode::Inference,
                 &mut workspace,
                 |p, slopes| {
                     slopes.clone_from(&given);
