@@ -104,8 +104,13 @@ impl Circulant {
             for (f, &s) in spectrum.iter_mut().zip(self.spectrum.iter()) {
                 *f *= turn(s);
             }
+            // Zero, of real numbers; where a product overflowed it is NaN, which the transform refuses.
+            spectrum[0].im = 0.0;
+            if self.size() % 2 == 0 {
+                spectrum[self.size() / 2].im = 0.0;
+            }
             let done = self.backward.process_with_scratch(&mut spectrum, &mut values, &mut back);
-            debug_assert!(done.is_ok(), "real numbers where the spectrum of real numbers has them");
+            debug_assert!(done.is_ok(), "buffers of their own sizes");
             for (y, &value) in y.iter_mut().zip(&values) {
                 *y = T::from_double(value);
             }
@@ -147,7 +152,12 @@ impl<T: Real> LinearOperator<T> for Circulant {
         if !(rcond > T::EPSILON) {
             return Err(linalg::Error::Singular { argument: "self", pivot, rcond });
         }
-        let spectrum = self.spectrum.iter().map(|s| (s * n * n).inv()).collect();
+        // 1/s without the square of |s|, which may underflow.
+        let inverse = |s: &Complex<f64>| (s.conj() / s.norm() / s.norm()) / n / n;
+        let spectrum: Arc<[Complex<f64>]> = self.spectrum.iter().map(inverse).collect();
+        if let Some(pivot) = spectrum.iter().position(|s| !(s.re + s.im).is_finite()) {
+            return Err(linalg::Error::Singular { argument: "self", pivot, rcond });
+        }
         Ok(Some(Box::new(Self { spectrum, ..self.clone() })))
     }
 }
@@ -167,6 +177,22 @@ mod tests {
     fn dense(column: &[f64]) -> DMatrix<f64> {
         let n = column.len();
         DMatrix::from_fn(n, n, |i, j| column[(i + n - j) % n])
+    }
+
+    #[test]
+    fn numbers_beyond_the_largest_show_and_the_smallest_are_undone() {
+        let huge = Circulant::new(&[1e308, 1e308, 1e308]).unwrap();
+        let mut y = [0.0_f64; 3];
+        huge.apply(&[1.0, 2.0, 3.0], &mut y).unwrap();
+        assert!(y.iter().any(|y| !y.is_finite()), "{y:?}");
+        let tiny = Circulant::new(&[4e-300, 1e-300]).unwrap();
+        let inverse = LinearOperator::<f64>::inverse(&tiny).unwrap().unwrap();
+        let (mut y, mut x) = ([0.0_f64; 2], [0.0_f64; 2]);
+        tiny.apply(&[1.0, 2.0], &mut y).unwrap();
+        inverse.apply(&y, &mut x).unwrap();
+        assert!((x[0] - 1.0).abs() < 1e-14 && (x[1] - 2.0).abs() < 1e-14, "{x:?}");
+        let subnormal = Circulant::new(&[4e-310, 1e-310]).unwrap();
+        assert!(LinearOperator::<f64>::inverse(&subnormal).is_err());
     }
 
     #[test]
