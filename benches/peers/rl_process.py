@@ -29,11 +29,11 @@ def serve(encoding):
 
 
 def answer(pipe):
-    while True:
-        requests = pipe.recv()
-        if requests is None:
-            return
-        pipe.send([rollout(*request) for request in requests])
+    try:
+        while True:
+            pipe.send([rollout(*request) for request in pipe.recv()])
+    except EOFError:
+        pass  # The other end has gone, and with it the benchmark.
 
 
 def piped(batch):
