@@ -29,7 +29,7 @@ use crate::arguments::{finite, some};
 /// use nn_invert::Circulant;
 /// // Each value and half of the one before it.
 /// let c = Circulant::new(&[1.0, 0.5, 0.0, 0.0])?;
-/// let mut y = [0.0; 4];
+/// let mut y = [0.0_f64; 4];
 /// c.apply(&[1.0, 2.0, 3.0, 4.0], &mut y)?;
 /// for (y, expected) in y.iter().zip([3.0, 2.5, 4.0, 5.5]) {
 ///     assert!((y - expected).abs() < 1e-14_f64);
