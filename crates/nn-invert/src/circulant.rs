@@ -106,7 +106,7 @@ impl Circulant {
             }
             // Zero, of real numbers; where a product overflowed it is NaN, which the transform refuses.
             spectrum[0].im = 0.0;
-            if self.size() % 2 == 0 {
+            if self.size().is_multiple_of(2) {
                 spectrum[self.size() / 2].im = 0.0;
             }
             let done = self.backward.process_with_scratch(&mut spectrum, &mut values, &mut back);
