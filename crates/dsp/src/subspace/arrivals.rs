@@ -4,7 +4,7 @@ use linalg::Complex;
 use rustfft::FftPlanner;
 
 use super::section::whole_samples;
-use super::{Section, finite_samples, positive};
+use super::{Section, finite_samples, magnitude, positive};
 use crate::{Error, Result};
 
 /// The first arrival in one trace.
@@ -164,7 +164,8 @@ fn first_arrival(envelope: &[f64], period: usize, dt_s: f64) -> Pick {
 ///
 /// # Errors
 /// [`Error::Length`] unless there are as many offsets as times, [`Error::OutOfRange`] for fewer than
-/// three or no two different offsets, [`Error::NotFinite`].
+/// three or no two different offsets, or where the largest offset or time is outside of 1e-40 to 1e40,
+/// [`Error::NotFinite`], [`Error::NoSignal`] for offsets or times that are all 0.
 ///
 /// # References
 /// P. Sen, "Estimates of the regression coefficient based on Kendall's tau", JASA 63, 1968.
@@ -196,6 +197,8 @@ pub fn moveout(offsets_m: &[f64], times_s: &[f64]) -> Result<Moveout> {
         let expected = "at least 3 offsets, not all the same";
         return Err(Error::OutOfRange { argument: "offsets_m.len()", value: n as f64, expected });
     }
+    magnitude("offsets_m", "the largest of offsets_m", offsets_m.iter().copied())?;
+    magnitude("times_s", "the largest of times_s", times_s.iter().copied())?;
     let slope = median(&mut slopes);
     let mut rests: Vec<f64> = offsets_m.iter().zip(times_s).map(|(x, t)| t - slope * x).collect();
     let intercept = median(&mut rests.clone());
@@ -226,7 +229,8 @@ pub fn moveout(offsets_m: &[f64], times_s: &[f64]) -> Result<Moveout> {
     Ok(Moveout {
         velocity_m_s: velocity,
         intercept_s: intercept,
-        std_error_m_s: velocity * velocity * slope_error,
+        // A wave that reaches all offsets at once has any velocity above some.
+        std_error_m_s: if slope == 0.0 { f64::INFINITY } else { velocity * velocity * slope_error },
         inliers: inlying.len(),
     })
 }

@@ -2,7 +2,7 @@
 
 use linalg::{Complex, DMatrix, Operand, Threads, adjoint, gemm};
 
-use super::finite_matrix;
+use super::{finite_matrix, magnitude};
 use crate::{Error, Result};
 
 /// How the covariance is averaged over shifted parts of each snapshot.
@@ -66,8 +66,8 @@ impl Covariance {
     ///
     /// # Errors
     /// [`Error::Empty`], [`Error::NotFinite`] with the index in column order, [`Error::OutOfRange`]
-    /// for a subarray of fewer than 2 samples or more than there are, [`Error::NoSignal`] for
-    /// snapshots of zeros.
+    /// for a subarray of fewer than 2 samples or more than there are, or for a largest sample
+    /// outside of 1e-40 to 1e40, [`Error::NoSignal`] for snapshots of zeros.
     ///
     /// # References
     /// Shan, Wax and Kailath, IEEE Trans. ASSP 33(4), 1985; Pillai and Kwon, IEEE Trans. ASSP 37(1),
@@ -78,11 +78,8 @@ impl Covariance {
             return Err(Error::Empty { argument: "snapshots" });
         }
         finite_matrix("snapshots", snapshots)?;
-        let largest =
-            snapshots.iter().fold(0.0, |most, x| f64::max(most, x.re.abs().max(x.im.abs())));
-        if largest == 0.0 {
-            return Err(Error::NoSignal { argument: "snapshots" });
-        }
+        let parts = snapshots.iter().flat_map(|x| [x.re, x.im]);
+        magnitude("snapshots", "the largest of snapshots", parts)?;
         let (length, backward) = match smoothing {
             Smoothing::None => (samples, false),
             Smoothing::Forward { length } => (length, false),
@@ -199,6 +196,11 @@ mod tests {
         assert_eq!(
             text(&DMatrix::zeros(6, 2), Smoothing::None),
             "snapshots holds nothing but zeros"
+        );
+        assert_eq!(
+            text(&x.scale(1e41), Smoothing::None),
+            "the largest of snapshots is 100000000000000000000000000000000000000000, expected a number from 1e-40 to 1e40, since powers of it \
+             are taken; choose another unit"
         );
         for length in [1, 7] {
             assert_eq!(

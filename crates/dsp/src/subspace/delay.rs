@@ -7,7 +7,9 @@ use rustfft::FftPlanner;
 
 use super::estimate::finish;
 use super::fit::{Amplitudes, Model};
-use super::{Axis, Covariance, Estimate, Options, Smoothing, Subspace, finite_samples, positive};
+use super::{
+    Axis, Covariance, Estimate, Options, Smoothing, Subspace, finite_samples, magnitude, positive,
+};
 use crate::{Error, Result};
 
 /// Which part of the trace and of the spectrum is used, and how.
@@ -147,7 +149,7 @@ pub fn transfer_function(
 /// # Errors
 /// [`Error::Empty`], [`Error::NotFinite`], [`Error::NoSignal`] for a trace or a pulse of zeros,
 /// [`Error::NoBand`] where the trace is too short for the pulse's band, [`Error::OutOfRange`] for a
-/// sampling interval, a gate or another option out of range, [`Error::Sources`] for more echoes than
+/// sampling interval, a gate or another option out of range, or a largest sample outside of 1e-40 to 1e40, [`Error::Sources`] for more echoes than
 /// can be told apart.
 ///
 /// # Examples
@@ -234,9 +236,8 @@ impl Spectra {
                 expected: trace.len(),
             });
         }
-        if trace.iter().all(|&x| x == 0.0) {
-            return Err(Error::NoSignal { argument: "the gated trace" });
-        }
+        magnitude("the gated trace", "the largest sample in the gate", trace.iter().copied())?;
+        magnitude("pulse", "the largest sample of pulse", pulse.iter().copied())?;
         let n = trace.len();
         let transform = FftPlanner::new().plan_fft_forward(n);
         let half = |samples: &[f64]| {
@@ -256,6 +257,10 @@ impl Spectra {
             pulse_fits: (n - pulse.len()) as f64 * dt_s,
             band: 0..0,
         };
+        if !spectra.step_hz.is_finite() {
+            let expected = "an interval whose reciprocal is a number";
+            return Err(Error::OutOfRange { argument: "dt_s", value: dt_s, expected });
+        }
         spectra.band = spectra.band(options.band_db);
         if spectra.band.len() < 4 {
             return Err(Error::NoBand { bins: spectra.band.len() });

@@ -151,7 +151,7 @@ pub struct Estimate {
 /// half.
 ///
 /// # Errors
-/// [`Error::Empty`], [`Error::NotFinite`], [`Error::OutOfRange`] for a rate or a subarray out of
+/// [`Error::Empty`], [`Error::NotFinite`], [`Error::OutOfRange`] for a rate, a subarray or samples out of
 /// range, [`Error::Sources`] for more than can be told apart, [`Error::NoSignal`].
 ///
 /// # Examples

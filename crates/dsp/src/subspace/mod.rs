@@ -106,6 +106,25 @@ fn finite_samples(argument: &'static str, x: &[f64]) -> Result<()> {
     }
 }
 
+/// Refuses samples that are all zero, or so small or large that the sixth powers that are taken of them (of a pulse's
+/// overlap with a trace, squared, over its power) leave the range of numbers. `largest` names their largest magnitude.
+fn magnitude(
+    argument: &'static str,
+    largest: &'static str,
+    values: impl Iterator<Item = f64>,
+) -> Result<()> {
+    let value = values.fold(0.0, |most: f64, x| most.max(x.abs()));
+    if value == 0.0 {
+        Err(Error::NoSignal { argument })
+    } else if (1e-40..=1e40).contains(&value) {
+        Ok(())
+    } else {
+        let expected =
+            "a number from 1e-40 to 1e40, since powers of it are taken; choose another unit";
+        Err(Error::OutOfRange { argument: largest, value, expected })
+    }
+}
+
 /// Refuses the first entry, in column order, that is not finite.
 fn finite_matrix(argument: &'static str, x: &DMatrix<Complex<f64>>) -> Result<()> {
     match x.iter().position(|x| !(x.re.is_finite() && x.im.is_finite())) {

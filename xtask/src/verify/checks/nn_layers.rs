@@ -132,78 +132,94 @@ fn layer_gradients(context: &Context) -> Result<Evidence, BoxError> {
     })
 }
 
-/// An Elman layer whose gradient stops after one step back: h of the step before is taken for a
-/// constant.
+/// A layer with another backward pass, a wrong one.
 #[derive(Debug)]
-struct OneStepBack(Recurrent);
+struct Wrong<L> {
+    layer: L,
+    backward: fn(&L, Backward<'_, f64>) -> nn_core::Result<()>,
+}
 
-impl Layer<f64> for OneStepBack {
+impl<L: Layer<f64>> Layer<f64> for Wrong<L> {
     fn describe(&self) -> String {
-        Layer::<f64>::describe(&self.0)
+        self.layer.describe()
     }
 
     fn input(&self) -> Shape {
-        Layer::<f64>::input(&self.0)
+        self.layer.input()
     }
 
     fn output(&self) -> Shape {
-        Layer::<f64>::output(&self.0)
+        self.layer.output()
     }
 
     fn blocks(&self) -> Vec<Block> {
-        Layer::<f64>::blocks(&self.0)
+        self.layer.blocks()
     }
 
     fn initialize(&self, parameters: &mut [f64], rng: &mut dyn Rng) {
-        self.0.initialize(parameters, rng);
+        self.layer.initialize(parameters, rng);
     }
 
     fn memory(&self, samples: usize) -> Memory {
-        Layer::<f64>::memory(&self.0, samples)
+        self.layer.memory(samples)
     }
 
     fn forward(&self, pass: Forward<'_, f64>) -> nn_core::Result<()> {
-        self.0.forward(pass)
+        self.layer.forward(pass)
     }
 
     fn backward(&self, pass: Backward<'_, f64>) -> nn_core::Result<()> {
-        let (features, units) = (self.input().channels, self.output().channels);
-        let (input_weight, _) = pass.parameters.split_at(units * features);
-        let steps = pass.x.len() / features;
-        let (mut gradient, mut dx) = (pass.gradient, pass.dx);
-        for part in gradient.iter_mut() {
-            part.fill(0.0);
-        }
-        for step in 0..steps {
-            let x = &pass.x[step * features..][..features];
-            let first = step.is_multiple_of(self.input().width);
-            for unit in 0..units {
-                let h = pass.y[step * units + unit];
-                let dz = pass.dy[step * units + unit] * (1.0 - h * h);
-                if let Some(gradient) = &mut gradient {
-                    let (input, rest) = gradient.split_at_mut(units * features);
-                    let (state, biases) = rest.split_at_mut(units * units);
-                    for (k, x) in x.iter().enumerate() {
-                        input[k * units + unit] += dz * x;
-                    }
-                    if !first {
-                        for k in 0..units {
-                            state[k * units + unit] += dz * pass.y[(step - 1) * units + k];
-                        }
-                    }
-                    biases[unit] += dz;
-                    biases[units + unit] += dz;
+        (self.backward)(&self.layer, pass)
+    }
+
+    fn tangent(&self, pass: Tangent<'_, f64>) -> nn_core::Result<()> {
+        self.layer.tangent(pass)
+    }
+
+    fn backward_tangent(&self, pass: BackwardTangent<'_, f64>) -> nn_core::Result<()> {
+        self.layer.backward_tangent(pass)
+    }
+}
+
+/// The gradient of an Elman layer that stops after one step back: h of the step before is taken for a constant.
+fn one_step_back(layer: &Recurrent, pass: Backward<'_, f64>) -> nn_core::Result<()> {
+    let (input, output) = (Layer::<f64>::input(layer), Layer::<f64>::output(layer));
+    let (features, units) = (input.channels, output.channels);
+    let (input_weight, _) = pass.parameters.split_at(units * features);
+    let steps = pass.x.len() / features;
+    let (mut gradient, mut dx) = (pass.gradient, pass.dx);
+    for part in gradient.iter_mut() {
+        part.fill(0.0);
+    }
+    for step in 0..steps {
+        let x = &pass.x[step * features..][..features];
+        let first = step.is_multiple_of(input.width);
+        for unit in 0..units {
+            let h = pass.y[step * units + unit];
+            let dz = pass.dy[step * units + unit] * (1.0 - h * h);
+            if let Some(gradient) = &mut gradient {
+                let (weight, rest) = gradient.split_at_mut(units * features);
+                let (state, biases) = rest.split_at_mut(units * units);
+                for (k, x) in x.iter().enumerate() {
+                    weight[k * units + unit] += dz * x;
                 }
-                if let Some(dx) = &mut dx {
-                    for k in 0..features {
-                        let old = if unit == 0 { 0.0 } else { dx[step * features + k] };
-                        dx[step * features + k] = old + dz * input_weight[k * units + unit];
+                if !first {
+                    for k in 0..units {
+                        state[k * units + unit] += dz * pass.y[(step - 1) * units + k];
                     }
+                }
+                biases[unit] += dz;
+                biases[units + unit] += dz;
+            }
+            if let Some(dx) = &mut dx {
+                for k in 0..features {
+                    let old = if unit == 0 { 0.0 } else { dx[step * features + k] };
+                    dx[step * features + k] = old + dz * input_weight[k * units + unit];
                 }
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn through_time(context: &Context) -> Result<Evidence, BoxError> {
@@ -218,7 +234,10 @@ fn through_time(context: &Context) -> Result<Evidence, BoxError> {
         layer_check(Recurrent::lstm(shape, UNITS, Steps::All, INITIALIZER), &x, rng)?,
         layer_check(Recurrent::lstm(shape, UNITS, Steps::Last, INITIALIZER), &x, rng)?,
     ];
-    let truncated = OneStepBack(Recurrent::elman(shape, UNITS, Steps::All, INITIALIZER));
+    let truncated = Wrong {
+        layer: Recurrent::elman(shape, UNITS, Steps::All, INITIALIZER),
+        backward: one_step_back,
+    };
     Ok(Evidence {
         measured: reports.iter().map(disagreement).fold(0.0, f64::max),
         limit: DIFFERENCES,
@@ -232,51 +251,17 @@ fn through_time(context: &Context) -> Result<Evidence, BoxError> {
     })
 }
 
-/// A batch normalization that takes the batch's mean and variance for constants.
-#[derive(Debug)]
-struct ConstantStatistics(BatchNorm);
-
-impl Layer<f64> for ConstantStatistics {
-    fn describe(&self) -> String {
-        Layer::<f64>::describe(&self.0)
-    }
-
-    fn input(&self) -> Shape {
-        Layer::<f64>::input(&self.0)
-    }
-
-    fn output(&self) -> Shape {
-        Layer::<f64>::output(&self.0)
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        Layer::<f64>::blocks(&self.0)
-    }
-
-    fn initialize(&self, parameters: &mut [f64], rng: &mut dyn Rng) {
-        self.0.initialize(parameters, rng);
-    }
-
-    fn memory(&self, samples: usize) -> Memory {
-        Layer::<f64>::memory(&self.0, samples)
-    }
-
-    fn forward(&self, pass: Forward<'_, f64>) -> nn_core::Result<()> {
-        self.0.forward(pass)
-    }
-
-    fn backward(&self, mut pass: Backward<'_, f64>) -> nn_core::Result<()> {
-        pass.mode = Mode::Inference;
-        self.0.backward(pass)
-    }
-}
-
 fn batch_statistics(context: &Context) -> Result<Evidence, BoxError> {
     let mut rng = context.rng();
     let x = uniform(SEQUENCE.len(), SAMPLES, &mut rng);
     let check = GradientCheck::new().training(rng.random());
     let right = check.layer(BatchNorm::new(SEQUENCE), &x, &mut rng)?;
-    let wrong = check.layer(ConstantStatistics(BatchNorm::new(SEQUENCE)), &x, &mut rng)?;
+    let constants = |layer: &BatchNorm, mut pass: Backward<'_, f64>| {
+        pass.mode = Mode::Inference;
+        layer.backward(pass)
+    };
+    let constants = Wrong { layer: BatchNorm::new(SEQUENCE), backward: constants };
+    let wrong = check.layer(constants, &x, &mut rng)?;
     Ok(Evidence {
         measured: disagreement(&right),
         limit: DIFFERENCES,
@@ -294,52 +279,15 @@ fn batch_statistics(context: &Context) -> Result<Evidence, BoxError> {
     })
 }
 
-/// A square dense layer that sends gradients back by W instead of Wᵀ.
-#[derive(Debug)]
-struct Untransposed(Dense);
-
-impl Layer<f64> for Untransposed {
-    fn describe(&self) -> String {
-        Layer::<f64>::describe(&self.0)
-    }
-
-    fn input(&self) -> Shape {
-        Layer::<f64>::input(&self.0)
-    }
-
-    fn output(&self) -> Shape {
-        Layer::<f64>::output(&self.0)
-    }
-
-    fn blocks(&self) -> Vec<Block> {
-        Layer::<f64>::blocks(&self.0)
-    }
-
-    fn initialize(&self, parameters: &mut [f64], rng: &mut dyn Rng) {
-        self.0.initialize(parameters, rng);
-    }
-
-    fn forward(&self, pass: Forward<'_, f64>) -> nn_core::Result<()> {
-        self.0.forward(pass)
-    }
-
-    fn backward(&self, pass: Backward<'_, f64>) -> nn_core::Result<()> {
-        let n = self.output().len();
-        let (weight, bias) = pass.parameters.split_at(n * n);
-        let weight = DMatrix::from_column_slice(n, n, weight).transpose();
-        let parameters = [weight.as_slice(), bias].concat();
-        let mut pass: Backward<'_, f64> = pass;
-        pass.parameters = &parameters;
-        self.0.backward(pass)
-    }
-
-    fn tangent(&self, pass: Tangent<'_, f64>) -> nn_core::Result<()> {
-        self.0.tangent(pass)
-    }
-
-    fn backward_tangent(&self, pass: BackwardTangent<'_, f64>) -> nn_core::Result<()> {
-        self.0.backward_tangent(pass)
-    }
+/// The gradient of a square dense layer sent back by W instead of Wᵀ.
+fn untransposed(layer: &Dense, pass: Backward<'_, f64>) -> nn_core::Result<()> {
+    let n = Layer::<f64>::output(layer).len();
+    let (weight, bias) = pass.parameters.split_at(n * n);
+    let weight = DMatrix::from_column_slice(n, n, weight).transpose();
+    let parameters = [weight.as_slice(), bias].concat();
+    let mut pass: Backward<'_, f64> = pass;
+    pass.parameters = &parameters;
+    layer.backward(pass)
 }
 
 /// |⟨Jv, u⟩ − ⟨v, Jᵀu⟩| for random v and u, relative to the terms of these sums.
@@ -378,7 +326,7 @@ fn adjoint(context: &Context) -> Result<Evidence, BoxError> {
         .build(&mut rng)?;
     let wrong = Network::<f64>::builder(6)
         .activation(Tanh)
-        .layer(Untransposed(Dense::new(6, 6, INITIALIZER)))
+        .layer(Wrong { layer: Dense::new(6, 6, INITIALIZER), backward: untransposed })
         .build(&mut rng)?;
     Ok(Evidence {
         measured: adjoint_error(&network, &mut rng)?,

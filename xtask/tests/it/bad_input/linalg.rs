@@ -239,23 +239,26 @@ fn products() {
     ]);
 }
 
+/// Rows, columns and entries of a sparse matrix.
+fn triplets(x: &Input) -> (usize, usize, Vec<(usize, usize, f64)>) {
+    let entries = vec![(0, 0, 2.0), (1, 1, 3.0), (0, 1, x.number(1.0))];
+    let bad = vec![
+        vec![],
+        vec![(0, 0, f64::NAN)],
+        vec![(2, 0, 1.0)],
+        vec![(0, usize::MAX, 1.0)],
+        vec![(0, 0, f64::MAX); 2],
+    ];
+    let sizes = || vec![0, 1, 1000, usize::MAX];
+    (x.pick(2, sizes()), x.pick(2, sizes()), x.pick(entries, bad))
+}
+
 #[test]
 fn operators() {
     holds(&[
         row("Csr", |x| {
-            let entries = vec![(0, 0, 2.0), (1, 1, 3.0), (0, 1, x.number(1.0))];
-            let bad = vec![
-                vec![],
-                vec![(0, 0, f64::NAN)],
-                vec![(2, 0, 1.0)],
-                vec![(0, usize::MAX, 1.0)],
-                vec![(0, 0, f64::MAX); 2],
-            ];
-            let a = Csr::from_triplets(
-                x.pick(2, vec![0, 1, 1000, usize::MAX]),
-                x.pick(2, vec![0, 1, 1000, usize::MAX]),
-                &x.pick(entries, bad),
-            )?;
+            let (rows, columns, entries) = triplets(x);
+            let a = Csr::from_triplets(rows, columns, &entries)?;
             shown((
                 Csr::get(&a, x.count(0), x.count(1)),
                 a.entry_count(),
@@ -265,19 +268,8 @@ fn operators() {
         })
         .passes("a matrix as it is given"),
         row("Csc", |x| {
-            let entries = vec![(0, 0, 2.0), (1, 1, 3.0), (0, 1, x.number(1.0))];
-            let bad = vec![
-                vec![],
-                vec![(0, 0, f64::NAN)],
-                vec![(2, 0, 1.0)],
-                vec![(0, usize::MAX, 1.0)],
-                vec![(0, 0, f64::MAX); 2],
-            ];
-            let a = Csc::from_triplets(
-                x.pick(2, vec![0, 1, 1000, usize::MAX]),
-                x.pick(2, vec![0, 1, 1000, usize::MAX]),
-                &x.pick(entries, bad),
-            )?;
+            let (rows, columns, entries) = triplets(x);
+            let a = Csc::from_triplets(rows, columns, &entries)?;
             shown((Csc::get(&a, x.count(0), x.count(1)), a.entry_count()))
         })
         .passes("a matrix as it is given"),
