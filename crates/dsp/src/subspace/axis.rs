@@ -52,9 +52,13 @@ impl Axis {
     /// Delay in seconds, from samples of a transfer function every `step_hz`.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] unless it is finite and greater than 0.
+    /// [`Error::OutOfRange`] unless it is finite and greater than 0, and so is its reciprocal.
     pub fn delay(step_hz: f64) -> Result<Self> {
         positive("step_hz", step_hz)?;
+        if !(1.0 / step_hz).is_finite() {
+            let expected = "a number whose reciprocal is finite";
+            return Err(Error::OutOfRange { argument: "step_hz", value: step_hz, expected });
+        }
         Ok(Self(Kind::Delay { step_hz }))
     }
 
@@ -170,6 +174,9 @@ mod tests {
         assert_eq!(
             text(Axis::delay(f64::NAN)),
             "step_hz is NaN, expected a finite number greater than 0"
+        );
+        assert!(
+            text(Axis::delay(1e-310)).ends_with(", expected a number whose reciprocal is finite")
         );
         assert_eq!(
             text(Axis::direction(0.6)),

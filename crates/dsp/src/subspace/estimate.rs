@@ -179,7 +179,7 @@ pub fn tones(signal: &[Complex<f64>], sample_rate_hz: f64, options: &Options) ->
 
 /// The directions from which plane waves reach a line of sensors `spacing_wavelengths` apart:
 /// `snapshots` holds a sensor in each row and an instant in each column. Directions in radians from
-/// broadside.
+/// broadside; NaN for a source whose phases no direction has, as noise makes them near the line's ends.
 ///
 /// Sources that send independent signals are told apart by many snapshots; coherent ones, reflections
 /// of each other, by smoothing alone, which the default does.

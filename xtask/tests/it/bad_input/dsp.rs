@@ -444,7 +444,8 @@ fn arrivals() {
             let options =
                 Options::default().sources(Sources::Known(x.count(2))).subarray(x.count(4));
             shown(directions(&x.complex_matrix(&snapshots()), x.number(0.5), &options)?)
-        }),
+        })
+        .passes("sensors next to no wavelength apart: NaN for phases that no direction has"),
         row("tones", |x| {
             let options = Options::default().sources(Sources::Known(x.count(1)));
             shown(tones(&complex_tone(x), x.number(8000.0), &options)?)
