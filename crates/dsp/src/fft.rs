@@ -45,7 +45,7 @@ use split::Split;
 /// | odd | N = p·m, p the factor that makes the least work: m real transforms of p samples, (p + 1)/2 complex ones of m, several in a vector |
 /// | odd, up to 31 | the sums themselves |
 ///
-/// A prime length takes about five times as long as its neighbors with small factors.
+/// A prime length takes three to five times as long as its even neighbors.
 ///
 /// Root mean square errors over those of the values, in units of eps·log₂ N (at most 3.4 by theory, 6.8 with
 /// large prime factors), on white noise, beside those of SciPy 1.17.1:
@@ -56,13 +56,12 @@ use split::Split;
 /// | 65,536 | 0.09 | 0.08 |
 /// | 44,100 | 0.15 | 0.10 |
 /// | 1,000,000 | 0.10 | 0.06 |
-/// | 11,025 | 0.14 | 0.10 |
-/// | 999 = 27·37, 30,021 = 3·10,007 | 0.18, 0.25 | 0.11, 0.17 |
-/// | 1009, 10,007, 65,537, primes | 0.26, 0.20, 0.17 | 0.22, 0.20, 0.28 |
-/// | 100,003, 1,000,003, primes | 0.17, 0.18 | 0.22, 0.15 |
+/// | 999 = 27·37, 11,025, 30,021 = 3·10,007 | 0.10, 0.10, 0.20 | 0.11, 0.10, 0.17 |
+/// | 1009, 10,007, 65,537, primes | 0.26, 0.23, 0.20 | 0.22, 0.20, 0.28 |
+/// | 100,003, 1,000,003, primes | 0.19, 0.19 | 0.22, 0.15 |
 ///
-/// What is left above SciPy's is that of the complex transforms inside: rustfft takes the cosine of a rounded
-/// angle, so that its cos 2π/3 is −0.4999999999999998.
+/// What even lengths err more than SciPy's is from the complex transforms inside: rustfft takes the cosine of a
+/// rounded angle, so that its cos 2π/3 is −0.4999999999999998. Those of odd lengths are ours.
 ///
 /// # Examples
 /// ```

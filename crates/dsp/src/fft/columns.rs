@@ -49,7 +49,7 @@ struct Sums<'a, T: Real> {
     x: &'a [T],
     twiddles: [&'a [T]; 2],
     to: Parts<'a, T>,
-    /// Sample 0, x_r + x_{p−r} and x_r − x_{p−r} of a block of columns.
+    /// `x_0`, `x_r + x_{p−r}` and `x_r − x_{p−r}` of a block of columns.
     rows: &'a mut [[T; BLOCK]],
 }
 

@@ -115,7 +115,7 @@ impl<T: Real> Prime<T> {
         }
     }
 
-    /// The bins, from c_s, which is Re + Im of `here`, and c_{s+(p−1)/2}.
+    /// The bins, from `c_s`, which is Re + Im of `here`, and `c_{s+(p−1)/2}`.
     #[inline(always)]
     fn scatter(
         &self,
