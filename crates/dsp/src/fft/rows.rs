@@ -318,7 +318,7 @@ mod tests {
     /// Each transform by the sum that defines it.
     #[test]
     fn every_row_is_the_sum_that_defines_it() {
-        for len in [1, 3, 5, 7, 9, 11, 13, 17, 27, 35, 45, 61, 67, 143, 189] {
+        for len in [1, 3, 5, 7, 9, 11, 13, 17, 27, 35, 45, 61, 67, 143, 189, 323] {
             for count in [8, 13, 19, 24] {
                 let rows = Rows::new(len, count, &mut FftPlanner::new());
                 let value = |i: usize| (i as f64 * 0.618_033_988_749_894_9).fract() - 0.25;
