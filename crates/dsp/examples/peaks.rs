@@ -16,14 +16,10 @@ use std::process::ExitCode;
 use dsp::csv::column;
 use dsp::peaks::{PeakOptions, Peaks, find_peaks};
 
+mod program;
+
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::exit(run())
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {

@@ -17,14 +17,10 @@ use dsp::spectrum::{Decibels, Scaling, SpectrumPlan};
 use dsp::stft::Stft;
 use dsp::window::Window;
 
+mod program;
+
 fn main() -> ExitCode {
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::exit(run())
 }
 
 fn run() -> Result<(), Box<dyn std::error::Error>> {

@@ -9,11 +9,13 @@ use crate::{Error, Result};
 
 #[cfg(test)]
 mod accuracy;
+mod columns;
 mod direct;
 mod even;
 mod numbers;
 mod pair;
 mod prime;
+mod rows;
 mod split;
 
 use direct::Direct;
@@ -40,10 +42,10 @@ use split::Split;
 /// |---|---|
 /// | even | one complex transform of N/2 values |
 /// | prime | a real convolution of N − 1 values (Rader), padded where N − 1 has a large factor |
-/// | odd | N = p·m, p a prime factor (the largest, where that is above 11): real transforms of p, complex ones of m values |
+/// | odd | N = p·m, p the factor that makes the least work: m real transforms of p samples, (p + 1)/2 complex ones of m, several in a vector |
 /// | odd, up to 31 | the sums themselves |
 ///
-/// A prime length takes about five times as long as its neighbors with small factors.
+/// A prime length takes three to five times as long as its even neighbors.
 ///
 /// Root mean square errors over those of the values, in units of eps·log₂ N (at most 3.4 by theory, 6.8 with
 /// large prime factors), on white noise, beside those of SciPy 1.17.1:
@@ -54,13 +56,12 @@ use split::Split;
 /// | 65,536 | 0.09 | 0.08 |
 /// | 44,100 | 0.15 | 0.10 |
 /// | 1,000,000 | 0.10 | 0.06 |
-/// | 11,025 | 0.14 | 0.10 |
-/// | 999 = 27·37, 30,021 = 3·10,007 | 0.18, 0.25 | 0.11, 0.17 |
-/// | 1009, 10,007, 65,537, primes | 0.26, 0.20, 0.17 | 0.22, 0.20, 0.28 |
-/// | 100,003, 1,000,003, primes | 0.17, 0.18 | 0.22, 0.15 |
+/// | 999 = 27·37, 11,025, 30,021 = 3·10,007 | 0.10, 0.10, 0.20 | 0.11, 0.10, 0.17 |
+/// | 1009, 10,007, 65,537, primes | 0.26, 0.23, 0.20 | 0.22, 0.20, 0.28 |
+/// | 100,003, 1,000,003, primes | 0.19, 0.19 | 0.22, 0.15 |
 ///
-/// What is left above SciPy's is that of the complex transforms inside: rustfft takes the cosine of a rounded
-/// angle, so that its cos 2π/3 is −0.4999999999999998.
+/// What even lengths err more than SciPy's is from the complex transforms inside: rustfft takes the cosine of a
+/// rounded angle, so that its cos 2π/3 is −0.4999999999999998. Those of odd lengths are ours.
 ///
 /// # Examples
 /// ```
@@ -293,28 +294,17 @@ impl<T: Real> Kernel<T> {
         if len <= direct::LONGEST {
             return Self::Direct(Direct::new(len));
         }
-        let factors = numbers::factors(len);
-        let (smallest, largest) = (factors[0], factors[factors.len() - 1]);
-        // What is left for the rows has factors up to 11, if it can: rustfft has no vector code for others, and
-        // its convolutions for large ones cost digits. Else five columns leave less of row 0 to do than three.
-        let columns = if largest > 11 {
-            largest
-        } else if len.is_multiple_of(5) {
-            5
-        } else {
-            smallest
-        };
-        if columns == len {
-            Self::Prime(Box::new(Prime::new(len, planner)))
-        } else {
-            Self::Split(Box::new(Split::new(columns, len / columns, planner)))
+        match split::columns::<T>(len) {
+            Some(columns) => Self::Split(Box::new(Split::new(columns, len / columns, planner))),
+            None => Self::Prime(Box::new(Prime::new(len, planner))),
         }
     }
 
     fn reals(&self) -> usize {
         match self {
+            Self::Prime(prime) => prime.reals(),
             Self::Split(split) => split.reals(),
-            _ => 0,
+            Self::Direct(_) | Self::Even(_) => 0,
         }
     }
 
@@ -331,7 +321,7 @@ impl<T: Real> Kernel<T> {
         match self {
             Self::Direct(direct) => direct.forward(x, out),
             Self::Even(even) => even.forward(x, out, work),
-            Self::Prime(prime) => prime.forward(x, out, work),
+            Self::Prime(prime) => prime.forward(x, out, reals, work),
             Self::Split(split) => split.forward(x, out, reals, work),
         }
     }
@@ -394,7 +384,8 @@ mod tests {
         // Rounding grows with the depth of the factorisation: c eps log2 N, c = 4 with room for the
         // two transforms and the kernel's at prime lengths, and for the sum's own rounding.
         for n in (1..=40).chain([
-            45, 49, 63, 75, 97, 100, 121, 127, 128, 240, 243, 251, 256, 289, 407, 1000, 1009, 1517,
+            45, 49, 63, 75, 97, 100, 121, 127, 128, 240, 243, 251, 256, 289, 407, 771, 921, 1000,
+            1001, 1009, 1517, 2187,
         ]) {
             let x = signal(n);
             let depth = (n as f64).log2().max(1.0);

@@ -50,16 +50,6 @@ impl<T: Real> Even<T> {
     pub(super) fn forward(&self, x: &[T], out: &mut [Complex<T>], work: &mut [Complex<T>]) {
         let (pairs, scratch) = work.split_at_mut(self.half);
         run(Pair { x, pairs: &mut *pairs });
-        self.forward_pairs(pairs, out, scratch);
-    }
-
-    /// The transform of the signal whose samples stand in `pairs`, which is overwritten.
-    pub(super) fn forward_pairs(
-        &self,
-        pairs: &mut [Complex<T>],
-        out: &mut [Complex<T>],
-        scratch: &mut [Complex<T>],
-    ) {
         self.forward.process_outofplace_with_scratch(pairs, &mut out[..self.half], scratch);
         let first = out[0];
         out[0] = Complex::new(first.re + first.im, T::zero());

@@ -9,8 +9,9 @@
 //! Re X = x_0 + (c_s + c_{s+(p−1)/2})/2,    Im X = (c_s − c_{s+(p−1)/2})/2,
 //! ```
 //!
-//! and costs two real transforms of p − 1 samples where the usual way takes two complex ones. Where
-//! p − 1 has a large factor, the convolution is padded to a length that transforms fast.
+//! and costs two real transforms of p − 1 samples where the usual way takes two complex ones: one there and
+//! one back, which is a forward transform too (Hartley's, of Re + Im). Where p − 1 has a large factor, the
+//! convolution is padded to a length that transforms fast.
 //!
 //! C. M. Rader, "Discrete Fourier transforms when the number of data samples is prime", Proc. IEEE
 //! 56(6):1107-1108, 1968.
@@ -29,8 +30,10 @@ const LARGEST_FACTOR: usize = 31;
 #[derive(Clone)]
 pub(super) struct Prime<T: Real> {
     len: usize,
-    /// `g^q` for q = 0 … p − 2, and `g^{−s}` for s = 0 … (p − 3)/2, modulo p.
+    /// `g^q` modulo p for q = 0 … p − 2.
     gather: Vec<usize>,
+    /// Where bin `g^{−s}` modulo p goes, for s = 0 … (p − 3)/2: 2k, or 2k + 1 where it is the conjugate of
+    /// bin k ≤ p/2.
     scatter: Vec<usize>,
     convolution: usize,
     even: Even<T>,
@@ -48,10 +51,11 @@ impl<T: Real> Prime<T> {
         for q in 1..order {
             gather[q] = gather[q - 1] * root % len;
         }
-        let scatter = (0..order / 2).map(|s| gather[(order - s) % order]).collect();
+        let bin = |s: usize| gather[(order - s) % order];
+        let scatter = (0..order / 2).map(|s| (2 * bin(s)).min(2 * (len - bin(s)) + 1)).collect();
 
-        // The pairs of the inverse transform carry N/2; the other half is that of (c ± c)/2.
-        let scale = 1.0 / convolution as f64;
+        // The way back carries N; the half is that of (c ± c)/2.
+        let scale = 0.5 / convolution as f64;
         let sample = |t: usize| {
             let b = root_of_unity::<f64>(gather[(order - t) % order], len);
             (b.re + b.im) * scale
@@ -73,35 +77,59 @@ impl<T: Real> Prime<T> {
         Self { len, gather, scatter, convolution, even, kernel }
     }
 
-    pub(super) fn work(&self) -> usize {
-        self.convolution + 1 + self.even.scratch()
+    pub(super) fn reals(&self) -> usize {
+        self.convolution
     }
 
-    pub(super) fn forward(&self, x: &[T], out: &mut [Complex<T>], work: &mut [Complex<T>]) {
-        let (half, used) = (self.convolution / 2, (self.len - 1) / 2);
-        let (pairs, work) = work.split_at_mut(half);
-        let (spectrum, scratch) = work.split_at_mut(half + 1);
-        let zero = Complex::new(T::zero(), T::zero());
-        let mut sum = zero;
-        for (z, from) in pairs.iter_mut().zip(self.gather.chunks_exact(2)) {
-            *z = Complex::new(x[from[0]], x[from[1]]);
-            sum += *z;
-        }
-        pairs[used..].fill(zero);
-        self.even.forward_pairs(pairs, spectrum, scratch);
-        run(Products(spectrum, &self.kernel));
-        self.even.inverse_pairs(spectrum, pairs, scratch);
+    pub(super) fn work(&self) -> usize {
+        self.convolution / 2 + 1 + self.even.work()
+    }
 
-        out[0] = Complex::new(x[0] + sum.re + sum.im, T::zero());
-        let c = |s: usize| if s.is_multiple_of(2) { pairs[s / 2].re } else { pairs[s / 2].im };
-        for (s, &k) in self.scatter.iter().enumerate() {
-            let (here, half_on) = (c(s), c(s + used));
-            let z = Complex::new(x[0] + here + half_on, here - half_on);
-            if k <= used {
-                out[k] = z;
-            } else {
-                out[self.len - k] = z.conj();
-            }
+    pub(super) fn forward(
+        &self,
+        x: &[T],
+        out: &mut [Complex<T>],
+        reals: &mut [T],
+        work: &mut [Complex<T>],
+    ) {
+        let (n, used) = (self.convolution, self.len / 2);
+        let signal = &mut reals[..n];
+        let (spectrum, work) = work.split_at_mut(n / 2 + 1);
+        for (value, &from) in signal.iter_mut().zip(&self.gather) {
+            *value = x[from];
+        }
+        signal[2 * used..].fill(T::zero());
+        self.even.forward(signal, spectrum, work);
+        out[0] = Complex::new(x[0] + spectrum[0].re, T::zero());
+        run(Products { spectrum, kernel: &self.kernel, signal });
+        self.even.forward(signal, spectrum, work);
+
+        let (here, half_on) = (&spectrum[..used], &spectrum[1..=used]);
+        if n == 2 * used {
+            // c_{s+n/2} lies at the conjugate of bin n/2 − s.
+            let half_on = half_on.iter().rev().map(|z| z.re - z.im);
+            self.scatter(x[0], here, half_on, out);
+        } else {
+            let half_on = spectrum[used..].iter().map(|z| z.re + z.im);
+            self.scatter(x[0], here, half_on, out);
+        }
+    }
+
+    /// The bins, from `c_s`, which is Re + Im of `here`, and `c_{s+(p−1)/2}`.
+    #[inline(always)]
+    fn scatter(
+        &self,
+        first: T,
+        here: &[Complex<T>],
+        half_on: impl Iterator<Item = T>,
+        out: &mut [Complex<T>],
+    ) {
+        let signs = [T::one(), -T::one()];
+        for ((&place, z), half_on) in self.scatter.iter().zip(here).zip(half_on) {
+            let here = z.re + z.im;
+            // No branch: every second bin is a conjugate, in no order.
+            let im = signs[place % 2] * (here - half_on);
+            out[place / 2] = Complex::new(first + here + half_on, im);
         }
     }
 }
@@ -124,8 +152,12 @@ fn spectrum(mut signal: Vec<f64>) -> Vec<Complex<f64>> {
     mean
 }
 
-/// Numbers, each times that of the other slice.
-struct Products<'a, T>(&'a mut [Complex<T>], &'a [Complex<T>]);
+/// Each bin times that of the kernel, and of the product z over all bins the signal Re z + Im z.
+struct Products<'a, T> {
+    spectrum: &'a [Complex<T>],
+    kernel: &'a [Complex<T>],
+    signal: &'a mut [T],
+}
 
 impl<T: Real> Task<T> for Products<'_, T> {
     type Output = ();
@@ -133,10 +165,19 @@ impl<T: Real> Task<T> for Products<'_, T> {
     #[inline(always)]
     fn run<V: Vectors<T>>(self, vectors: V) {
         let fused = Fused::of(vectors);
-        for (z, w) in self.0.iter_mut().zip(self.1) {
-            let re = fused.add(z.re, w.re, -(z.im * w.im));
-            let im = fused.add(z.re, w.im, z.im * w.re);
-            *z = Complex::new(re, im);
+        let Self { spectrum, kernel, signal } = self;
+        let half = signal.len() / 2;
+        let product = |z: &Complex<T>, w: &Complex<T>| {
+            (fused.add(z.re, w.re, -(z.im * w.im)), fused.add(z.re, w.im, z.im * w.re))
+        };
+        signal[0] = product(&spectrum[0], &kernel[0]).0;
+        signal[half] = product(&spectrum[half], &kernel[half]).0;
+        let (left, right) = signal[1..].split_at_mut(half - 1);
+        let bins = spectrum[1..half].iter().zip(&kernel[1..half]);
+        for ((z, w), (ahead, behind)) in bins.zip(left.iter_mut().zip(right[1..].iter_mut().rev()))
+        {
+            let (re, im) = product(z, w);
+            (*ahead, *behind) = (re + im, re - im);
         }
     }
 }

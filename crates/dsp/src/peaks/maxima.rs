@@ -88,9 +88,9 @@ fn middle(x: &[f64], i: usize) -> Option<usize> {
 }
 
 /// Steps from one sample to the next that are looked at together, a bit each, and how many such
-/// blocks in one go.
+/// blocks in one go: few, so that the next samples are on their way from memory while these are listed.
 const BLOCK: usize = 64;
-const BLOCKS: usize = 32;
+const BLOCKS: usize = 8;
 
 /// Bit j is step j of a block, from sample j to sample j + 1.
 #[derive(Clone, Copy, Default)]

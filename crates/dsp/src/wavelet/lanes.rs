@@ -1,7 +1,7 @@
 //! One level there and one back: the loops that take the time, compiled for the widest lanes that
 //! the machine has.
 
-use linalg::lanes::{Task, Vectors, run};
+use linalg::lanes::{Task, Vectors};
 
 use super::Mode;
 use super::shrink::Shrinking;
@@ -18,7 +18,7 @@ const FEW: usize = 8;
 /// The taps of two outputs: for each output, for each m, those that meet either input.
 pub(super) type Taps = [Vec<[f64; 2]>; 2];
 
-/// Two filters over the even and the odd samples of a signal, at every second place:
+/// Low pass and high pass: two filters over the even and the odd samples of a signal, at every second place.
 ///
 /// ```text
 /// out[q][i] = Σ_m taps[q][m][0]·x[start + 2(i + m)] + taps[q][m][1]·x[start + 2(i + m) + 1]
@@ -34,11 +34,6 @@ pub(super) struct Analysis<'a> {
 }
 
 impl Analysis<'_> {
-    /// Low pass and high pass.
-    pub(super) fn run(self) -> [Vec<f64>; 2] {
-        run(self)
-    }
-
     /// The samples from `from` on, even and odd places apart.
     #[inline(always)]
     #[expect(
@@ -96,7 +91,7 @@ impl Task<f64> for Analysis<'_> {
     }
 }
 
-/// The inverse: two inputs, and the outputs in turn.
+/// The inverse: two inputs, and the outputs in turn, twice `count` samples.
 ///
 /// ```text
 /// x[2i + q] = Σ_m taps[q][m][0]·low[i + m − turn] + taps[q][m][1]·high[i + m − turn]
@@ -112,13 +107,6 @@ pub(super) struct Synthesis<'a> {
     pub(super) turn: Option<usize>,
     /// Pairs of outputs.
     pub(super) count: usize,
-}
-
-impl Synthesis<'_> {
-    /// Twice `count` samples.
-    pub(super) fn run(self) -> Vec<f64> {
-        run(self)
-    }
 }
 
 impl Task<f64> for Synthesis<'_> {

@@ -4,7 +4,7 @@
 //! A stretch needs no sample beyond its ends. Only the end of the signal does where a level has an odd
 //! number of samples; so the last stretches are left to the general way.
 
-use linalg::lanes::{Task, Vectors, run};
+use linalg::lanes::{Task, Vectors};
 
 use super::lanes::{Taps, halve, join};
 use super::shrink::Shrinking;
@@ -27,20 +27,13 @@ pub(super) fn reached(len: usize) -> usize {
     (len / STRETCH - 1) * STRETCH
 }
 
-/// Levels of the first stretches of a signal.
+/// Levels of the first stretches of a signal; gives the approximation after the last of them.
 pub(super) struct Analysis<'a> {
     pub(super) x: &'a [f64],
     /// As those of one level.
     pub(super) taps: Taps,
     /// Room for the details of each level, to be appended to.
     pub(super) details: &'a mut [Vec<f64>],
-}
-
-impl Analysis<'_> {
-    /// The approximation after the last of the levels.
-    pub(super) fn run(self) -> Vec<f64> {
-        run(self)
-    }
 }
 
 impl Task<f64> for Analysis<'_> {
@@ -76,12 +69,6 @@ pub(super) struct Synthesis<'a> {
     pub(super) taps: Taps,
     /// Samples of the whole signal.
     pub(super) len: usize,
-}
-
-impl Synthesis<'_> {
-    pub(super) fn run(self) -> Vec<f64> {
-        run(self)
-    }
 }
 
 impl Task<f64> for Synthesis<'_> {

@@ -1,5 +1,7 @@
 //! The decimated transform and its inverse.
 
+use linalg::lanes::run;
+
 use super::lanes::{Analysis, Synthesis, Taps};
 use super::shrink::Shrinking;
 use super::{Wavelet, check, pairs};
@@ -183,7 +185,7 @@ impl Wavelet {
             return (Vec::new(), details, lengths);
         }
         let taps = self.analysis_taps();
-        let mut approximation = pairs::Analysis { x, taps, details: &mut details }.run();
+        let mut approximation = run(pairs::Analysis { x, taps, details: &mut details });
         let mut rest = x[2 * details[0].len()..].to_vec();
         for details in &mut details {
             let [low, high] = self.analyze(&rest, mode);
@@ -214,7 +216,7 @@ impl Wavelet {
         let wraps = mode == Mode::Periodization;
         let start = 1 - if wraps { taps as isize / 2 } else { taps as isize - 1 };
         let count = mode.outputs(x.len(), taps);
-        Analysis { x, mode, taps: self.analysis_taps(), start, count }.run()
+        run(Analysis { x, mode, taps: self.analysis_taps(), start, count })
     }
 
     /// The inverse of one level, `len` samples of it.
@@ -235,7 +237,7 @@ impl Wavelet {
         };
         let count = (len + skip).div_ceil(2);
         let taps = self.synthesis_taps();
-        let mut x = Synthesis { low, high, shrinking, taps, turn, count }.run();
+        let mut x = run(Synthesis { low, high, shrinking, taps, turn, count });
         x.drain(..skip);
         x.truncate(len);
         x
@@ -299,7 +301,7 @@ impl Decomposition {
             rest = wavelet.synthesize(inputs, shrinking[level], self.mode, left);
         }
         let taps = wavelet.synthesis_taps();
-        let mut x = pairs::Synthesis { approximation: low, details, shrinking, taps, len }.run();
+        let mut x = run(pairs::Synthesis { approximation: low, details, shrinking, taps, len });
         x.extend(rest);
         x
     }
