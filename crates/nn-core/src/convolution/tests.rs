@@ -4,8 +4,8 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 use crate::{
-    Conv1d, Conv2d, ConvAlgorithm, Extent, Gradients, Layer, Linear, MeanSquaredError, Network,
-    Shape, Trace, View, Workspace, gradient_check,
+    Conv1d, Conv2d, ConvAlgorithm, Extent, Gradients, Layer, Linear, MeanSquaredError, Mode,
+    Network, Relu, Shape, Trace, View, Workspace, gradient_check,
 };
 
 fn random<T: Real>(len: usize, rng: &mut Xoshiro256PlusPlus) -> Vec<T> {
@@ -363,4 +363,44 @@ fn an_operator_refuses_vectors_of_the_wrong_length() {
     assert_eq!(text, "x is 15 x 1, expected 16 x 1");
     let text = a.apply_adjoint(&[0.0; 8], &mut [0.0; 15]).unwrap_err().to_string();
     assert_eq!(text, "y is 15 x 1, expected 16 x 1");
+}
+
+/// What is pooled is the largest of 2 x 2 places, a NaN before all, whether the place is kept for the way
+/// back or not; with filters that fill vectors and that do not, through a ReLU and without.
+#[test]
+fn pooling_is_the_same_with_a_record_and_without() {
+    for (channels, filters, algorithm) in [
+        (3, 32, ConvAlgorithm::Direct),
+        (2, 5, ConvAlgorithm::Direct),
+        (16, 32, ConvAlgorithm::Winograd),
+        (2, 5, ConvAlgorithm::Winograd),
+    ] {
+        for relu in [true, false] {
+            let options = Conv2d::new(filters, 3).algorithm(algorithm);
+            let builder = Network::<f32>::builder(Shape::image(channels, 11, 13)).conv2d(options);
+            let builder = if relu { builder.activation(Relu) } else { builder };
+            let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+            let mut network = builder.max_pool(2).build(&mut rng).unwrap();
+            // The bias of the last filter.
+            *network.parameters_mut().last_mut().unwrap() = f32::NAN;
+            let x = random(network.inputs() * 3, &mut rng);
+            let x = DMatrix::from_vec(network.inputs(), 3, x);
+            let predicted = network.predict(&x).unwrap();
+            let mut recorded = predicted.clone();
+            let _ = network
+                .pull_back(&x, Mode::Inference, &mut Workspace::new(), |p, _| {
+                    recorded.copy_from(p);
+                    Ok::<_, crate::Error>(())
+                })
+                .unwrap();
+            let mut trace = Trace::new();
+            network.forward(&x, &mut trace).unwrap();
+            let bits = |y: f32| y.to_bits();
+            assert_eq!(predicted.map(bits), recorded.map(bits), "{filters} {algorithm:?} {relu}");
+            for (at, (&y, &z)) in predicted.iter().zip(trace.output().iter()).enumerate() {
+                let last = at % filters == filters - 1;
+                assert!(y.is_nan() == last && (last || y == z), "{at}: {y} for {z}");
+            }
+        }
+    }
 }
