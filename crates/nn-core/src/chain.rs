@@ -116,25 +116,28 @@ impl<T: Real> Chain<T> {
         trace.next_delta.grow(widest * samples);
     }
 
-    /// From `x`, column after column, to the outputs of all layers in `trace`.
+    /// From `x`, column after column, to the outputs of all layers in `trace`; that of the last one is
+    /// written to `output` instead, where there is one.
     pub(crate) fn forward(
         &self,
         numbers: Numbers<'_, T>,
-        x: &[T],
+        (x, mut output): (&[T], Option<&mut [T]>),
         trace: &mut Trace<T>,
     ) -> Result<()> {
         let samples = trace.samples;
         for (index, layer) in self.layers.iter().enumerate() {
             let (before, after) = trace.outputs.split_at_mut(index);
             let x = before.last().map_or(x, |y| &y[..self.sizes[index] * samples]);
+            let own = if index + 1 < self.layers.len() { None } else { output.take() };
             layer.forward(Forward {
                 parameters: &numbers.parameters[self.parameters[index].clone()],
                 state: &numbers.state[self.state[index].clone()],
                 prepared: &numbers.prepared[index],
                 samples,
                 x,
-                y: &mut after[0][..self.sizes[index + 1] * samples],
+                y: own.unwrap_or(&mut after[0][..self.sizes[index + 1] * samples]),
                 record: &mut trace.records[index],
+                passes: trace.passes,
                 scratch: &mut trace.scratch,
                 mode: mode_of(trace.mode, index),
                 first_sample: trace.first_sample,

@@ -395,6 +395,8 @@ pub struct Forward<'a, T: Real> {
     pub y: &'a mut [T],
     /// To be written, for the backward pass.
     pub record: &'a mut [T],
+    /// Whether a backward pass may follow: where none does, `record` need not be written.
+    pub passes: Passes,
     /// To be used at will.
     pub scratch: &'a mut [T],
     /// What the pass is for; in training, `seed` is this layer's own.

@@ -384,7 +384,7 @@ impl<T: Real> Network<T> {
     fn run_forward(&self, samples: usize, trace: &mut Trace<T>) -> Result<()> {
         self.chain.make_room(samples, trace);
         self.chain.prepare(self.parameters.as_slice(), Passes::Both, &mut trace.prepared);
-        self.with_parts(trace, |numbers, x, trace| self.chain.forward(numbers, x, trace))
+        self.with_parts(trace, |numbers, x, trace| self.chain.forward(numbers, (x, None), trace))
     }
 
     /// From dL/dP in `trace` to the gradients.

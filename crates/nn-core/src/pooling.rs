@@ -411,6 +411,7 @@ mod tests {
                     x: &x,
                     y: &mut y,
                     record: &mut record,
+                    passes: crate::Passes::Both,
                     scratch: &mut [],
                     mode: crate::Mode::Inference,
                     first_sample: 0,

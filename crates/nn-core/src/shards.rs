@@ -11,7 +11,6 @@ use crate::buffer::Buffer;
 use crate::chain::{Chain, Numbers};
 use crate::check::{all_finite, size};
 use crate::entries::first_in_a_row;
-use crate::trace::view_mut;
 use crate::{Descent, Error, Gradients, Loss, Mode, Passes, Result, Trace, sharing};
 
 /// The buffers for passes over a batch in shards: they are allocated for the first batch and reused.
@@ -66,6 +65,15 @@ enum Wanted {
     Delta,
     /// Back to the parameters.
     Gradient,
+}
+
+impl Wanted {
+    fn passes(self) -> Passes {
+        match self {
+            Self::Output | Self::Loss => Passes::Forward,
+            Self::Trace | Self::Delta | Self::Gradient => Passes::Both,
+        }
+    }
 }
 
 /// What is asked of every shard.
@@ -241,11 +249,7 @@ impl<T: Real> Workspace<T> {
         batch: Batch<'_, T>,
         wanted: Wanted,
     ) -> Result<f64> {
-        let passes = match wanted {
-            Wanted::Output | Wanted::Loss => Passes::Forward,
-            Wanted::Trace | Wanted::Delta | Wanted::Gradient => Passes::Both,
-        };
-        chain.prepare(parameters, passes, &mut self.prepared);
+        chain.prepare(parameters, wanted.passes(), &mut self.prepared);
         let numbers = Numbers { parameters, state, prepared: &self.prepared };
         let task = Task::new(chain, numbers, batch, wanted);
         self.shards.resize_with(task.shards(), || Shard {
@@ -346,14 +350,9 @@ impl<'a, T: Real> Task<'a, T> {
             return left.and(right);
         }
         for index in 0..shards.len() {
-            self.run_one(&mut shards[index], first + index)?;
             let start = output.len().min(index * self.columns * rows);
             let end = output.len().min(start + self.columns * rows);
-            let own = &mut output[start..end];
-            if !own.is_empty() {
-                let p = shards[index].trace.output();
-                view_mut(own, rows, p.ncols()).copy_from(&p);
-            }
+            self.run_one(&mut shards[index], first + index, &mut output[start..end])?;
             if self.wanted == Wanted::Trace {
                 continue;
             }
@@ -365,18 +364,26 @@ impl<'a, T: Real> Task<'a, T> {
         Ok(())
     }
 
-    fn run_one(&self, shard: &mut Shard<T>, index: usize) -> Result<()> {
+    /// Runs shard `index` of the batch; `output` has its columns, or none.
+    fn run_one(&self, shard: &mut Shard<T>, index: usize, output: &mut [T]) -> Result<()> {
         let (all, samples) = (self.batch.samples, self.samples(index));
         let Shard { trace, gathered, loss } = shard;
         trace.mode = self.batch.mode;
         trace.first_sample = index * self.columns;
         trace.threads = if samples.len() < all.len() { Threads::One } else { Threads::Pool };
         trace.first_bad_delta = None;
+        trace.passes = self.wanted.passes();
         self.chain.make_room(samples.len(), trace);
         let x = columns(self.batch.x, samples, gathered);
-        self.chain.forward(self.numbers, x, trace)?;
-        let Some(function) = self.batch.loss else { return Ok(()) };
+        if self.wanted == Wanted::Output {
+            return self.chain.forward(self.numbers, (x, Some(output)), trace);
+        }
+        self.chain.forward(self.numbers, (x, None), trace)?;
         let (p, dp) = trace.output_and_delta();
+        let Some(function) = self.batch.loss else {
+            output.copy_from_slice(p);
+            return Ok(());
+        };
         *loss = function.evaluate_list(samples, p, dp)?;
         if samples.len() < all.len() {
             // A mean over the shard becomes its share of the mean over the batch.

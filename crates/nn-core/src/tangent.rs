@@ -170,6 +170,7 @@ impl<T: Real> Moved<T> {
             x: &moved.x,
             y: &mut moved.y,
             record: &mut moved.record,
+            passes: Passes::Both,
             scratch: &mut moved.scratch,
             mode: at.mode,
             first_sample: at.first_sample,

@@ -5,7 +5,7 @@ use std::mem::swap;
 use linalg::{DMatrixView, DMatrixViewMut, DVector, Real, Threads};
 
 use crate::buffer::Buffer;
-use crate::{Error, Mode, Result};
+use crate::{Error, Mode, Passes, Result};
 
 /// What a forward pass leaves behind: the input and the output of every layer for every sample, so
 /// that the backward pass has z as well as a; and the gradients of the last backward pass.
@@ -34,6 +34,8 @@ pub struct Trace<T: Real> {
     pub(crate) sizes: Vec<usize>,
     pub(crate) samples: usize,
     pub(crate) mode: Mode,
+    /// Whether a backward pass may follow the forward pass.
+    pub(crate) passes: Passes,
     /// The place of the first column in the batch, of which these may be a part.
     pub(crate) first_sample: usize,
     /// The threads that its passes may use.
@@ -90,6 +92,7 @@ impl<T: Real> Trace<T> {
             sizes: Vec::new(),
             samples: 0,
             mode,
+            passes: Passes::Both,
             first_sample: 0,
             threads: Threads::One,
             input: Vec::new(),

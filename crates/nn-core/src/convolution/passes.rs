@@ -15,7 +15,7 @@ use linalg::{Real, Result};
 use super::direct::{self, Direct};
 use super::then::{Delta, PullBack, Rectify, Sum, Then, follow};
 use super::{Convolution, Method, depthwise, product, winograd};
-use crate::{Backward, Forward, Memory, Shape};
+use crate::{Backward, Forward, Memory, Passes, Shape};
 
 /// A batch of no more images is divided among threads here.
 const FEW: usize = 2;
@@ -112,7 +112,8 @@ impl Steps<'_> {
         let (weight, bias) = self.layer.split(pass.parameters);
         let [packed, ..] = self.layer.prepared::<T>();
         let (inputs, outputs) = (self.layer.geometry.input, self.output().len());
-        let records = if self.then.pool { outputs } else { 0 };
+        let kept = self.then.pool && pass.passes == Passes::Both;
+        let records = if kept { outputs } else { 0 };
         let mut record = pass.record;
         let images = pass.x.chunks_exact(inputs.len()).zip(pass.y.chunks_exact_mut(outputs));
         for (x, y) in images {
@@ -225,7 +226,7 @@ struct Image<'a, T> {
 }
 
 impl<T: Real> Image<'_, T> {
-    /// The rows `rows` of the result, in `pieces` for as many threads.
+    /// The rows `rows` of the result, in `pieces` for as many threads; and the record of them, unless that is empty.
     fn split(
         &self,
         pieces: usize,
@@ -269,7 +270,7 @@ impl<T: Real> Image<'_, T> {
         for band in bands(rows, (self.steps.band::<T>() / stride).max(1)) {
             let (y_band, rest) = y.split_at_mut(band.len() * row);
             y = rest;
-            let (records, rest) = record.split_at_mut(if then.pool { y_band.len() } else { 0 });
+            let (records, rest) = record.split_at_mut(y_band.len().min(record.len()));
             record = rest;
             let from = (band.start * stride..band.end * stride, used.width);
             match self.method {

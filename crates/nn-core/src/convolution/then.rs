@@ -34,10 +34,22 @@ impl Then {
         if self.relu { v.where_greater([zero, z], zero, z) } else { z }
     }
 
-    /// The largest of 2 x 2 places, the first of several, through the ReLU where there is one; and
-    /// which of them it was, or 4. A NaN is larger than anything.
+    /// The largest of 2 x 2 places through the ReLU, where there is one. A NaN is larger than anything.
     #[inline(always)]
     pub(super) fn largest<T: Real, V: Vectors<T>>(
+        self,
+        v: V,
+        [first, rest @ ..]: [V::Vector; 4],
+    ) -> V::Vector {
+        let largest = rest.into_iter().fold(first, |largest, z| {
+            v.where_equal([z, z], v.where_greater([z, largest], z, largest), z)
+        });
+        self.value(v, largest)
+    }
+
+    /// The same, the first of several; and which of them it was, or 4.
+    #[inline(always)]
+    pub(super) fn largest_and_place<T: Real, V: Vectors<T>>(
         self,
         v: V,
         [first, rest @ ..]: [V::Vector; 4],
@@ -131,7 +143,7 @@ impl<T: Real> Delta<'_, T> {
     }
 }
 
-/// What follows the rows `z` of a convolution into the rows of `y` and `record`.
+/// What follows the rows `z` of a convolution into the rows of `y`, and of `record` unless that is empty.
 pub(super) fn follow<T: Real>(then: Then, output: Shape, z: &[T], y: &mut [T], record: &mut [T]) {
     run(Follow { then, output, z, y, record });
 }
@@ -149,21 +161,24 @@ impl<T: Real> Task<T> for Follow<'_, T> {
 
     #[inline(always)]
     fn run<V: Vectors<T>>(self, v: V) {
-        if self.output.channels.is_multiple_of(v.lanes()) {
-            self.rows::<V, true>(v);
-        } else {
-            self.rows::<V, false>(v);
+        let fast = self.output.channels.is_multiple_of(v.lanes());
+        match (fast, self.record.is_empty()) {
+            (true, true) => self.rows::<V, true, false>(v),
+            (true, false) => self.rows::<V, true, true>(v),
+            (false, true) => self.rows::<V, false, false>(v),
+            (false, false) => self.rows::<V, false, true>(v),
         }
     }
 }
 
 impl<T: Real> Follow<'_, T> {
     #[inline(always)]
-    fn rows<V: Vectors<T>, const FAST: bool>(self, v: V) {
+    fn rows<V: Vectors<T>, const FAST: bool, const KEPT: bool>(self, v: V) {
         let Shape { channels, width, .. } = self.output;
         let row = width * channels;
-        let results = self.y.chunks_exact_mut(row).zip(self.record.chunks_exact_mut(row));
-        for (z, (y, record)) in self.z.chunks_exact(4 * row).zip(results) {
+        let rows = self.z.chunks_exact(4 * row).zip(self.y.chunks_exact_mut(row));
+        for (index, (z, y)) in rows.enumerate() {
+            let record = if KEPT { &mut self.record[index * row..][..row] } else { &mut [][..] };
             let (upper, lower) = z.split_at(2 * row);
             for place in 0..width {
                 for (channel, len) in vectors_of::<FAST>(channels, v.lanes()) {
@@ -175,10 +190,14 @@ impl<T: Real> Follow<'_, T> {
                         load::<T, V, FAST>(v, &lower[left..left + len]),
                         load::<T, V, FAST>(v, &lower[right..right + len]),
                     ];
-                    let (largest, which) = self.then.largest(v, four);
                     let to = place * channels + channel;
-                    store::<T, V, FAST>(v, &mut y[to..to + len], largest);
-                    store::<T, V, FAST>(v, &mut record[to..to + len], which);
+                    if KEPT {
+                        let (largest, which) = self.then.largest_and_place(v, four);
+                        store::<T, V, FAST>(v, &mut y[to..to + len], largest);
+                        store::<T, V, FAST>(v, &mut record[to..to + len], which);
+                    } else {
+                        store::<T, V, FAST>(v, &mut y[to..to + len], self.then.largest(v, four));
+                    }
                 }
             }
         }

@@ -274,7 +274,11 @@ impl<T: Real> Outputs<'_, T> {
                 if let Some(at) = places.at::<FAST>((i, j), filters) {
                     let (k, l) = (2 * i, 2 * j);
                     let four = [z[k][l], z[k][l + 1], z[k + 1][l], z[k + 1][l + 1]];
-                    let (largest, which) = self.then.largest(v, four);
+                    if self.record.is_empty() {
+                        store::<T, V, FAST>(v, &mut self.y[at], self.then.largest(v, four));
+                        continue;
+                    }
+                    let (largest, which) = self.then.largest_and_place(v, four);
                     store::<T, V, FAST>(v, &mut self.y[at.clone()], largest);
                     store::<T, V, FAST>(v, &mut self.record[at], which);
                 }

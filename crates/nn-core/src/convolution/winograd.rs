@@ -90,7 +90,7 @@ pub(super) fn prepare<T: Real>(
 }
 
 /// The rows `rows` of the output, of which the first is a multiple of 4 and the first `width`
-/// places of each are wanted, and what follows them, into `y` and `record`.
+/// places of each are wanted, and what follows them, into `y`, and into `record` unless that is empty.
 pub(super) fn rows<T: Real>(
     (layer, then): (&Convolution, Then),
     (packed, bias): (&[T], &[T]),

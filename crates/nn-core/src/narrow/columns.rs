@@ -3,11 +3,10 @@
 //! The general product copies its factors into panels first, which for a handful of columns costs
 //! more than the product.
 
+use std::ops::Range;
+
 use linalg::Real;
 use linalg::lanes::{Task, Vectors, run};
-
-/// Vectors of a column at a time, so that multiplications need not wait for each other.
-const WAYS: usize = 4;
 
 /// A matrix of few entries, as it lies or transposed.
 #[derive(Debug, Clone, Copy)]
@@ -44,46 +43,65 @@ impl<T: Real> Task<T> for Combine<'_, T> {
 
     #[inline(always)]
     fn run<V: Vectors<T>>(mut self, vectors: V) {
-        let block = WAYS * vectors.lanes();
-        let whole = self.samples - self.samples % block;
-        for start in (0..whole).step_by(block) {
-            self.rows::<V, WAYS>(vectors, start, block);
-        }
-        for start in (whole..self.samples).step_by(vectors.lanes()) {
-            self.rows::<V, 1>(vectors, start, vectors.lanes().min(self.samples - start));
+        /// Numbers of x that stay in the first-level cache.
+        const CACHED: usize = 8192;
+        let (inputs, outputs) = self.columns;
+        let block = (CACHED / inputs.max(1)).max(1).next_multiple_of(vectors.lanes());
+        for start in (0..self.samples).step_by(block) {
+            let rows = start..self.samples.min(start + block);
+            for output in 0..outputs {
+                let mut input = 0;
+                while input < inputs {
+                    let at = (input, output);
+                    input += match inputs - input {
+                        8.. => self.terms::<V, 8>(vectors, at, rows.clone()),
+                        4.. => self.terms::<V, 4>(vectors, at, rows.clone()),
+                        2.. => self.terms::<V, 2>(vectors, at, rows.clone()),
+                        _ => self.terms::<V, 1>(vectors, at, rows.clone()),
+                    };
+                }
+            }
         }
     }
 }
 
 impl<T: Real> Combine<'_, T> {
-    /// Rows `start..start + count`, which are N vectors, or less than one.
+    /// The rows `rows` of a column of y: adds what N columns of x from `input` on give, to b where they are
+    /// the first. Returns N.
     #[inline(always)]
-    fn rows<V: Vectors<T>, const N: usize>(&mut self, vectors: V, start: usize, count: usize) {
-        let Self { samples, columns: (inputs, outputs), x, m, b, y } = self;
-        let samples = *samples;
-        for j in 0..*outputs {
-            let first = b.map_or(T::zero(), |b| b[j]);
-            let mut sums = [vectors.splat(first); N];
-            for i in 0..*inputs {
-                let factor = m.entries[i * m.strides.0 + j * m.strides.1];
-                let x = &x[i * samples + start..][..count];
-                if N == 1 {
-                    sums[0] = vectors.mul_add(vectors.load(x), factor, sums[0]);
-                } else {
-                    for (sum, x) in sums.iter_mut().zip(x.chunks_exact(vectors.lanes())) {
-                        *sum = vectors.mul_add(vectors.load(x), factor, *sum);
-                    }
-                }
+    fn terms<V: Vectors<T>, const N: usize>(
+        &mut self,
+        vectors: V,
+        (input, output): (usize, usize),
+        rows: Range<usize>,
+    ) -> usize {
+        let Self { samples, x, m, b, y, .. } = self;
+        let (samples, lanes) = (*samples, vectors.lanes());
+        let x: [&[T]; N] =
+            std::array::from_fn(|n| &x[(input + n) * samples..][..samples][rows.clone()]);
+        let factor = |n| m.entries[(input + n) * m.strides.0 + output * m.strides.1];
+        let factors: [T; N] = std::array::from_fn(factor);
+        let first = vectors.splat(b.map_or(T::zero(), |b| b[output]));
+        let y = &mut y[output * samples..][rows];
+        let rest = y.len() - y.len() % lanes;
+        for start in (0..rest).step_by(lanes) {
+            let y = &mut vectors.whole_mut(&mut y[start..start + lanes])[0];
+            let mut sum = if input == 0 { first } else { *y };
+            for n in 0..N {
+                sum =
+                    vectors.mul_add(vectors.whole(&x[n][start..start + lanes])[0], factors[n], sum);
             }
-            let y = &mut y[j * samples + start..][..count];
-            if N == 1 {
-                vectors.store(y, sums[0]);
-            } else {
-                for (sum, y) in sums.into_iter().zip(y.chunks_exact_mut(vectors.lanes())) {
-                    vectors.store(y, sum);
-                }
-            }
+            *y = sum;
         }
+        if rest < y.len() {
+            let y = &mut y[rest..];
+            let mut sum = if input == 0 { first } else { vectors.load(y) };
+            for n in 0..N {
+                sum = vectors.mul_add(vectors.load(&x[n][rest..]), factors[n], sum);
+            }
+            vectors.store(y, sum);
+        }
+        N
     }
 }
 
@@ -112,46 +130,85 @@ impl<T: Real> Task<T> for InnerProducts<'_, T> {
 
     #[inline(always)]
     fn run<V: Vectors<T>>(mut self, vectors: V) {
-        let units = self.sums.len();
-        let whole = units - units % WAYS;
-        for unit in (0..whole).step_by(WAYS) {
-            self.units::<V, WAYS>(vectors, unit);
-        }
-        for unit in whole..units {
-            self.units::<V, 1>(vectors, unit);
+        let (units, inputs) = (self.sums.len(), self.x.len() / self.samples);
+        let mut unit = 0;
+        while unit < units {
+            let mut input = 0;
+            while input < inputs {
+                input += match (units - unit, inputs - input) {
+                    (4.., 2..) => self.tile::<V, 4, 2>(vectors, unit, input),
+                    (4.., _) => self.tile::<V, 4, 1>(vectors, unit, input),
+                    (_, 4..) => self.tile::<V, 1, 4>(vectors, unit, input),
+                    _ => self.tile::<V, 1, 1>(vectors, unit, input),
+                };
+            }
+            unit += if units - unit >= 4 { 4 } else { 1 };
         }
     }
 }
 
 impl<T: Real> InnerProducts<'_, T> {
-    /// What belongs to N columns of d from `first` on.
+    /// What belongs to N columns of d from `unit` on and M columns of x from `input` on: so many sums at a
+    /// time that none waits for its last addition. Returns M.
     #[inline(always)]
-    fn units<V: Vectors<T>, const N: usize>(&mut self, vectors: V, first: usize) {
+    fn tile<V: Vectors<T>, const N: usize, const M: usize>(
+        &mut self,
+        vectors: V,
+        unit: usize,
+        input: usize,
+    ) -> usize {
         let Self { samples, d, x, products, sums } = self;
-        let samples = *samples;
-        let units = sums.len();
-        let d: [&[T]; N] = std::array::from_fn(|unit| &d[(first + unit) * samples..][..samples]);
-        let mut own = [vectors.splat(T::zero()); N];
-        for start in (0..samples).step_by(vectors.lanes()) {
-            let end = samples.min(start + vectors.lanes());
-            for (sum, d) in own.iter_mut().zip(d) {
-                *sum = vectors.plus(vectors.load(&d[start..end]), *sum);
+        let (samples, units, lanes) = (*samples, sums.len(), vectors.lanes());
+        let d: [&[T]; N] = std::array::from_fn(|n| &d[(unit + n) * samples..][..samples]);
+        let x: [&[T]; M] = std::array::from_fn(|m| &x[(input + m) * samples..][..samples]);
+        let zero = vectors.splat(T::zero());
+        let mut tile = Tile { products: [[zero; N]; M], sums: [zero; N] };
+        let (mut d_now, mut x_now) = ([zero; N], [zero; M]);
+        let rest = samples - samples % lanes;
+        for start in (0..rest).step_by(lanes) {
+            for n in 0..N {
+                d_now[n] = vectors.whole(&d[n][start..start + lanes])[0];
+            }
+            for m in 0..M {
+                x_now[m] = vectors.whole(&x[m][start..start + lanes])[0];
+            }
+            tile.add(vectors, d_now, x_now);
+        }
+        if rest < samples {
+            for n in 0..N {
+                d_now[n] = vectors.load(&d[n][rest..]);
+            }
+            for m in 0..M {
+                x_now[m] = vectors.load(&x[m][rest..]);
+            }
+            tile.add(vectors, d_now, x_now);
+        }
+        for n in 0..N {
+            if input == 0 {
+                sums[unit + n] = vectors.sum(tile.sums[n]);
+            }
+            for m in 0..M {
+                products[(input + m) * units + unit + n] = vectors.sum(tile.products[m][n]);
             }
         }
-        for (sum, own) in sums[first..].iter_mut().zip(own) {
-            *sum = vectors.sum(own);
-        }
-        for (x, products) in x.chunks_exact(samples).zip(products.chunks_exact_mut(units)) {
-            let mut own = [vectors.splat(T::zero()); N];
-            for start in (0..samples).step_by(vectors.lanes()) {
-                let end = samples.min(start + vectors.lanes());
-                let x = vectors.load(&x[start..end]);
-                for (sum, d) in own.iter_mut().zip(d) {
-                    *sum = vectors.product_add(vectors.load(&d[start..end]), x, *sum);
-                }
-            }
-            for (product, own) in products[first..].iter_mut().zip(own) {
-                *product = vectors.sum(own);
+        M
+    }
+}
+
+/// Sums in registers: of N columns of d, and of their products with M columns of x.
+struct Tile<X, const N: usize, const M: usize> {
+    products: [[X; N]; M],
+    sums: [X; N],
+}
+
+impl<X: Copy, const N: usize, const M: usize> Tile<X, N, M> {
+    #[inline(always)]
+    fn add<T: Real, V: Vectors<T, Vector = X>>(&mut self, vectors: V, d: [X; N], x: [X; M]) {
+        for n in 0..N {
+            self.sums[n] = vectors.plus(d[n], self.sums[n]);
+            for m in 0..M {
+                let product = &mut self.products[m][n];
+                *product = vectors.product_add(d[n], x[m], *product);
             }
         }
     }
@@ -223,8 +280,9 @@ mod tests {
 
     #[test]
     fn products_sums_and_transposes_are_those_of_the_definition() {
-        for samples in [1, 2, 3, 15, 16, 17, 63, 64, 65, 130] {
-            for (units, inputs) in [(1, 1), (1, 8), (8, 2), (5, 3), (4, 4), (7, 9)] {
+        // The last are more than a block of the cache.
+        for samples in [1, 2, 3, 15, 16, 17, 63, 64, 65, 130, 1100] {
+            for (units, inputs) in [(1, 1), (1, 8), (8, 2), (5, 3), (4, 4), (7, 9), (3, 15)] {
                 let (x, d) = (whole(samples, inputs, 1), whole(samples, units, 2));
                 let (w, b) = (whole(units, inputs, 3), whole(units, 1, 4));
                 let mut y = DMatrix::from_element(samples, units, f32::NAN);
