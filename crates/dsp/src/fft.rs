@@ -113,7 +113,7 @@ impl<T: Real> RealFft<T> {
     /// Plans the transform of `len` samples.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a length of 0.
+    /// [`Error::OutOfRange`] for a length of 0, or above 2³², which is 34 GB of samples and a plan of several times that.
     pub fn new(len: usize) -> Result<Self> {
         check_len(len)?;
         Ok(Self { len, kernel: Kernel::new(len, &mut FftPlanner::new()) })
@@ -333,11 +333,13 @@ impl<T: Real> fmt::Debug for RealFft<T> {
     }
 }
 
-fn check_len(len: usize) -> Result<()> {
-    if len > 0 {
+pub(crate) fn check_len(len: usize) -> Result<()> {
+    // What a plan takes that cannot be allocated ends the program, and its time has no end before that.
+    if (1..=1 << 32).contains(&(len as u64)) {
         return Ok(());
     }
-    Err(Error::OutOfRange { argument: "len", value: 0.0, expected: "at least 1 sample" })
+    let expected = "at least 1 sample, and at most 2^32";
+    Err(Error::OutOfRange { argument: "len", value: len as f64, expected })
 }
 
 pub(crate) fn check_length(argument: &'static str, found: usize, expected: usize) -> Result<()> {
@@ -450,7 +452,7 @@ mod tests {
         let text = |error: Error| error.to_string();
         assert_eq!(
             text(RealFft::<f64>::new(0).unwrap_err()),
-            "len is 0, expected at least 1 sample"
+            "len is 0, expected at least 1 sample, and at most 2^32"
         );
         let fft = RealFft::new(4).unwrap();
         assert_eq!(text(fft.forward(&[1.0; 5]).unwrap_err()), "x has 5 samples, expected 4");

@@ -3,6 +3,7 @@
 
 use linalg::Complex;
 
+use crate::fft::check_len;
 use crate::spectrum::check_finite;
 use crate::{Error, Result};
 
@@ -103,12 +104,9 @@ impl SlidingDft {
     /// Slides over `len` samples, zeros to begin with, and keeps the bins of these numbers, below `len`.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a length of 0, [`Error::Index`] for a bin at or beyond `len`.
+    /// [`Error::OutOfRange`] for a length of 0 or above 2³², [`Error::Index`] for a bin at or beyond `len`.
     pub fn new(len: usize, bins: &[usize]) -> Result<Self> {
-        if len == 0 {
-            let expected = "at least 1 sample";
-            return Err(Error::OutOfRange { argument: "len", value: 0.0, expected });
-        }
+        check_len(len)?;
         if let Some(&index) = bins.iter().find(|&&k| k >= len) {
             return Err(Error::Index { argument: "bin", index, length: len });
         }
@@ -271,7 +269,7 @@ mod tests {
         let text = |error: Error| error.to_string();
         assert_eq!(
             text(SlidingDft::new(0, &[]).unwrap_err()),
-            "len is 0, expected at least 1 sample"
+            "len is 0, expected at least 1 sample, and at most 2^32"
         );
         assert_eq!(text(SlidingDft::new(4, &[4]).unwrap_err()), "bin is 4, and there are 4");
         let mut sliding = SlidingDft::new(4, &[1]).unwrap();

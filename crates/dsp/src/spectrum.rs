@@ -34,7 +34,7 @@ impl SpectrumPlan {
     /// Plans spectra of `len` samples taken `sample_rate_hz` times a second.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a length of 0 or a rate that is not positive and finite.
+    /// [`Error::OutOfRange`] for a length of 0 or above 2³², or a rate that is not positive and finite.
     pub fn new(len: usize, sample_rate_hz: f64, window: Window) -> Result<Self> {
         check_rate(sample_rate_hz)?;
         let fft = RealFft::new(len)?;

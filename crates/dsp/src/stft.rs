@@ -53,7 +53,7 @@ impl<T: Real> Stft<T> {
     /// Plans frames of `len` samples, `hop` samples apart.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`] for a length of 0, or a hop that is 0 or above the length.
+    /// [`Error::OutOfRange`] for a length of 0 or above 2³², or a hop that is 0 or above the length.
     pub fn new(len: usize, hop: usize, window: Window) -> Result<Self> {
         let real = RealFft::new(len)?;
         if !(1..=len).contains(&hop) {

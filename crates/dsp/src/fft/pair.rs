@@ -49,7 +49,7 @@ impl<T: Real> PairFft<T> {
     /// Plans the transform of two signals of `len` samples.
     ///
     /// # Errors
-    /// [`Error::OutOfRange`](crate::Error::OutOfRange) for a length of 0.
+    /// [`Error::OutOfRange`](crate::Error::OutOfRange) for a length of 0 or above 2³².
     pub fn new(len: usize) -> Result<Self> {
         check_len(len)?;
         Ok(Self { len, forward: FftPlanner::new().plan_fft_forward(len) })
@@ -153,7 +153,7 @@ mod tests {
         let text = |error: crate::Error| error.to_string();
         assert_eq!(
             text(PairFft::<f32>::new(0).unwrap_err()),
-            "len is 0, expected at least 1 sample"
+            "len is 0, expected at least 1 sample, and at most 2^32"
         );
         let fft = PairFft::new(2).unwrap();
         assert_eq!(

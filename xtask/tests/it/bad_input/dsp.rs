@@ -161,7 +161,7 @@ fn events_and_noise() {
 fn transforms() {
     holds(&[
         row("RealFft", |x| {
-            let plan = RealFft::<f64>::new(x.size(64))?;
+            let plan = RealFft::<f64>::new(x.count(64))?;
             let spectrum = plan.forward(&x.slice(&signal()))?;
             shown((plan.inverse(&x.complex(&spectrum))?, spectrum))
         })
@@ -176,7 +176,7 @@ fn transforms() {
         })
         .passes("a transform is a sum: what is not a number spreads"),
         row("PairFft", |x| {
-            let plan = PairFft::<f64>::new(x.size(64))?;
+            let plan = PairFft::<f64>::new(x.count(64))?;
             let pair = plan.forward(&x.slice(&signal()), &x.slice(&signal()))?;
             shown((pair, plan.packed(&x.slice(&signal()), &x.slice(&signal()))?))
         })
@@ -186,14 +186,14 @@ fn transforms() {
         row("goertzel", |x| shown(goertzel(&x.slice(&signal()), x.number(3.0))?))
             .overflows("differences of sums beyond the largest number"),
         row("SlidingDft", |x| {
-            let mut bins = SlidingDft::new(x.size(16), &x.counts(&[1, 3]))?;
+            let mut bins = SlidingDft::new(x.count(16), &x.counts(&[1, 3]))?;
             bins.push(x.number(1.0))?;
             bins.extend(&x.slice(&signal()))?;
             shown((bins.bins(), bins.recomputed()))
         })
         .overflows("differences of sums beyond the largest number"),
         row("Stft::new", |x| {
-            let plan = Stft::<f64>::new(x.size(16), x.count(4), Window::Hann)?;
+            let plan = Stft::<f64>::new(x.count(16), x.count(4), Window::Hann)?;
             shown((plan.len(), plan.hop(), plan.bins(), plan.frames(x.count(64))))
         }),
         row("Stft::forward", |x| {
