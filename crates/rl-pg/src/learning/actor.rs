@@ -3,7 +3,7 @@
 use std::fmt;
 
 use linalg::{DMatrix, DVector, Real};
-use nn_core::{Gradients, Network, Trace, Workspace};
+use nn_core::{Mode, Network, Workspace};
 
 use crate::{Error, Policy, Result, check};
 
@@ -226,13 +226,12 @@ impl<T: Real, P: Policy> Actor<T, P> {
         check::finite("weights", weights)?;
         let x = self.inputs(observations.as_slice())?;
         let mut pass = Pass::new();
-        self.network.forward(&x, &mut pass.trace)?;
-        pass.pull_back(self, |sample, policy, slopes| {
+        pass.pull_back(self, &x, |sample, policy, slopes| {
             policy.score(&actions[sample], slopes)?;
             slopes.iter_mut().for_each(|slope| *slope *= weights[sample]);
             Ok(())
         })?;
-        let network = pass.trace.gradient().iter().map(|g| g.to_double());
+        let network = pass.gradient().iter().map(|g| g.to_double());
         let all: Vec<f64> = network.chain(pass.free.iter().copied()).collect();
         Ok(DVector::from_vec(all))
     }
@@ -267,12 +266,11 @@ impl<T: Real, P: Policy> Actor<T, P> {
 
 /// The buffers of a forward and a backward pass through an actor.
 pub(crate) struct Pass<T: Real> {
-    pub(crate) trace: Trace<T>,
+    workspace: Workspace<T>,
     /// The gradient of the free parameters.
     pub(crate) free: Vec<f64>,
     /// The network's gradient, cut down to a length.
     pub(crate) clipped: Vec<T>,
-    slopes: DMatrix<T>,
     slope: Vec<f64>,
     room: Vec<f64>,
 }
@@ -280,54 +278,58 @@ pub(crate) struct Pass<T: Real> {
 impl<T: Real> Pass<T> {
     pub(crate) fn new() -> Self {
         Self {
-            trace: Trace::new(),
+            workspace: Workspace::new(),
             free: Vec::new(),
             clipped: Vec::new(),
-            slopes: DMatrix::zeros(0, 0),
             slope: Vec::new(),
             room: Vec::new(),
         }
     }
 
-    /// The length of the gradient, that of the free parameters included.
-    pub(crate) fn norm(&self) -> f64 {
-        (square_sum(self.trace.gradient().as_slice()) + square_sum(&self.free)).sqrt()
+    /// The gradient of the network's parameters.
+    pub(crate) fn gradient(&self) -> &[T] {
+        self.workspace.gradient().as_slice()
     }
 
-    /// After a forward pass: `write` says for each sample how what is to be raised changes with the
-    /// policy's parameters, and the gradient is left in `trace` and `free`.
+    /// The length of the gradient, that of the free parameters included.
+    pub(crate) fn norm(&self) -> f64 {
+        (square_sum(self.gradient()) + square_sum(&self.free)).sqrt()
+    }
+
+    /// Of network inputs, a column each: `write` says for each how what is to be raised changes with the
+    /// policy's parameters, and the gradient is left in [`Pass::gradient`] and `free`.
     pub(crate) fn pull_back<P: Policy>(
         &mut self,
         actor: &Actor<T, P>,
+        x: &DMatrix<T>,
         mut write: impl FnMut(usize, &P, &mut [f64]) -> Result<()>,
     ) -> Result<()> {
+        let Self { workspace, free, slope, room, .. } = self;
         let outputs = actor.network.outputs();
-        let samples = self.trace.samples();
-        if self.slopes.shape() != (outputs, samples) {
-            self.slopes = DMatrix::zeros(outputs, samples);
-        }
-        self.free.clear();
-        self.free.resize(actor.free.len(), 0.0);
-        self.slope.resize(outputs + actor.free.len(), 0.0);
-        let p = self.trace.output();
-        for (sample, mut column) in self.slopes.column_iter_mut().enumerate() {
-            let policy = actor.head_of(p.column(sample).as_slice(), &mut self.room)?;
-            self.slope.fill(0.0);
-            write(sample, &policy, &mut self.slope)?;
-            if let Some(parameter) = self.slope.iter().position(|slope| !slope.is_finite()) {
-                let value = self.slope[parameter];
-                return Err(Error::ScoreNotFinite { sample, parameter, value });
+        free.clear();
+        free.resize(actor.free.len(), 0.0);
+        slope.resize(outputs + actor.free.len(), 0.0);
+        actor.network.pull_back(x, Mode::Inference, workspace, |p, slopes| {
+            let columns = p.as_slice().chunks_exact(outputs);
+            let columns = columns.zip(slopes.as_mut_slice().chunks_exact_mut(outputs));
+            for (sample, (p, column)) in columns.enumerate() {
+                let policy = actor.head_of(p, room)?;
+                slope.fill(0.0);
+                write(sample, &policy, slope)?;
+                if let Some(parameter) = slope.iter().position(|slope| !slope.is_finite()) {
+                    let value = slope[parameter];
+                    return Err(Error::ScoreNotFinite { sample, parameter, value });
+                }
+                let (network, own) = slope.split_at(outputs);
+                for (target, &slope) in column.iter_mut().zip(network) {
+                    *target = T::from_double(slope);
+                }
+                for (sum, slope) in free.iter_mut().zip(own) {
+                    *sum += slope;
+                }
             }
-            let (network, free) = self.slope.split_at(outputs);
-            for (target, &slope) in column.iter_mut().zip(network) {
-                *target = T::from_double(slope);
-            }
-            for (sum, slope) in self.free.iter_mut().zip(free) {
-                *sum += slope;
-            }
-        }
-        actor.network.backward(&self.slopes, Gradients::Parameters, &mut self.trace)?;
-        Ok(())
+            Ok(())
+        })
     }
 }
 
