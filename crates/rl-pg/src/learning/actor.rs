@@ -269,8 +269,10 @@ pub(crate) struct Pass<T: Real> {
     workspace: Workspace<T>,
     /// The gradient of the free parameters.
     pub(crate) free: Vec<f64>,
-    /// The network's gradient, cut down to a length.
-    pub(crate) clipped: Vec<T>,
+    /// The network's gradient cut down to a length, where it was longer.
+    clipped: Vec<T>,
+    /// The length of the gradient, that of the free parameters included.
+    pub(crate) norm: f64,
     slope: Vec<f64>,
     room: Vec<f64>,
 }
@@ -281,6 +283,7 @@ impl<T: Real> Pass<T> {
             workspace: Workspace::new(),
             free: Vec::new(),
             clipped: Vec::new(),
+            norm: 0.0,
             slope: Vec::new(),
             room: Vec::new(),
         }
@@ -291,9 +294,20 @@ impl<T: Real> Pass<T> {
         self.workspace.gradient().as_slice()
     }
 
-    /// The length of the gradient, that of the free parameters included.
-    pub(crate) fn norm(&self) -> f64 {
-        (square_sum(self.gradient()) + square_sum(&self.free)).sqrt()
+    /// Cuts the gradient down to this length.
+    pub(crate) fn cut(&mut self, length: f64) {
+        self.clipped.clear();
+        if self.norm > length {
+            let factor = length / self.norm;
+            let gradient = self.workspace.gradient().iter();
+            self.clipped.extend(gradient.map(|&g| g * T::from_double(factor)));
+            self.free.iter_mut().for_each(|g| *g *= factor);
+        }
+    }
+
+    /// The network's gradient after the cut.
+    pub(crate) fn clipped(&self) -> &[T] {
+        if self.clipped.is_empty() { self.gradient() } else { &self.clipped }
     }
 
     /// Of network inputs, a column each: `write` says for each how what is to be raised changes with the
@@ -329,7 +343,9 @@ impl<T: Real> Pass<T> {
                 }
             }
             Ok(())
-        })
+        })?;
+        self.norm = (square_sum(self.gradient()) + square_sum(&self.free)).sqrt();
+        Ok(())
     }
 }
 

@@ -387,7 +387,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
             }
             Ok(())
         })?;
-        let norm = pass.norm();
+        let norm = pass.norm;
         if !norm.is_finite() {
             return Err(Error::Diverged { what: "policy", update: self.updates, value: norm });
         }
@@ -396,17 +396,11 @@ impl<T: Real, P: Policy> Learner<T, P> {
 
     /// One step of the policy's optimizers along the gradient in `pass`, cut down to its length.
     fn policy_step(&mut self) {
-        let pass = &mut self.pass;
-        let factor = (self.options.clip_norm / pass.norm()).min(1.0);
-        let mut clipped = std::mem::take(&mut pass.clipped);
-        clipped.clear();
-        clipped.extend(pass.gradient().iter().map(|&g| g * T::from_double(factor)));
-        pass.clipped = clipped;
-        pass.free.iter_mut().for_each(|g| *g *= factor);
+        self.pass.cut(self.options.clip_norm);
         self.optimizer.scale_rate(self.pace);
         self.free_optimizer.scale_rate(self.pace);
-        self.optimizer.step(self.actor.network.parameters_mut(), &pass.clipped);
-        self.free_optimizer.step(&mut self.actor.free, &pass.free);
+        self.optimizer.step(self.actor.network.parameters_mut(), self.pass.clipped());
+        self.free_optimizer.step(&mut self.actor.free, &self.pass.free);
         self.actor.hold_free();
     }
 
