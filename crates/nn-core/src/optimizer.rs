@@ -399,7 +399,8 @@ impl<T: Real> Task<T> for AdamStep<'_, T> {
 
     #[inline(always)]
     fn run<V: Vectors<T>>(self, _vectors: V) {
-        let Self { lists: (parameters, gradient, mean, square), rate, root, keep, decay, .. } = self;
+        let Self { lists: (parameters, gradient, mean, square), rate, root, keep, decay, .. } =
+            self;
         let epsilon = T::from_double(EPSILON);
         for ((theta, &g), (m, v)) in
             parameters.iter_mut().zip(gradient).zip(mean.iter_mut().zip(square))
