@@ -408,6 +408,27 @@ mod tests {
     }
 
     #[test]
+    fn a_gradient_that_is_too_long_is_cut_down() {
+        let (actor, x) = (actor(), DMatrix::from_row_slice(2, 1, &[0.5, 0.2]));
+        let mut pass = Pass::new();
+        let score = |_, policy: &DiagonalGaussian, slopes: &mut [f64]| {
+            policy.score(&vec![0.1, 0.4], slopes)
+        };
+        pass.pull_back(&actor, &x, score).unwrap();
+        let (norm, before, free) = (pass.norm, pass.gradient().to_vec(), pass.free.clone());
+        let squares = before.iter().chain(&free).map(|g| g * g).sum::<f64>();
+        // 29 terms, none negative.
+        assert!((norm.powi(2) / squares - 1.0).abs() < 32.0 * f64::EPSILON, "{norm}");
+        pass.cut(2.0 * norm);
+        assert!(pass.clipped() == before && pass.free == free);
+        pass.cut(norm / 4.0);
+        let cut = pass.clipped().iter().chain(&pass.free).zip(before.iter().chain(&free));
+        for (cut, before) in cut {
+            assert!((cut - before / 4.0).abs() <= 2.0 * f64::EPSILON * before.abs(), "{cut}");
+        }
+    }
+
+    #[test]
     fn a_standardized_actor_sees_scaled_observations() {
         let (plain, scaled) = (actor(), actor().standardize(&[1.0, -2.0], &[0.5, 4.0]).unwrap());
         let (a, b) = (plain.policy(&[2.0, 0.5]).unwrap(), scaled.policy(&[2.0, 0.0]).unwrap());
