@@ -2,7 +2,8 @@
 
 The latter is how stable-baselines3's SubprocVecEnv asks: pickles over a pipe. Both ask the same worker function for the
 same contexts (4 numbers) and actions (15) and get a reward and 4 metrics. `serve ENCODING` is that worker, for ours; `json` is
-read and written by the standard library, `orjson` is the same lines by that module.
+read and written by the standard library, `orjson` is the same lines by that module. With `-watched` behind it both sides
+look for each other's bytes for a millisecond before they sleep.
 """
 
 import importlib.util
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 ROLLOUTS = 4096
+WATCH = 1e-3
 
 
 def rollout(context, action, seed):
@@ -21,11 +23,13 @@ def rollout(context, action, seed):
 
 def serve(encoding):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "crates" / "rl-pg" / "python"))
+    encoding, _, watch = encoding.partition("-")
     if encoding == "json":
         sys.modules["orjson"] = None
     import plumbline_worker
 
-    plumbline_worker.serve(rollout, context=4, action=15, metrics=["a", "b", "c", "d"], binary=encoding == "binary")
+    plumbline_worker.serve(rollout, context=4, action=15, metrics=["a", "b", "c", "d"], binary=encoding == "binary",
+                           watch=WATCH if watch else 0)
 
 
 def answer(pipe):
@@ -60,16 +64,16 @@ def lines(threads):
         return
     worker = Worker("rl-process", program_arguments=[sys.executable, __file__, "serve"])
     goals = {1: (25e-6, "25 us"), 64: (5e-6, "5 us")}
-    for encoding in ("json", "orjson", "binary"):
+    for encoding in ("json", "json-watched", "orjson", "orjson-watched", "binary", "binary-watched"):
         for batch in (1, 64, 256):
 
             def ours(encoding=encoding, batch=batch):
-                if encoding == "orjson" and not importlib.util.find_spec("orjson"):
+                if encoding.startswith("orjson") and not importlib.util.find_spec("orjson"):
                     raise Missing("orjson")
                 return lambda: worker.time(encoding, batch, ROLLOUTS // batch)
 
             peers = [Peer("multiprocessing's pipes", lambda batch=batch: piped(batch))]
-            if encoding != "binary" and batch in goals:
+            if not encoding.startswith("binary") and batch in goals:
                 peers.append(fixed(*goals[batch]))
             yield Line(f"rl-pg/process-{encoding}/{batch}", ours, peers, close(1e-12))
 

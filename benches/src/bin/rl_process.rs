@@ -8,11 +8,14 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io::{BufRead, Write};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use linalg::DMatrix;
 use rl_pg::Simulator;
 use rl_pg::process::{ExternalSimulator, Options};
+
+/// How long both sides look before they sleep, if so.
+const WATCH: Duration = Duration::from_millis(1);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -28,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         if !simulators.contains_key(encoding) {
             let mut command = Command::new(&python);
             command.args(&arguments).arg(encoding);
-            let simulator = ExternalSimulator::start(command, Options::default())?;
+            let watch = if encoding.ends_with("-watched") { WATCH } else { Duration::ZERO };
+            let simulator = ExternalSimulator::start(command, Options::default().watch(watch))?;
             simulators.insert(encoding.to_owned(), simulator);
         }
         let simulator = simulators.get_mut(encoding).ok_or("inserted above")?;

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use linalg::Real;
+use linalg::lanes::{Task, Vectors, run};
 
 use crate::check::positive;
 use crate::{Descent, Error, Result};
@@ -351,19 +352,15 @@ impl<T: Real> Optimizer<T> for Adam<T> {
         let t = i32::try_from(self.steps).unwrap_or(i32::MAX);
         let real = T::from_double;
         let eta = self.rate * self.factor;
-        let rate = real(eta / (1.0 - self.mean_decay.powi(t)));
-        let root = real((1.0 - self.square_decay.powi(t)).sqrt());
-        let (keep, epsilon, decay) =
-            (real(1.0 - eta * self.decoupled), real(EPSILON), real(self.decay));
-        let (keep_mean, add_mean) = (real(self.mean_decay), real(1.0 - self.mean_decay));
-        let (keep_square, add_square) = (real(self.square_decay), real(1.0 - self.square_decay));
-        let moments = self.mean.iter_mut().zip(&mut self.square);
-        for ((theta, &g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
-            let g = g + decay * *theta;
-            *m = keep_mean * *m + add_mean * g;
-            *v = keep_square * *v + add_square * g * g;
-            *theta = keep * *theta - rate * *m / (v.sqrt() / root + epsilon);
-        }
+        run(AdamStep {
+            lists: (parameters, gradient, &mut self.mean, &mut self.square),
+            rate: real(eta / (1.0 - self.mean_decay.powi(t))),
+            root: real((1.0 - self.square_decay.powi(t)).sqrt()),
+            keep: real(1.0 - eta * self.decoupled),
+            decay: real(self.decay),
+            mean: (real(self.mean_decay), real(1.0 - self.mean_decay)),
+            square: (real(self.square_decay), real(1.0 - self.square_decay)),
+        });
     }
 
     fn scale_rate(&mut self, factor: f64) {
@@ -380,6 +377,39 @@ impl<T: Real> Optimizer<T> for Adam<T> {
         restore(memory, [("mean", &mut self.mean), ("square", &mut self.square)])?;
         self.steps = memory.steps;
         Ok(())
+    }
+}
+
+/// A step of Adam, in the machine's vectors.
+struct AdamStep<'a, T> {
+    /// θ, g, m and v.
+    lists: (&'a mut [T], &'a [T], &'a mut [T], &'a mut [T]),
+    rate: T,
+    /// √(1 − β₂ᵗ).
+    root: T,
+    keep: T,
+    decay: T,
+    /// How much of m stays, and how much of g is added.
+    mean: (T, T),
+    square: (T, T),
+}
+
+impl<T: Real> Task<T> for AdamStep<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vectors<T>>(self, _vectors: V) {
+        let Self { lists: (parameters, gradient, mean, square), rate, root, keep, decay, .. } =
+            self;
+        let epsilon = T::from_double(EPSILON);
+        for ((theta, &g), (m, v)) in
+            parameters.iter_mut().zip(gradient).zip(mean.iter_mut().zip(square))
+        {
+            let g = g + decay * *theta;
+            *m = self.mean.0 * *m + self.mean.1 * g;
+            *v = self.square.0 * *v + self.square.1 * g * g;
+            *theta = keep * *theta - rate * *m / (v.sqrt() / root + epsilon);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ is installed it reads and writes the JSON, in a seventh of the time.
 """
 import json
 import os
+import select
 import struct
 import sys
 import time
@@ -23,6 +24,12 @@ _input, _output = os.dup(0), os.dup(1)
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # input() must not eat requests,
 os.dup2(2, 1)  # nor a print, even C's, get among the answers
 sys.stdout = sys.stderr
+if hasattr(select, "poll"):
+    _poll = select.poll()
+    _poll.register(_input)
+    _look = _poll.poll
+else:
+    _look = str  # finds something at once: to read it is to sleep
 try:
     from orjson import dumps as _encode, loads as _decode
 except ImportError:
@@ -40,16 +47,23 @@ def _write(message):
         message = message[os.write(_output, message):]
 
 
-def _lines():
+def _come(watch):
+    end = time.perf_counter() + watch
+    while watch and not _look(0) and time.perf_counter() < end:
+        pass
+    return os.read(_input, 1 << 16)
+
+
+def _lines(watch):
     held = b""
-    while come := os.read(_input, 1 << 16):
+    while come := _come(watch):
         *lines, held = (held + come).split(b"\n")
         yield from lines
 
 
-def _frames():
+def _frames(watch):
     held = b""
-    while come := os.read(_input, 1 << 16):
+    while come := _come(watch):
         held += come
         while len(held) >= 4 and len(held) >= (end := 4 + int.from_bytes(held[:4], "little")):
             yield held[4:end]
@@ -66,8 +80,11 @@ def _failure(error):
     return {"error": text, "retry": isinstance(error, (OSError, MemoryError))}
 
 
-def serve(rollout, context, action, metrics=(), name="simulator", deterministic=True, batch=64, binary=False):
-    """Answers with `rollout(context, action, seed)`, a reward or (reward, dict of metrics), until the input ends."""
+def serve(rollout, context, action, metrics=(), name="simulator", deterministic=True, batch=64, binary=False, watch=0):
+    """Answers with `rollout(context, action, seed)`, a reward or (reward, dict of metrics), until the input ends.
+
+    For `watch` seconds it looks for requests before it sleeps until they come: see `watch` in rl_pg::process::Options.
+    """
     _say({"hello": name, "proto": 1, "context": context, "action": action, "metrics": list(metrics),
           "deterministic": deterministic, "batch": batch, "encoding": "binary" if binary else "json"})
     record, done = struct.Struct(f"<QQ{context + action}d"), struct.Struct(f"<IQQd{len(metrics)}d")
@@ -101,7 +118,7 @@ def serve(rollout, context, action, metrics=(), name="simulator", deterministic=
         else:
             _say(answers)
 
-    for message in _frames() if binary else _lines():
+    for message in _frames(watch) if binary else _lines(watch):
         answers, due = [], time.monotonic() + 0.1
         for request in read(message):
             answers.append(answer(*request))
@@ -112,12 +129,12 @@ def serve(rollout, context, action, metrics=(), name="simulator", deterministic=
             send(answers)
 
 
-def serve_environment(environment, name="environment"):
+def serve_environment(environment, name="environment", watch=0):
     """Answers for a Gymnasium environment with flat observations and Discrete or flat Box actions."""
     space = environment.action_space
     shape = {"actions": int(space.n)} if hasattr(space, "n") else {"action": space.shape[0]}
     _say({"hello": name, "proto": 1, "observation": environment.observation_space.shape[0], **shape})
-    for line in _lines():
+    for line in _lines(watch):
         request = _decode(line)
         answer = {"id": request["id"]}
         try:

@@ -5,7 +5,7 @@ use std::fmt;
 
 use linalg::parallel::join;
 use linalg::{DMatrix, Real};
-use nn_core::{Adam, Gradients, Network, Optimizer, Trace, Workspace};
+use nn_core::{Adam, Mode, Network, Optimizer, Workspace};
 use rand::seq::SliceRandom;
 
 use crate::learning::actor::{Pass, square_sum};
@@ -109,8 +109,6 @@ pub(crate) struct Value<T: Real> {
     pub(crate) network: Network<T>,
     pub(crate) optimizer: Adam<T>,
     workspace: Workspace<T>,
-    trace: Trace<T>,
-    slopes: DMatrix<T>,
 }
 
 /// What an update did.
@@ -183,8 +181,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
         check::length("the value network's input", network.inputs(), self.actor.network.inputs())?;
         check::length("the value network's output", network.outputs(), 1)?;
         let optimizer = Adam::new(self.options.value_rate)?;
-        let (workspace, trace, slopes) = (Workspace::new(), Trace::new(), DMatrix::zeros(1, 0));
-        self.value = Some(Value { network, optimizer, workspace, trace, slopes });
+        self.value = Some(Value { network, optimizer, workspace: Workspace::new() });
         Ok(self)
     }
 
@@ -355,8 +352,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
         let share = 1.0 / chosen.len() as f64;
         let (mut moved, mut held) = (0.0, 0.0);
         let mut entropy = Vec::new();
-        actor.network.forward(x, &mut pass.trace)?;
-        pass.pull_back(actor, |column, policy, slopes| {
+        pass.pull_back(actor, x, |column, policy, slopes| {
             let sample = chosen[column];
             let (batch, step) = actions[sample];
             let action = &kept[batch].actions[step];
@@ -391,7 +387,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
             }
             Ok(())
         })?;
-        let norm = pass.norm();
+        let norm = pass.norm;
         if !norm.is_finite() {
             return Err(Error::Diverged { what: "policy", update: self.updates, value: norm });
         }
@@ -400,16 +396,11 @@ impl<T: Real, P: Policy> Learner<T, P> {
 
     /// One step of the policy's optimizers along the gradient in `pass`, cut down to its length.
     fn policy_step(&mut self) {
-        let pass = &mut self.pass;
-        let factor = (self.options.clip_norm / pass.norm()).min(1.0);
-        let gradient = pass.trace.gradient().iter().map(|&g| g * T::from_double(factor));
-        pass.clipped.clear();
-        pass.clipped.extend(gradient);
-        pass.free.iter_mut().for_each(|g| *g *= factor);
+        self.pass.cut(self.options.clip_norm);
         self.optimizer.scale_rate(self.pace);
         self.free_optimizer.scale_rate(self.pace);
-        self.optimizer.step(self.actor.network.parameters_mut(), &pass.clipped);
-        self.free_optimizer.step(&mut self.actor.free, &pass.free);
+        self.optimizer.step(self.actor.network.parameters_mut(), self.pass.clipped());
+        self.free_optimizer.step(&mut self.actor.free, &self.pass.free);
         self.actor.hold_free();
     }
 
@@ -461,19 +452,14 @@ impl<T: Real> Value<T> {
         targets: &[f64],
         update: u64,
     ) -> Result<()> {
-        self.network.forward(x, &mut self.trace)?;
         let share = 2.0 / chosen.len() as f64;
-        let targets = chosen.iter().map(|&sample| targets[sample]);
-        if self.slopes.ncols() != chosen.len() {
-            self.slopes = DMatrix::zeros(1, chosen.len());
-        }
-        for ((slope, value), target) in
-            self.slopes.iter_mut().zip(self.trace.output().iter()).zip(targets)
-        {
-            *slope = T::from_double(share * (value.to_double() - target));
-        }
-        self.network.backward(&self.slopes, Gradients::Parameters, &mut self.trace)?;
-        let gradient = self.trace.gradient().as_slice();
+        self.network.pull_back(x, Mode::Inference, &mut self.workspace, |values, slopes| {
+            for ((slope, value), &sample) in slopes.iter_mut().zip(values.iter()).zip(chosen) {
+                *slope = T::from_double(share * (value.to_double() - targets[sample]));
+            }
+            Ok::<_, Error>(())
+        })?;
+        let gradient = self.workspace.gradient().as_slice();
         let norm = square_sum(gradient).sqrt();
         if !norm.is_finite() {
             return Err(Error::Diverged { what: "value", update, value: norm });

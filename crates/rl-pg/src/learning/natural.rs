@@ -128,7 +128,7 @@ impl<T: Real, P: Policy> Learner<T, P> {
     ) -> Result<f64> {
         let all: Vec<usize> = (0..actions.len()).collect();
         let _ = self.policy_gradient(&data.x, &all, data, actions)?;
-        let network = self.pass.trace.gradient().iter().map(|g| g.to_double());
+        let network = self.pass.gradient().iter().map(|g| g.to_double());
         // Uphill, where optimizers go down.
         let gradient: Vec<f64> =
             network.chain(self.pass.free.iter().copied()).map(|g| -g).collect();

@@ -21,10 +21,16 @@ use crate::{Error, Policy, Result, check};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Categorical {
-    /// log π of every action, then π of every action: one allocation for a policy that is made for
-    /// every step.
-    table: Vec<f64>,
+    actions: usize,
+    /// log π and π of every action, where they are few: a policy that is made for every step should
+    /// not allocate.
+    few: [[f64; FEW]; 2],
+    /// The same where they are more, one list after the other.
+    many: Vec<f64>,
 }
+
+/// Actions that need no allocation.
+const FEW: usize = 4;
 
 impl Categorical {
     /// The policy with these logits; adding the same number to all of them changes nothing.
@@ -38,29 +44,41 @@ impl Categorical {
         };
         // log Σ exp = largest + log(1 + rest), which keeps a small rest.
         let (largest, mut rest) = (logits[likeliest], 0.0);
-        let mut table = vec![1.0; 2 * logits.len()];
-        let (logs, shares) = table.split_at_mut(logits.len());
-        for (a, share) in shares.iter_mut().enumerate().filter(|&(a, _)| a != likeliest) {
-            *share = (logits[a] - largest).exp();
-            rest += *share;
+        let actions = logits.len();
+        let more = if actions > FEW { 2 * actions } else { 0 };
+        let mut policy = Self { actions, few: [[0.0; FEW]; 2], many: vec![0.0; more] };
+        let (logs, shares) = policy.lists_mut();
+        for (a, (share, logit)) in shares.iter_mut().zip(logits).enumerate() {
+            *share = if a == likeliest { 1.0 } else { (logit - largest).exp() };
+            rest += if a == likeliest { 0.0 } else { *share };
         }
         let log_total = rest.ln_1p();
         for ((log, share), logit) in logs.iter_mut().zip(shares).zip(logits) {
             *log = (logit - largest) - log_total;
             *share /= 1.0 + rest;
         }
-        Ok(Self { table })
+        Ok(policy)
     }
 
     /// πₐ for every action; they sum to 1.
     #[must_use]
     pub fn probabilities(&self) -> &[f64] {
-        &self.table[self.table.len() / 2..]
+        if self.many.is_empty() { &self.few[1][..self.actions] } else { &self.many[self.actions..] }
     }
 
     /// log πₐ for every action.
     fn log_probabilities(&self) -> &[f64] {
-        &self.table[..self.table.len() / 2]
+        if self.many.is_empty() { &self.few[0][..self.actions] } else { &self.many[..self.actions] }
+    }
+
+    /// log π and π of every action.
+    fn lists_mut(&mut self) -> (&mut [f64], &mut [f64]) {
+        if self.many.is_empty() {
+            let [logs, shares] = &mut self.few;
+            (&mut logs[..self.actions], &mut shares[..self.actions])
+        } else {
+            self.many.split_at_mut(self.actions)
+        }
     }
 
     /// πₐ with log πₐ.

@@ -48,7 +48,7 @@ impl Keeper {
             check::positive("median_timeout", medians)?;
         }
         let mut report = Report { starts: 1, ..Report::default() };
-        let worker = Worker::start(&mut command, options.start_timeout, &mut report.strays);
+        let worker = Worker::start(&mut command, &options, &mut report.strays);
         let worker = worker.map_err(|reason| match reason {
             NotStarted::Refused(error) => error,
             NotStarted::Failed { failure, last_words } => {
@@ -167,8 +167,7 @@ impl Keeper {
                 thread::sleep(pause(self.options.back_off, self.in_a_row));
             }
             self.report.starts += 1;
-            let timeout = self.options.start_timeout;
-            match Worker::start(&mut self.command, timeout, &mut self.report.strays) {
+            match Worker::start(&mut self.command, &self.options, &mut self.report.strays) {
                 Ok(worker) => {
                     worker.hello.same_as(&self.hello)?;
                     self.failed = None;

@@ -33,7 +33,7 @@ mod tests {
 
     /// What both kinds of link do.
     trait Both: Sized {
-        fn spawn(command: &mut Command) -> std::io::Result<(Child, Self)>;
+        fn spawn(command: &mut Command, watch: Duration) -> std::io::Result<(Child, Self)>;
         fn say(&mut self, bytes: Vec<u8>);
         fn hear(&mut self, deadline: Instant, to: &mut Vec<u8>) -> Heard;
         fn close(&mut self);
@@ -42,8 +42,11 @@ mod tests {
     macro_rules! both {
         ($($link:ident)*) => {
             $(impl Both for $link {
-                fn spawn(command: &mut Command) -> std::io::Result<(Child, Self)> {
-                    Self::spawn(command)
+                fn spawn(
+                    command: &mut Command,
+                    watch: Duration,
+                ) -> std::io::Result<(Child, Self)> {
+                    Self::spawn(command, watch)
                 }
                 fn say(&mut self, bytes: Vec<u8>) {
                     self.say(bytes);
@@ -59,15 +62,18 @@ mod tests {
     }
     both!(Sockets Threads);
 
+    /// Not at all, for less than the waits of these tests, and for longer than a clock counts.
+    const WATCHES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(2), Duration::MAX];
+
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(60)
     }
 
     /// More than fits between the two at once, in both directions, and back in order.
-    fn echoes<L: Both>() {
+    fn echoes<L: Both>(watch: Duration) {
         // Which goes on holding what it was given.
         let mut command = Command::new("cat");
-        let (mut child, mut link) = L::spawn(&mut command).unwrap();
+        let (mut child, mut link) = L::spawn(&mut command, watch).unwrap();
         let sent: Vec<u8> = (0..3_000_000u32).flat_map(u32::to_le_bytes).collect();
         sent.chunks(5_000_000).for_each(|part| link.say(part.to_vec()));
         let mut found = Vec::new();
@@ -89,13 +95,15 @@ mod tests {
 
     #[test]
     fn all_comes_back_in_order_and_the_end_is_seen() {
-        echoes::<Sockets>();
-        echoes::<Threads>();
+        for watch in WATCHES {
+            echoes::<Sockets>(watch);
+        }
+        echoes::<Threads>(Duration::ZERO);
     }
 
-    fn is_deaf<L: Both>() {
+    fn is_deaf<L: Both>(watch: Duration) {
         let mut command = Command::new("sleep");
-        let (mut child, mut link) = L::spawn(command.arg("60")).unwrap();
+        let (mut child, mut link) = L::spawn(command.arg("60"), watch).unwrap();
         link.say(vec![b' '; 3_000_000]);
         let brief = Instant::now() + Duration::from_millis(20);
         assert_eq!(link.hear(brief, &mut Vec::new()), Heard::Nothing);
@@ -106,7 +114,9 @@ mod tests {
 
     #[test]
     fn who_does_not_read_is_not_waited_for() {
-        is_deaf::<Sockets>();
-        is_deaf::<Threads>();
+        for watch in WATCHES {
+            is_deaf::<Sockets>(watch);
+        }
+        is_deaf::<Threads>(Duration::ZERO);
     }
 }

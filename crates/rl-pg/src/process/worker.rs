@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::hello::Hello;
 use super::link::{Heard, Link};
+use super::rules::Options;
 use super::wire::{Answer, Inbox, Message};
 use crate::{Error, Failure};
 
@@ -59,14 +60,15 @@ impl Worker {
     /// Runs the command and waits for its hello. `strays` counts the lines before it.
     pub(super) fn start(
         command: &mut Command,
-        timeout: Duration,
+        options: &Options,
         strays: &mut u64,
     ) -> Result<Self, NotStarted> {
+        let timeout = options.start_timeout;
         let not_run = |error: &io::Error| NotStarted::Failed {
             failure: Failure::NotRun { kind: error.kind() },
             last_words: String::new(),
         };
-        let started = Link::spawn(command.stderr(Stdio::piped()));
+        let started = Link::spawn(command.stderr(Stdio::piped()), options.watch);
         let (child, link) = started.map_err(|error| not_run(&error))?;
         let mut child = Owned(child);
         let Some(stderr) = child.0.stderr.take() else {

@@ -53,8 +53,9 @@ fn bits(outcomes: &[Outcome]) -> Vec<u64> {
 #[test]
 fn rewards_come_back_to_the_bit_in_both_encodings() -> Result<()> {
     let (contexts, actions, seeds) = batch(500);
-    for told in ["honest", "binary"] {
-        let mut simulator = start(told);
+    for (told, watch) in [("honest", 0), ("binary", 0), ("honest", 1), ("binary", 1000)] {
+        let options = options().watch(Duration::from_millis(watch));
+        let mut simulator = ExternalSimulator::start(worker(told), options)?;
         assert_eq!((simulator.name(), simulator.is_deterministic()), (told, true));
         assert_eq!((simulator.context_length(), simulator.action_length()), (2, 2));
         assert_eq!(simulator.metrics(), ["seed", "first"]);

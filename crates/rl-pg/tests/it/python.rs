@@ -44,15 +44,19 @@ def rollout(context, action, seed):
     if seed == 4:
         return float("nan")
     return context[0] * action[0] + action[1], {"seed": seed, "third": action[0] / 3}
-serve(rollout, context=1, action=2, metrics=["seed", "third"], name="sum", binary=sys.argv[-1] == "binary")
+serve(rollout, context=1, action=2, metrics=["seed", "third"], name="sum", binary=sys.argv[1] == "binary",
+      watch=float(sys.argv[2]))
 "#;
 
 #[test]
 fn a_function_is_served_in_both_encodings_and_prints_stay_off_the_wire() -> Result<()> {
-    for (module, encoding) in [("", "json"), ("", "binary"), ("orjson", "json")] {
+    for (module, encoding, watch) in
+        [("", "json", 0.0), ("", "binary", 0.0), ("orjson", "json", 0.0), ("", "json", 0.001)]
+    {
         let Some(mut command) = python_with(module, SUM) else { continue };
-        command.arg(encoding);
-        let mut simulator = ExternalSimulator::start(command, Options::default())?;
+        command.args([encoding, &watch.to_string()]);
+        let options = Options::default().watch(Duration::from_secs_f64(watch));
+        let mut simulator = ExternalSimulator::start(command, options)?;
         assert_eq!((simulator.name(), simulator.metrics()), ("sum", vec!["seed", "third"]));
         let contexts = DMatrix::from_fn(1, 70, |_, j| 1.0 / (j as f64 + 1.0));
         let actions = DMatrix::from_fn(2, 70, |i, j| ((i + 2 * j) as f64).sin());

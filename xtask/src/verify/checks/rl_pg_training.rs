@@ -283,6 +283,7 @@ fn truncated(context: &Context) -> Result<Evidence, BoxError> {
         let head = Categorical::from_parameters;
         let actor = Actor::new(network(1, 2, &mut rng)?, Vec::new(), head)?;
         let options = LearnOptions::default().discount(DISCOUNT).collect(Collect::Episodes);
+        let options = options.epochs(8).value_rate(3e-3);
         let mut learner = Learner::new(actor, options, context.seed)?;
         learner = learner.with_value(network(1, 1, &mut rng)?)?;
         let mut environments = vec![Endless { steps: 0, end }; 4];

@@ -344,7 +344,7 @@ fn a_gradient_that_is_no_number_is_an_error_before_it_is_followed() {
         let policy = learner.actor.policy(&[0.5]).unwrap();
         let action = vec![0.1, 0.2];
         let log_probability = policy.log_probability(&action).unwrap();
-        for reward in [1e200, -1e200] {
+        for reward in [1e200, -3e200] {
             experience.push(&[0.5], action.clone(), log_probability, reward).unwrap();
             experience.terminate();
         }

@@ -19,11 +19,16 @@ pub(in crate::process) struct Sockets {
     /// What there was no room for.
     unsent: Vec<u8>,
     room: Box<[u8]>,
+    /// How long to look for bytes again and again before sleeping until they come.
+    watch: Duration,
 }
 
 impl Sockets {
     /// Runs the command; its standard error is left as the command says.
-    pub(in crate::process) fn spawn(command: &mut Command) -> io::Result<(Child, Self)> {
+    pub(in crate::process) fn spawn(
+        command: &mut Command,
+        watch: Duration,
+    ) -> io::Result<(Child, Self)> {
         let (to, stdin) = UnixStream::pair()?;
         let (from, stdout) = UnixStream::pair()?;
         to.set_nonblocking(true)?;
@@ -32,7 +37,7 @@ impl Sockets {
         // The command would keep the child's ends open, and then nobody would see the child close them.
         command.stdin(Stdio::null()).stdout(Stdio::null());
         let room = vec![0; 1 << 16].into_boxed_slice();
-        Ok((child?, Self { to, from, unsent: Vec::new(), room }))
+        Ok((child?, Self { to, from, unsent: Vec::new(), room, watch }))
     }
 
     pub(in crate::process) fn say(&mut self, bytes: Vec<u8>) {
@@ -45,24 +50,56 @@ impl Sockets {
 
     /// Waits for bytes, which are put behind those in `to`.
     pub(in crate::process) fn hear(&mut self, deadline: Instant, to: &mut Vec<u8>) -> Heard {
+        if !self.watch.is_zero()
+            && let Some(heard) = self.look(deadline, to)
+        {
+            return heard;
+        }
         loop {
             self.send();
             let left = deadline.saturating_duration_since(Instant::now());
             let nap = if self.unsent.is_empty() { left } else { left.min(NAP) };
             // Sockets take no time of zero, and a microsecond is theirs.
             let limited = self.from.set_read_timeout(Some(nap.max(Duration::from_micros(1))));
-            match limited.and_then(|()| self.from.read(&mut self.room)) {
-                Ok(count @ 1..) => {
-                    to.extend_from_slice(&self.room[..count]);
-                    return Heard::Bytes;
-                }
-                Err(error) if is_early(&error) => {
-                    if left.is_zero() {
-                        return Heard::Nothing;
-                    }
-                }
-                Ok(_) | Err(_) => return Heard::End,
+            if limited.is_err() {
+                return Heard::End;
             }
+            match self.read(to) {
+                Some(heard) => return heard,
+                None if left.is_zero() => return Heard::Nothing,
+                None => {}
+            }
+        }
+    }
+
+    /// Looks for bytes for a while, without sleeping; `None` where none came.
+    fn look(&mut self, deadline: Instant, to: &mut Vec<u8>) -> Option<Heard> {
+        let end = Instant::now().checked_add(self.watch).map_or(deadline, |end| end.min(deadline));
+        if self.from.set_nonblocking(true).is_err() {
+            return Some(Heard::End);
+        }
+        let heard = loop {
+            self.send();
+            match self.read(to) {
+                None if Instant::now() < end => std::hint::spin_loop(),
+                heard => break heard,
+            }
+        };
+        match self.from.set_nonblocking(false) {
+            Ok(()) => heard,
+            Err(_) => Some(Heard::End),
+        }
+    }
+
+    /// What there is to be read; `None` for nothing yet.
+    fn read(&mut self, to: &mut Vec<u8>) -> Option<Heard> {
+        match self.from.read(&mut self.room) {
+            Ok(count @ 1..) => {
+                to.extend_from_slice(&self.room[..count]);
+                Some(Heard::Bytes)
+            }
+            Err(error) if is_early(&error) => None,
+            Ok(_) | Err(_) => Some(Heard::End),
         }
     }
 

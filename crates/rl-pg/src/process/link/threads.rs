@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Heard;
 
@@ -21,8 +21,12 @@ pub(in crate::process) struct Threads {
 }
 
 impl Threads {
-    /// Runs the command; its standard error is left as the command says.
-    pub(in crate::process) fn spawn(command: &mut Command) -> io::Result<(Child, Self)> {
+    /// Runs the command; its standard error is left as the command says. Nobody watches here: the thread that reads
+    /// sleeps anyway.
+    pub(in crate::process) fn spawn(
+        command: &mut Command,
+        _watch: Duration,
+    ) -> io::Result<(Child, Self)> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(ErrorKind::BrokenPipe.into());
