@@ -308,7 +308,15 @@ fn request_seeds() -> Vec<Vec<u8>> {
         [1u64.to_le_bytes(), 7u64.to_le_bytes(), 0.5f64.to_le_bytes(), 0.25f64.to_le_bytes()]
             .concat(),
     );
-    vec![format!("{request}\n").into_bytes(), list.into_bytes(), binary, b"[]\n[[[[\n{}".to_vec()]
+    // 2.7 GB announced, and 12 bytes behind it.
+    let announced = b"\xa5\xa2\xf5\xa4\xa4\xa4\x5b\xf8\0\0\x001[\n{}".to_vec();
+    vec![
+        format!("{request}\n").into_bytes(),
+        list.into_bytes(),
+        binary,
+        b"[]\n[[[[\n{}".to_vec(),
+        announced,
+    ]
 }
 
 /// What another process may answer, its greeting included.

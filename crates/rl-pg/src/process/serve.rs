@@ -1,6 +1,6 @@
 //! The other side: a simulator written in Rust as a worker.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -88,8 +88,12 @@ pub fn serve(
             let (mut length, mut frame) = ([0; 4], Vec::new());
             let record = 16 + 8 * (simulator.context_length() + simulator.action_length());
             while input.read_exact(&mut length).is_ok() {
-                frame.resize(u32::from_le_bytes(length) as usize, 0);
-                input.read_exact(&mut frame)?;
+                let length = u64::from(u32::from_le_bytes(length));
+                frame.clear();
+                // No more is allocated than comes, whatever is announced.
+                if input.by_ref().take(length).read_to_end(&mut frame)? as u64 != length {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 answers.since = Instant::now();
                 for request in frame.chunks(record) {
                     binary_answer(simulator, request, &mut answers.held);
