@@ -96,6 +96,11 @@ fn low<'a>(
     low as f64 / sums.count() as f64
 }
 
+/// A share and three standard errors of what is found of it in so many cases.
+fn beyond_chance(share: f64, cases: usize) -> f64 {
+    share + 3.0 * (share * (1.0 - share) / cases as f64).sqrt()
+}
+
 fn seldom_low(context: &Context) -> Result<Evidence, BoxError> {
     let mut rng = context.rng();
     let (mut all, mut notes) = (Vec::new(), Vec::new());
@@ -118,9 +123,9 @@ fn seldom_low(context: &Context) -> Result<Evidence, BoxError> {
     ));
     Ok(Evidence {
         measured: low(resolved.clone(), |sum| sum.estimate, 1.0),
-        limit: 0.03,
-        reason: "share of estimates below the error: the aim, where the difference to the grid of every \
-                 second sample is low in 5 %",
+        limit: beyond_chance(0.03, resolved.clone().count()),
+        reason: "share of estimates below the error: the aim is 3 %, where the difference to the grid of \
+                 every second sample is low in 5 %, and three standard errors of a share of so many",
         control: Control {
             what: "what the differences to sums over half and over a quarter as many rings and columns \
                    make of a geometric series",
@@ -141,9 +146,10 @@ fn hardly_ever_ten_times_low(context: &Context) -> Result<Evidence, BoxError> {
     let least = resolved.clone().map(|sum| sum.estimate / sum.error).fold(f64::INFINITY, f64::min);
     Ok(Evidence {
         measured: low(resolved.clone(), |sum| sum.estimate, 0.1),
-        limit: 0.002,
-        reason: "share of estimates below a tenth of the error: the aim is none, and a spectrum whose last \
-                 terms vanish by chance cannot be told from one that ends",
+        limit: beyond_chance(0.002, resolved.clone().count()),
+        reason: "share of estimates below a tenth of the error, and three standard errors of a share of so \
+                 many; none would be better, but a spectrum whose last terms vanish by chance cannot be told \
+                 from one that ends",
         control: Control {
             what: "what the differences to sums over half and over a quarter as many rings and columns \
                    make of a geometric series",
