@@ -92,8 +92,9 @@ fn low<'a>(
     part: f64,
 ) -> f64 {
     // A NaN is not at least anything.
-    let low = sums.clone().filter(|sum| !(estimate(sum) >= part * sum.error)).count();
-    low as f64 / sums.count() as f64
+    let enough = sums.clone().filter(|sum| estimate(sum) >= part * sum.error).count();
+    let all = sums.count();
+    (all - enough) as f64 / all as f64
 }
 
 /// A share and three standard errors of what is found of it in so many cases.
