@@ -77,7 +77,8 @@ impl ColumnRule {
         let sizes: Vec<f64> =
             circle[..=distinct / 2].iter().map(|harmonic| 2.0 * harmonic.norm()).collect();
         let floor = 0.1 * f64::EPSILON * magnitude;
-        let decay = Decay::of(&sizes, floor);
+        // Kinks on two meridians half-way between columns would look smooth.
+        let decay = Decay::of(&sizes, floor, Some(0.5 * real(distinct)));
         let error = decay.at(real(distinct));
         let spectrum = Some(Spectrum { decay, first: 0, stride: 1 });
         Judgement::new(error, last(&sizes), spectrum)

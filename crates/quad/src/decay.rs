@@ -9,6 +9,9 @@ use crate::rings::real;
 /// So all of them are fitted, and each counts as far as its fit makes it likely. They are fitted to the
 /// last terms alone, too, and the slower fall counts: where a sharp feature stands on a smooth ground,
 /// the first terms are those of the ground.
+///
+/// A kink or a jump half-way between two samples looks smooth to them: the terms of a power k⁻ᵖ cancel
+/// their aliases (2n − k)⁻ᵖ, and vanish at the last one. So that is a law too, where it may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decay {
     whole: Laws,
@@ -19,8 +22,8 @@ pub(crate) struct Decay {
     negligible: f64,
 }
 
-/// One law of each power.
-type Laws = [Law; POWERS.len()];
+/// One law of each power, and of each canceled one.
+type Laws = [Law; POWERS.len() + CANCELED.len()];
 
 /// A line through the logarithms over kʳ.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +33,7 @@ struct Law {
     center: (f64, f64),
     /// At most 0.
     slope: f64,
-    /// How likely it is; all shares add up to 1.
+    /// How likely it is; all shares add up to 1, and that of a law that may not be is 0.
     share: f64,
 }
 
@@ -59,6 +62,8 @@ impl Spectrum {
 
 /// The powers r; 0 stands for ln k.
 const POWERS: [f64; 7] = [0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0];
+/// The powers p of the terms k⁻ᵖ that may cancel their aliases: those of a jump and of a kink.
+const CANCELED: [f64; 2] = [1.0, 2.0];
 /// Where stretches of the spectrum end, as parts of it: the root mean square of each stands for all
 /// its terms, since single ones vanish by chance.
 const ENDS: [f64; STRETCHES + 1] = [0.12, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0];
@@ -67,12 +72,15 @@ const STRETCHES: usize = 6;
 const LATE: usize = 3;
 /// The variance that chance leaves in the logarithm of a stretch, at least.
 const CHANCE: f64 = 0.2;
+/// The share above which terms that may have canceled their aliases are taken to have done so.
+const POSSIBLE: f64 = 0.15;
 /// Standard deviations above the mean of the laws.
-const DEVIATIONS: f64 = 0.4;
+const DEVIATIONS: f64 = 0.5;
 
 impl Decay {
-    /// Of the terms in `sizes`; whatever is below `floor` is rounding.
-    pub(crate) fn of(sizes: &[f64], floor: f64) -> Self {
+    /// Of the terms in `sizes`; whatever is below `floor` is rounding. Term k may have canceled its
+    /// alias 2n − k where `mirror` is n.
+    pub(crate) fn of(sizes: &[f64], floor: f64, mirror: Option<f64>) -> Self {
         let top = sizes.len().saturating_sub(1);
         let points: [(f64, f64); STRETCHES] = std::array::from_fn(|stretch| {
             let first = part(top, ENDS[stretch]).clamp(1.min(top), top);
@@ -91,7 +99,7 @@ impl Decay {
         });
         let negligible = NEGLIGIBLE * sizes.iter().copied().fold(floor, f64::max);
         let significant = sizes.iter().rposition(|&size| size > negligible).unwrap_or(0);
-        let (whole, late) = (laws(&points), laws(&points[STRETCHES - LATE..]));
+        let (whole, late) = (laws(&points, mirror), laws(&points[STRETCHES - LATE..], None));
         Self { whole, late, top, significant, negligible }
     }
 
@@ -108,7 +116,7 @@ impl Decay {
 
     /// How likely it is that the terms fall as a power.
     pub(crate) fn algebraic(&self) -> f64 {
-        self.whole[0].share
+        self.whole.iter().filter(|law| law.power == 0.0).map(|law| law.share).sum()
     }
 
     /// The root mean square of term `k`, beyond the last one shown, rather too large than too small.
@@ -116,9 +124,14 @@ impl Decay {
         let [whole, late] = [&self.whole, &self.late].map(|laws| {
             let mean: f64 = laws.iter().map(|law| law.share * law.at(k)).sum();
             let squares = laws.iter().map(|law| law.share * (law.at(k) - mean).powi(2));
-            // No slower than the slowest, where the laws have parted far.
-            let slowest = laws.iter().map(|law| law.at(k)).fold(f64::NEG_INFINITY, f64::max);
-            (mean + DEVIATIONS * squares.sum::<f64>().sqrt()).min(slowest).exp()
+            let above = mean + DEVIATIONS * squares.sum::<f64>().sqrt();
+            let slowest = |laws: &[Law], share: f64| {
+                let likely = laws.iter().filter(|law| law.share > share);
+                likely.map(|law| law.at(k)).fold(f64::NEG_INFINITY, f64::max)
+            };
+            // No slower than the slowest, where the laws have parted far. What canceled is no mean of laws.
+            let canceled = slowest(&laws[POWERS.len()..], POSSIBLE);
+            above.min(slowest(laws, 0.0)).max(canceled).exp()
         });
         whole.max(late)
     }
@@ -138,16 +151,23 @@ impl Decay {
 }
 
 /// The laws through these points, with their shares.
-fn laws(points: &[(f64, f64)]) -> Laws {
-    let fits = POWERS.map(|power| Law::through(points, power));
-    let least = fits.iter().map(|fit| fit.1).fold(f64::INFINITY, f64::min);
-    let variance = (least / real(points.len() - 2)).max(CHANCE);
-    let likely = fits.map(|(_, squares)| (0.5 * (least - squares) / variance).exp());
-    let all: f64 = likely.iter().sum();
-    let mut laws = fits.map(|(law, _)| law);
-    for (law, likely) in laws.iter_mut().zip(likely) {
-        law.share = likely / all;
-    }
+fn laws(points: &[(f64, f64)], mirror: Option<f64>) -> Laws {
+    let lines = POWERS.map(|power| Law::through(points, power));
+    let canceled = CANCELED.map(|power| match mirror {
+        Some(mirror) => Law::canceled(points, power, mirror),
+        None => (Law { power: 0.0, center: (0.0, 0.0), slope: 0.0, share: 0.0 }, f64::INFINITY),
+    });
+    let least = |fits: &[(Law, f64)]| fits.iter().map(|fit| fit.1).fold(f64::INFINITY, f64::min);
+    let variance = (least(&lines) / real(points.len() - 2)).max(CHANCE);
+    let best = least(&lines).min(least(&canceled));
+    let mut fits = lines.into_iter().chain(canceled);
+    let mut laws = std::array::from_fn(|_| {
+        // As many as there are places.
+        let (law, squares) = fits.next().unwrap_or(lines[0]);
+        Law { share: (0.5 * (best - squares) / variance).exp(), ..law }
+    });
+    let all: f64 = laws.iter().map(|law| law.share).sum();
+    laws.iter_mut().for_each(|law| law.share /= all);
     laws
 }
 
@@ -166,6 +186,18 @@ impl Law {
         let slope = if spread > 0.0 { (both / spread).min(0.0) } else { 0.0 };
         let missed = points.iter().map(|(x, y)| (y - center.1 - slope * (x - center.0)).powi(2));
         (Self { power, center, slope, share: 0.0 }, missed.sum())
+    }
+
+    /// The line k⁻ᵖ whose difference to its aliases comes nearest to the points, and the squares of
+    /// what that misses.
+    fn canceled(points: &[(f64, f64)], power: f64, mirror: f64) -> (Self, f64) {
+        let above = |&(k, y): &(f64, f64)| {
+            let k = k.min(0.999 * mirror);
+            y - (k.powf(-power) - (2.0 * mirror - k).powf(-power)).ln()
+        };
+        let mean = points.iter().map(above).sum::<f64>() / real(points.len());
+        let missed = points.iter().map(|point| (above(point) - mean).powi(2)).sum();
+        (Self { power: 0.0, center: (0.0, mean), slope: -power, share: 0.0 }, missed)
     }
 
     fn at(&self, k: f64) -> f64 {
@@ -202,7 +234,7 @@ mod tests {
                 assert!(off < limit(k), "{power} at {k}: {off:e}");
             }
             // Among all laws it is the likeliest.
-            let shares = laws(&points).map(|law| law.share);
+            let shares = laws(&points, None).map(|law| law.share);
             assert!(shares.iter().all(|&share| share <= shares[index]), "{power}: {shares:?}");
             assert!((shares.iter().sum::<f64>() - 1.0).abs() < 8.0 * f64::EPSILON);
         }
@@ -220,7 +252,7 @@ mod tests {
         // What the laws of powers 0 and 1 miss decides between them: squares over twice the
         // variance, which is what the best law leaves for each point that is not needed for the line.
         let points = [(2.0, 0.0), (4.0, -1.0), (6.0, -4.0), (8.0, -3.0)];
-        let found = laws(&points);
+        let found = laws(&points, None);
         let squares = POWERS.map(|power| Law::through(&points, power).1);
         let least = squares.iter().copied().fold(f64::INFINITY, f64::min);
         assert!(least > 2.0 * CHANCE);
@@ -232,12 +264,12 @@ mod tests {
     #[test]
     fn exponential_and_algebraic_tails_are_continued() {
         // Laws that chance might have hidden have a share too, and the last terms alone hardly tell
-        // them apart: a factor of 4.5 for this exponential, and of 0.6 for this power.
+        // them apart: a factor of 7 for this exponential, and of 0.6 for this power.
         let exponential: Vec<f64> = (0..=40).map(|k| (-0.5 * f64::from(k)).exp()).collect();
-        let ratio = Decay::of(&exponential, 1e-300).at(60.0) / (-30f64).exp();
-        assert!((3.0..6.0).contains(&ratio), "{ratio}");
+        let ratio = Decay::of(&exponential, 1e-300, None).at(60.0) / (-30f64).exp();
+        assert!((5.0..10.0).contains(&ratio), "{ratio}");
         let algebraic: Vec<f64> = (0..=40).map(|k| f64::from(k.max(1)).powi(-2)).collect();
-        let found = Decay::of(&algebraic, 1e-300);
+        let found = Decay::of(&algebraic, 1e-300, None);
         let ratio = found.at(80.0) * 6400.0;
         assert!((0.4..0.8).contains(&ratio), "{ratio}");
         assert_eq!(found.reaches(1e-30, 1000), None);
@@ -246,9 +278,22 @@ mod tests {
     }
 
     #[test]
+    fn terms_that_canceled_their_aliases_are_continued_without_them() {
+        // A kink half-way between two of 40 samples: k⁻² − (80 − k)⁻².
+        let term = |k: f64| k.powi(-2) - (80.0 - k).powi(-2);
+        let terms: Vec<f64> = (0..=39).map(|k| term(f64::from(k.max(1)))).collect();
+        let found = Decay::of(&terms, 1e-300, Some(40.0));
+        let ratio = found.at(80.0) * 6400.0;
+        assert!((0.5..2.0).contains(&ratio), "{ratio}");
+        // Unawares, one takes the fall at the end for that of the terms.
+        let unaware = Decay::of(&terms, 1e-300, None).at(80.0) * 6400.0;
+        assert!(unaware < 0.4, "{unaware}");
+    }
+
+    #[test]
     fn a_spectrum_that_does_not_fall_is_continued_flat() {
-        let found = Decay::of(&[3.0; 12], 1e-300).at(100.0);
+        let found = Decay::of(&[3.0; 12], 1e-300, None).at(100.0);
         assert!((found / 3.0 - 1.0).abs() < 16.0 * f64::EPSILON, "{found}");
-        assert!(Decay::of(&[0.0], 1e-300).at(2.0) < 1e-298);
+        assert!(Decay::of(&[0.0], 1e-300, None).at(2.0) < 1e-298);
     }
 }

@@ -341,16 +341,20 @@ impl<M: Measure> SphereRule<M> {
         let rounding = f64::EPSILON * real(rings + columns.len()) * magnitude;
         let last = across.last + around.last;
         let mut error_estimate = (across.error + around.error).min(3.0 * last);
-        // Nothing converges yet, and extrapolation means nothing; nor does ∫|p|, where most of p is missed.
-        let share = last / magnitude;
-        if share > 0.05 {
-            error_estimate = error_estimate.max(last * (0.2 * share).max(2.0 * share * share));
+        // Nothing falls yet, and extrapolation means nothing.
+        let unresolved = last > UNRESOLVED * magnitude;
+        if unresolved {
+            error_estimate = error_estimate.max(magnitude);
         }
         Ok(Integral {
             value,
             error_estimate: error_estimate + rounding,
             weights: chosen.how,
-            resolution: resolution([across.spectrum, around.spectrum]),
+            resolution: if unresolved {
+                Resolution::Unresolved
+            } else {
+                resolution([across.spectrum, around.spectrum])
+            },
             samples: samples.len(),
             layout: self.layout,
             measure: self.measure,
@@ -361,6 +365,9 @@ impl<M: Measure> SphereRule<M> {
 /// Orders m of the integrals against cos mφ and sin mφ whose spectra over θ are judged beside the mean's.
 /// For even m they are even about the poles where the mean is.
 const WAVES: [usize; 6] = [2, 4, 6, 8, 10, 12];
+
+/// Part of ∫|p| above which the last terms show that nothing is resolved.
+const UNRESOLVED: f64 = 0.5;
 
 /// What the spectra over θ and over φ need, in degrees.
 fn resolution(spectra: [Option<Spectrum>; 2]) -> Resolution {

@@ -21,6 +21,7 @@ mod nn_invert_search;
 mod nn_layers;
 mod nn_train;
 mod quad;
+mod quad_estimate;
 mod quad_free;
 mod quad_grid;
 mod ranks;
@@ -72,6 +73,7 @@ pub fn all() -> Vec<Check> {
         dsp_peaks::CHECKS,
         dsp_spectra::CHECKS,
         quad::CHECKS,
+        quad_estimate::CHECKS,
         quad_grid::CHECKS,
         quad_free::CHECKS,
         cross::CHECKS,

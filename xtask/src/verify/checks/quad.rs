@@ -41,13 +41,6 @@ pub(super) const CHECKS: &[Check] = &[
         run: jacobian_inside,
     },
     Check {
-        id: "quad/error-estimate",
-        question: Some(8),
-        claim: "The error estimate, made from the samples alone, is at least the error in 97 of 100 \
-                sums.",
-        run: error_estimate,
-    },
-    Check {
         id: "quad/snapshot-drift",
         question: Some(8),
         claim: "A rule of a few dozen nodes, made from 40 snapshots of a moving lobe, says that the lobe has \
@@ -309,52 +302,6 @@ fn jacobian_inside(context: &Context) -> Result<Evidence, BoxError> {
         notes: vec![format!(
             "The trapezoid, right for samples without a Jacobian, is {:.0e} off on these.",
             (trapezoid_flat(&q, RINGS, COLUMNS) / integral - 1.0).abs()
-        )],
-    })
-}
-
-fn error_estimate(context: &Context) -> Result<Evidence, BoxError> {
-    let mut rng = context.rng();
-    let rough = [
-        Zonal::positive("|t|", f64::abs, 2.0 * PI),
-        Zonal::positive("1/(1.01-t)", |t| 1.0 / (1.01 - t), 33.321647477810172492),
-    ];
-    // Estimate over error, wherever there is more than rounding in the error.
-    let mut ratios = Vec::new();
-    let mut not_rounding = 0usize;
-    for rings in [20, 27, 36, 48, 64] {
-        let rule = vertex_rule(SolidAngle, rings, 2 * rings)?;
-        for Zonal { g, integral, magnitude, .. } in SMOOTH.iter().chain(&rough) {
-            for _ in 0..24 {
-                let u = direction(&mut rng)?;
-                let found = rule.integrate(|x| g(u.dot(x)))?;
-                let error = (found.value - integral).abs();
-                let rounding = 3.0 * rings as f64 * f64::EPSILON * magnitude;
-                if error.is_nan() || error > rounding {
-                    not_rounding += 1;
-                    ratios.push(found.error_estimate / error);
-                }
-            }
-        }
-    }
-    ratios.sort_by(f64::total_cmp);
-    let cases = ratios.len();
-    let low = cases - ratios.iter().filter(|&&ratio| ratio >= 1.0).count();
-    let median = ratios.get(cases / 2).copied().unwrap_or(f64::NAN);
-    let worst = ratios.first().copied().unwrap_or(f64::NAN);
-    Ok(Evidence {
-        measured: low as f64 / cases as f64,
-        limit: 0.03,
-        reason: "share of estimates below the error: a sub-grid difference was low in 5.1 % of the \
-                 cases of another battery, and the aim is 3 %",
-        control: Control {
-            what: "the bound on rounding alone as the estimate",
-            measured: not_rounding as f64 / cases as f64,
-        },
-        plots: Vec::new(),
-        notes: vec![format!(
-            "Of 1,200 sums {cases} have more than rounding in them, and {low} of their estimates are \
-             low; the least is {worst:.2} times the error, the median {median:.0} times."
         )],
     })
 }
