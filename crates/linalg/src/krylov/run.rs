@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 
+use super::relaxation::Sweeps;
 use super::vector::{largest, norm};
 use super::{Method, Options, Progress, Solution, Stop};
 use crate::operator::{check_length, check_shape};
@@ -124,11 +125,11 @@ impl<'a, T: Scalar> Run<'a, T> {
         self.a.apply_adjoint(x, y)
     }
 
-    /// One sweep over x ([`LinearOperator::relax`]), which counts as a product.
-    pub(super) fn relax(&mut self, inverse_diagonal: &[T]) -> Result<Option<f64>> {
-        let met = self.a.relax(inverse_diagonal, &self.b, &mut self.x)?;
+    /// One sweep for a correction of x, which counts as a product; the residual as it was met.
+    pub(super) fn relax(&mut self, sweeps: &mut Sweeps<'_, T>) -> Result<Option<f64>> {
+        let met = sweeps.sweep()?;
         self.applications += usize::from(met.is_some());
-        Ok(met)
+        Ok(met.map(|met| met[0]))
     }
 
     /// M·x in `space`, or x itself without a preconditioner.
