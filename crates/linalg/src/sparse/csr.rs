@@ -260,8 +260,8 @@ pub(crate) mod tests {
         (0..9).for_each(|i| dense[(i, i)] = 3.0 + i as f64);
         let a = Csr::from_dense(&dense).unwrap();
         let (x, b) = (random(9, 1, 2), random(9, 1, 3));
-        let inverse = a.diagonal().unwrap().map(|d| (1.0 / d) as f32);
-        let (mut swept, b32) = (x.map(|x| x as f32), b.map(|b| b as f32));
+        let inverse = a.diagonal().unwrap().map(|d| (1.0 / d).single());
+        let (mut swept, b32) = (x.map(|x| x.single()), b.map(|b| b.single()));
         let met =
             a.relax(inverse.as_slice(), 1, b32.as_slice(), swept.as_mut_slice()).unwrap().unwrap();
         let correction =
@@ -280,8 +280,8 @@ pub(crate) mod tests {
     #[test]
     fn sweeps_side_by_side_have_the_bits_of_sweeps_one_by_one() {
         let a = shifted_random(200, 5, 1.0, 3);
-        let inverse = a.diagonal().unwrap().map(|d| (1.0 / d) as f32);
-        let single = |columns, seed| random(columns, 200, seed).map(|x| x as f32);
+        let inverse = a.diagonal().unwrap().map(|d| (1.0 / d).single());
+        let single = |columns, seed| random(columns, 200, seed).map(|x| x.single());
         for columns in [2, 4, 8] {
             let (b, start) = (single(columns, 4), single(columns, 5));
             let mut x = start.clone();

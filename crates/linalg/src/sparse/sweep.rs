@@ -176,26 +176,26 @@ fn add<T: Scalar, const C: usize>(squares: &mut [T; C], sums: [T; C]) {
 
 #[cfg(test)]
 mod tests {
-    use crate::LinearOperator;
     #[cfg(feature = "parallel")]
     use crate::Threads;
     use crate::operator::tests::random;
     use crate::sparse::csr::tests::shifted_random;
+    use crate::{LinearOperator, Scalar};
 
     const N: usize = 20_000;
 
     #[test]
     fn each_chunk_of_a_phase_is_swept_without_the_other() {
         let a = shifted_random(N, 6, 1.0, 3);
-        let inverse = a.diagonal().unwrap().map(|d| (1.0 / d) as f32);
-        let single = |seed| random(N, 1, seed).map(|x| x as f32);
+        let inverse = a.diagonal().unwrap().map(|d| (1.0 / d).single());
+        let single = |seed| random(N, 1, seed).map(|x| x.single());
         let (b, start) = (single(4), single(5));
         let mut x = start.clone();
         let met = a.relax(inverse.as_slice(), 1, b.as_slice(), x.as_mut_slice()).unwrap().unwrap();
         // By the definition: 32 chunks of 625 rows, of which an odd one does not see the one before it.
         let (rows, mut expected, mut square) = (N / 32, start.clone(), 0.0_f64);
         let mut entries = vec![Vec::new(); N];
-        a.entries().for_each(|(i, j, value)| entries[i].push((j, value as f32)));
+        a.entries().for_each(|(i, j, value)| entries[i].push((j, value.single())));
         for chunk in 0..32 {
             let twin = (chunk ^ 1) * rows..((chunk ^ 1) + 1) * rows;
             for i in chunk * rows..(chunk + 1) * rows {
@@ -218,8 +218,8 @@ mod tests {
     #[cfg(feature = "parallel")]
     fn a_sweep_has_the_same_bits_on_one_two_and_four_threads() {
         let a = shifted_random(N + 17, 6, 1.0, 3);
-        let inverse = a.diagonal().unwrap().map(|d| (1.0 / d) as f32);
-        let single = |seed| random(4, N + 17, seed).map(|x| x as f32);
+        let inverse = a.diagonal().unwrap().map(|d| (1.0 / d).single());
+        let single = |seed| random(4, N + 17, seed).map(|x| x.single());
         let (b, start) = (single(4), single(5));
         let sweep = |threads: usize, side: Threads| {
             let a = a.clone().threads(side);
