@@ -1,6 +1,7 @@
 //! What all solvers share: the checks at the door, the bookkeeping, and the last word on the
 //! residual.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::relaxation::Sweeps;
@@ -19,7 +20,7 @@ pub(super) struct Run<'a, T: Scalar> {
     original: &'a [T],
     /// b and x are solved for in units of `scale`, a power of two, so that squares of residuals
     /// neither overflow nor underflow.
-    pub(super) b: Vec<T>,
+    pub(super) b: Cow<'a, [T]>,
     pub(super) x: Vec<T>,
     scale: f64,
     b_norm: f64,
@@ -69,7 +70,9 @@ impl<'a, T: Scalar> Run<'a, T> {
         let largest = largest(b);
         let scale = unit_for::<T>(largest);
         let scaled = |x: &T| x.unscale(nalgebra::convert(scale));
-        let b_scaled: Vec<T> = b.iter().map(scaled).collect();
+        let plain = scale.to_bits() == 1.0_f64.to_bits();
+        let b_scaled =
+            if plain { Cow::Borrowed(b) } else { Cow::Owned(b.iter().map(scaled).collect()) };
         // b = 0 has the solution 0, wherever the search would start.
         let options = Options { start: options.start.filter(|_| largest > 0.0), ..options };
         let x = options
@@ -151,7 +154,7 @@ impl<'a, T: Scalar> Run<'a, T> {
         } else {
             self.applications += 1;
             self.a.apply(&self.x, r)?;
-            for (r, &b) in r.iter_mut().zip(&self.b) {
+            for (r, &b) in r.iter_mut().zip(self.b.iter()) {
                 *r = b - *r;
             }
         }
