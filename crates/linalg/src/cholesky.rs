@@ -1,7 +1,7 @@
 //! The Cholesky factorisation of a positive definite matrix.
 
 use crate::columns::{dispatch, scale};
-use crate::door::{finite, hermitian, square};
+use crate::door::{finite, hermitian, solution, square};
 use crate::gemm::{Job, multiply};
 use crate::operator::check_shape;
 use crate::precision::re;
@@ -80,7 +80,8 @@ impl<T: Scalar> Cholesky<T> {
     /// The solution x of A·x = b.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `b` has not as many entries as A has rows; [`Error::NotFinite`].
+    /// [`Error::Shape`] where `b` has not as many entries as A has rows; [`Error::NotFinite`];
+    /// [`Error::OutOfRange`] where x overflows.
     pub fn solve(&self, b: &DVector<T>) -> Result<DVector<T>> {
         let b = DMatrix::from_column_slice(b.len(), 1, b.as_slice());
         Ok(DVector::from_vec(self.solve_in_place(b)?.data.into()))
@@ -90,7 +91,7 @@ impl<T: Scalar> Cholesky<T> {
     ///
     /// # Errors
     /// [`Error::Shape`] where `b` has not as many rows as A; [`Error::Empty`] where it has no
-    /// column; [`Error::NotFinite`].
+    /// column; [`Error::NotFinite`]; [`Error::OutOfRange`] where x overflows.
     pub fn solve_many(&self, b: &DMatrix<T>) -> Result<DMatrix<T>> {
         self.solve_in_place(b.clone())
     }
@@ -102,6 +103,7 @@ impl<T: Scalar> Cholesky<T> {
         let l = self.l.as_view();
         solve(Triangle::Lower, l, b.as_view_mut(), self.threads);
         solve(Triangle::LowerAdjoint, l, b.as_view_mut(), self.threads);
+        solution(&b)?;
         Ok(b)
     }
 
@@ -174,5 +176,23 @@ impl<T: Scalar> WithSimd for Small<'_, '_, T> {
             scale(simd, nalgebra::convert(root.recip()), &mut column[1..]);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_solution_that_overflows_is_refused_and_one_that_does_not_is_found() {
+        let a = DMatrix::from_row_slice(2, 2, &[4e-312, 2e-312, 2e-312, 10e-312]);
+        let cholesky = Cholesky::new(a).unwrap();
+        let text = cholesky.solve(&DVector::from_element(2, 1.0)).unwrap_err().to_string();
+        assert!(text.starts_with("an entry of the solution is "), "{text}");
+        assert!(text.ends_with(", expected a number that does not overflow"), "{text}");
+        let x = cholesky.solve(&DVector::from_vec(vec![8e-312, 22e-312])).unwrap();
+        // Entries of 1e-312 are multiples of 5e-324; the condition number is 3.
+        let off = (x - DVector::from_vec(vec![1.0, 2.0])).norm();
+        assert!(off <= 100.0 * 5e-12, "{off:e}");
     }
 }

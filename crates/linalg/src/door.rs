@@ -143,6 +143,18 @@ pub(crate) fn largest<T: Scalar>(a: &DMatrix<T>) -> f64 {
     a.iter().fold(0.0, |largest: f64, &entry| largest.max(size(entry)))
 }
 
+/// Refuses a solution that overflowed.
+pub(crate) fn solution<T: Scalar>(x: &DMatrix<T>) -> Result<()> {
+    match finite("x", x) {
+        Err(Error::NotFinite { value, .. }) => Err(Error::OutOfRange {
+            argument: "an entry of the solution",
+            value,
+            expected: "a number that does not overflow",
+        }),
+        other => other,
+    }
+}
+
 /// Refuses values that overflow: a norm may exceed the largest number though no entry does.
 pub(crate) fn representable<T: Scalar>(a: &DMatrix<T>, values: &[f64]) -> Result<()> {
     if values.iter().all(|value| value.is_finite()) {

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::columns::{add, dispatch, scale};
 use crate::condition::inverse_norm;
-use crate::door::{finite, power_of_two_near, square};
+use crate::door::{finite, power_of_two_near, solution, square};
 use crate::gemm;
 use crate::operator::check_shape;
 use crate::parallel::over_columns;
@@ -141,7 +141,7 @@ impl<T: Scalar> Lu<T> {
     pub fn solve_in_place(&self, b: &mut DMatrix<T>) -> Result<()> {
         self.acceptable(b)?;
         self.divide(b);
-        representable(b)
+        solution(b)
     }
 
     /// The solution x of Aᴴ·x = b, the transposed system for a real A.
@@ -152,7 +152,7 @@ impl<T: Scalar> Lu<T> {
         let mut x = DMatrix::from_column_slice(b.len(), 1, b.as_slice());
         self.acceptable(&x)?;
         self.divide_adjoint(&mut x);
-        representable(&x)?;
+        solution(&x)?;
         Ok(DVector::from_vec(x.data.into()))
     }
 
@@ -406,18 +406,6 @@ fn scale_to_the_middle<T: Scalar>(a: &mut DMatrix<T>, sums: &mut Sums) -> (f64, 
         *sums = Sums::of(a);
     }
     (first, second)
-}
-
-/// Refuses a solution that overflowed.
-fn representable<T: Scalar>(x: &DMatrix<T>) -> Result<()> {
-    match finite("x", x) {
-        Err(Error::NotFinite { value, .. }) => Err(Error::OutOfRange {
-            argument: "an entry of the solution",
-            value,
-            expected: "a number that does not overflow",
-        }),
-        other => other,
-    }
 }
 
 /// Factors an m × n panel, m ≥ n: U in its upper triangle, L below; the index of a pivot that is

@@ -2,7 +2,7 @@
 
 use nalgebra::{ComplexField, DMatrix, DVector, zero};
 
-use crate::door::finite;
+use crate::door::{finite, solution};
 use crate::kernels::{Kernels, SingularParts, Vectors};
 use crate::operator::check_shape;
 use crate::{Error, Result, Scalar, adjoint, product};
@@ -130,7 +130,8 @@ impl<T: Scalar> PseudoInverse<T> {
         }
     }
 
-    /// A⁺ as a matrix, n × m. To apply it, [`solve`](Self::solve) is faster and as accurate.
+    /// A⁺ as a matrix, n × m. To apply it, [`solve`](Self::solve) is faster and as accurate, and it refuses what
+    /// overflows: here entries are not finite where A⁺ is too large, as for singular values of 1e-312.
     #[must_use]
     pub fn matrix(&self) -> DMatrix<T> {
         let mut scaled = self.v.clone();
@@ -143,7 +144,8 @@ impl<T: Scalar> PseudoInverse<T> {
     /// x = A⁺·b, of all x that minimize ‖A·x − b‖ the one with the smallest ‖x‖.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `b` has not m entries, [`Error::NotFinite`] with the index.
+    /// [`Error::Shape`] where `b` has not m entries, [`Error::NotFinite`] with the index,
+    /// [`Error::OutOfRange`] where x overflows.
     pub fn solve(&self, b: &DVector<T>) -> Result<DVector<T>> {
         let b = DMatrix::from_column_slice(b.len(), 1, b.as_slice());
         Ok(self.solve_many(&b)?.column(0).into_owned())
@@ -153,7 +155,7 @@ impl<T: Scalar> PseudoInverse<T> {
     ///
     /// # Errors
     /// [`Error::Shape`] where `b` has not m rows, [`Error::NotFinite`] with the index,
-    /// [`Error::Empty`] for no column.
+    /// [`Error::Empty`] for no column, [`Error::OutOfRange`] where X overflows.
     pub fn solve_many(&self, b: &DMatrix<T>) -> Result<DMatrix<T>> {
         let m = self.u.nrows();
         if b.nrows() != m {
@@ -170,14 +172,17 @@ impl<T: Scalar> PseudoInverse<T> {
         for (mut row, &value) in coefficients.row_iter_mut().zip(self.singular_values.iter()) {
             row.apply(|entry| *entry = entry.unscale(value));
         }
-        Ok(T::narrow(product(&self.v, &coefficients)?))
+        let x = T::narrow(product(&self.v, &coefficients)?);
+        solution(&x)?;
+        Ok(x)
     }
 
     /// y = (A⁺)ᴴ·c = (Aᴴ)⁺·c, of all y that minimize ‖Aᴴ·y − c‖ the one with the smallest ‖y‖: the
     /// multipliers of the rows of A, where c is a sum of them.
     ///
     /// # Errors
-    /// [`Error::Shape`] where `c` has not n entries, [`Error::NotFinite`] with the index.
+    /// [`Error::Shape`] where `c` has not n entries, [`Error::NotFinite`] with the index,
+    /// [`Error::OutOfRange`] where y overflows.
     ///
     /// # Examples
     /// ```
@@ -196,6 +201,7 @@ impl<T: Scalar> PseudoInverse<T> {
             row.apply(|entry| *entry = entry.unscale(value));
         }
         let y = T::narrow(product(&self.u, &coefficients)?);
+        solution(&y)?;
         Ok(y.column(0).into_owned())
     }
 
@@ -221,5 +227,32 @@ fn fitting<D: Scalar>(product: Result<DMatrix<D>>) -> DMatrix<D> {
     match product {
         Ok(product) => product,
         Err(error) => unreachable!("factors of one matrix: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_solution_that_overflows_is_refused_and_one_that_does_not_is_found() {
+        let a = DMatrix::from_diagonal(&DVector::from_vec(vec![1e-312, 2e-312]));
+        let inverse = PseudoInverse::new(&a).unwrap();
+        let ones = DVector::from_element(2, 1.0);
+        for error in [inverse.solve(&ones).unwrap_err(), inverse.solve_adjoint(&ones).unwrap_err()]
+        {
+            let text = error.to_string();
+            assert!(text.starts_with("an entry of the solution is "), "{text}");
+            assert!(text.ends_with(", expected a number that does not overflow"), "{text}");
+        }
+        let x = inverse.solve(&DVector::from_vec(vec![1e-312, 2e-312])).unwrap();
+        // Entries of 1e-312 are multiples of 5e-324.
+        assert!((&x - &ones).norm() <= 16.0 * 5e-12, "{x}");
+    }
+
+    #[test]
+    fn a_matrix_of_zeros_still_has_solutions() {
+        let inverse = PseudoInverse::new(&DMatrix::<f64>::zeros(3, 2)).unwrap();
+        assert_eq!(inverse.solve(&DVector::from_element(3, 1.0)).unwrap(), DVector::zeros(2));
     }
 }

@@ -22,8 +22,17 @@ pub trait Scalar: sealed::Sealed + Precision + ComplexField + Copy + Default {
     /// The smallest positive normal number of this precision.
     const MIN_POSITIVE: f64;
 
+    /// The same kind of number in single precision: `f32` or `Complex<f32>`.
+    type Single: Scalar;
+
     /// A real number of this precision in double precision; exact.
     fn real_to_f64(x: Self::RealField) -> f64;
+
+    /// The number rounded to single precision; infinite where it is too large for that.
+    fn single(self) -> Self::Single;
+
+    /// A number of single precision in this one; exact.
+    fn of_single(x: Self::Single) -> Self;
 }
 
 /// A real number: `f32` or `f64`.
@@ -41,8 +50,18 @@ impl Scalar for f32 {
     const EPSILON: f64 = Self::EPSILON as f64;
     const MIN_POSITIVE: f64 = Self::MIN_POSITIVE as f64;
 
+    type Single = Self;
+
     fn real_to_f64(x: Self) -> f64 {
         f64::from(x)
+    }
+
+    fn single(self) -> Self {
+        self
+    }
+
+    fn of_single(x: Self) -> Self {
+        x
     }
 }
 
@@ -50,8 +69,19 @@ impl Scalar for f64 {
     const EPSILON: Self = Self::EPSILON;
     const MIN_POSITIVE: Self = Self::MIN_POSITIVE;
 
+    type Single = f32;
+
     fn real_to_f64(x: Self) -> f64 {
         x
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "rounding to f32 is what is asked for")]
+    fn single(self) -> f32 {
+        self as f32
+    }
+
+    fn of_single(x: f32) -> Self {
+        x.into()
     }
 }
 
@@ -59,8 +89,18 @@ impl Scalar for Complex<f32> {
     const EPSILON: f64 = f32::EPSILON as f64;
     const MIN_POSITIVE: f64 = f32::MIN_POSITIVE as f64;
 
+    type Single = Self;
+
     fn real_to_f64(x: f32) -> f64 {
         f64::from(x)
+    }
+
+    fn single(self) -> Self {
+        self
+    }
+
+    fn of_single(x: Self) -> Self {
+        x
     }
 }
 
@@ -68,8 +108,18 @@ impl Scalar for Complex<f64> {
     const EPSILON: f64 = f64::EPSILON;
     const MIN_POSITIVE: f64 = f64::MIN_POSITIVE;
 
+    type Single = Complex<f32>;
+
     fn real_to_f64(x: f64) -> f64 {
         x
+    }
+
+    fn single(self) -> Complex<f32> {
+        Complex::new(self.re.single(), self.im.single())
+    }
+
+    fn of_single(x: Complex<f32>) -> Self {
+        Self::new(x.re.into(), x.im.into())
     }
 }
 

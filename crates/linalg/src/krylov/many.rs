@@ -1,19 +1,18 @@
 //! Several systems with one matrix.
 
+use super::relaxation::{CONTRACTION, GAINED, ROUND, Sweeps};
 use super::vector::norm;
 use super::{Method, Options, Solution, Stop, solve};
 use crate::door::finite;
 use crate::operator::check_shape;
-use crate::{DMatrix, DVector, Error, LinearOperator, Result, Scalar};
+use crate::{DMatrix, Error, LinearOperator, Result, Scalar};
 
 /// Systems that are swept side by side: eight numbers of `f64` fill a line of the cache.
 const TOGETHER: usize = 8;
-/// A sweep must leave this much of every residual or less, as in [`solve`].
-const CONTRACTION: f64 = 0.75;
 
 /// Solves A·x = b for every column of `b`, as [`solve`] does: a solution per column.
 ///
-/// Where A can sweep ([`LinearOperator::relax_many`], which [`Csr`](crate::Csr) has), eight systems at
+/// Where A can sweep ([`LinearOperator::relax`], which [`Csr`](crate::Csr) has), eight systems at
 /// a time are swept together, which reads A once for eight; what sweeping does not solve is solved one
 /// by one. The options hold for each system; [`Options::start`] and [`Options::observer`] are not used.
 ///
@@ -81,49 +80,58 @@ fn sweep<T: Scalar>(
     if options.preconditioner.is_some() || a.nrows() != a.ncols() {
         return Ok(None);
     }
-    let Some(mut inverse) = a.diagonal() else { return Ok(None) };
-    inverse.apply(|d| *d = d.recip());
+    // Zeros in the place of what is missing to a width that the loop is made for.
+    let Some(mut sweeps) = Sweeps::new(a, count.next_power_of_two()) else { return Ok(None) };
     let norms: Vec<f64> = b.column_iter().map(|b| norm(b.as_slice())).collect();
-    if inverse.iter().any(|d| !d.is_finite()) || norms.iter().any(|norm| !norm.is_normal()) {
+    if norms.iter().any(|norm| !norm.is_normal()) {
         return Ok(None);
     }
-    // Side by side, zeros in the place of what is missing to a width that the loop is made for.
-    let width = count.next_power_of_two();
-    let mut rows = DMatrix::zeros(width, b.nrows());
-    rows.rows_mut(0, count).tr_copy_from(b);
-    let mut x = DMatrix::zeros(width, b.nrows());
+    let tolerance = options.tolerance;
+    let (mut x, mut residual) = (DMatrix::zeros(b.nrows(), count), b.clone());
+    let mut left = norms.clone();
     let mut history: Vec<Vec<f64>> = vec![Vec::new(); count];
-    let mut sweeps = 0;
     let mut applications = 0;
-    while sweeps < options.iterations {
-        let met = a.relax_many(inverse.as_slice(), width, rows.as_slice(), x.as_mut_slice())?;
-        let Some(met) = met else { return Ok(None) };
-        sweeps += 1;
-        applications += 1;
-        let (mut done, mut worth) = (true, true);
-        for ((history, &norm), met) in history.iter_mut().zip(&norms).zip(met) {
-            let relative = met / norm;
-            let contraction = relative / history.last().copied().unwrap_or(f64::INFINITY);
-            history.push(relative);
-            // What was met on the way is from before the sweep.
-            done &= relative * contraction <= options.tolerance;
-            worth &= contraction <= CONTRACTION || relative <= options.tolerance;
+    loop {
+        for (column, r) in residual.column_iter().enumerate() {
+            sweeps.begin(column, r.as_slice(), left[column]);
         }
-        if !done && worth {
-            continue;
+        let from = left.clone();
+        let (mut done, mut slow) = (false, false);
+        while !done && !slow && history[0].len() < options.iterations {
+            let Some(met) = sweeps.sweep()? else { return Ok(None) };
+            applications += 1;
+            done = true;
+            for (column, history) in history.iter_mut().enumerate() {
+                let relative = met[column] * from[column] / norms[column];
+                let goal = tolerance.max(ROUND * from[column] / norms[column]);
+                // What is met is from before the sweep, more or less.
+                let before = history.last().copied();
+                history.push(relative);
+                done &= before.is_some_and(|before| relative * relative / before <= goal)
+                    || relative <= tolerance;
+                slow |= before.is_some_and(|before| {
+                    !(relative <= CONTRACTION * before) && !(relative <= goal)
+                });
+            }
         }
-        let found = x.rows(0, count).transpose();
-        let mut residual = DMatrix::zeros(b.nrows(), count);
-        a.apply_block(found.as_view(), residual.as_view_mut())?;
+        for column in 0..count {
+            sweeps.correct(column, from[column], x.column_mut(column).as_mut_slice());
+        }
+        a.apply_block(x.as_view(), residual.as_view_mut())?;
         residual.zip_apply(b, |r, b| *r = b - *r);
         applications += 1;
-        let left: Vec<f64> = residual.column_iter().map(|r| norm(r.as_slice())).collect();
-        let all = left.iter().zip(&norms).all(|(r, b)| *r <= options.tolerance * b);
-        if all || !worth {
+        left = residual.column_iter().map(|r| norm(r.as_slice())).collect();
+        let mut columns = left.iter().zip(&from).zip(&norms);
+        let all = columns.clone().all(|((left, _), norm)| *left <= tolerance * norm);
+        let gained = if slow { GAINED } else { 0.5 };
+        let worth =
+            columns.all(|((left, from), norm)| *left <= gained * from || *left <= tolerance * norm);
+        let sweeps = history[0].len();
+        if all || !worth || sweeps >= options.iterations {
             let solutions = (0..count).map(|column| {
                 let relative_residual = left[column] / norms[column];
-                (relative_residual <= options.tolerance).then(|| Solution {
-                    x: DVector::from_column_slice(found.column(column).as_slice()),
+                (relative_residual <= tolerance).then(|| Solution {
+                    x: x.column(column).into_owned(),
                     stop: Stop::Converged,
                     residual_norm: left[column],
                     relative_residual,
@@ -137,16 +145,15 @@ fn sweep<T: Scalar>(
             return Ok(Some(solutions.collect()));
         }
     }
-    Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Csr;
     use crate::operator::FnOperator;
     use crate::operator::tests::random;
     use crate::sparse::csr::tests::shifted_random;
+    use crate::{Csr, DVector};
 
     #[test]
     fn every_column_is_solved_as_if_it_were_alone() {

@@ -1,8 +1,10 @@
 //! What all solvers share: the checks at the door, the bookkeeping, and the last word on the
 //! residual.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
+use super::relaxation::Sweeps;
 use super::vector::{largest, norm};
 use super::{Method, Options, Progress, Solution, Stop};
 use crate::operator::{check_length, check_shape};
@@ -18,7 +20,7 @@ pub(super) struct Run<'a, T: Scalar> {
     original: &'a [T],
     /// b and x are solved for in units of `scale`, a power of two, so that squares of residuals
     /// neither overflow nor underflow.
-    pub(super) b: Vec<T>,
+    pub(super) b: Cow<'a, [T]>,
     pub(super) x: Vec<T>,
     scale: f64,
     b_norm: f64,
@@ -68,7 +70,9 @@ impl<'a, T: Scalar> Run<'a, T> {
         let largest = largest(b);
         let scale = unit_for::<T>(largest);
         let scaled = |x: &T| x.unscale(nalgebra::convert(scale));
-        let b_scaled: Vec<T> = b.iter().map(scaled).collect();
+        let plain = scale.to_bits() == 1.0_f64.to_bits();
+        let b_scaled =
+            if plain { Cow::Borrowed(b) } else { Cow::Owned(b.iter().map(scaled).collect()) };
         // b = 0 has the solution 0, wherever the search would start.
         let options = Options { start: options.start.filter(|_| largest > 0.0), ..options };
         let x = options
@@ -124,11 +128,11 @@ impl<'a, T: Scalar> Run<'a, T> {
         self.a.apply_adjoint(x, y)
     }
 
-    /// One sweep over x ([`LinearOperator::relax`]), which counts as a product.
-    pub(super) fn relax(&mut self, inverse_diagonal: &[T]) -> Result<Option<f64>> {
-        let met = self.a.relax(inverse_diagonal, &self.b, &mut self.x)?;
+    /// One sweep for a correction of x, which counts as a product; the residual as it was met.
+    pub(super) fn relax(&mut self, sweeps: &mut Sweeps<'_, T>) -> Result<Option<f64>> {
+        let met = sweeps.sweep()?;
         self.applications += usize::from(met.is_some());
-        Ok(met)
+        Ok(met.map(|met| met[0]))
     }
 
     /// M·x in `space`, or x itself without a preconditioner.
@@ -150,7 +154,7 @@ impl<'a, T: Scalar> Run<'a, T> {
         } else {
             self.applications += 1;
             self.a.apply(&self.x, r)?;
-            for (r, &b) in r.iter_mut().zip(&self.b) {
+            for (r, &b) in r.iter_mut().zip(self.b.iter()) {
                 *r = b - *r;
             }
         }

@@ -8,8 +8,8 @@ use crate::{Error, LinearOperator, Result, Scalar};
 /// LSMR, in this order; by LSMR alone where A is not square.
 ///
 /// Sweeps need rows ([`LinearOperator::relax`], which [`Csr`](crate::Csr) has), a diagonal without
-/// zeros and no preconditioner; they cost one product each and nothing else, and go on as long as
-/// each takes a quarter off the residual. BiCGSTAB is given up when its residual has grown a thousandfold or has not fallen by a tenth in
+/// zeros and no preconditioner; they cost one product each and nothing else, find corrections in single
+/// precision between residuals in full, and go on as long as each takes a quarter off the residual. BiCGSTAB is given up when its residual has grown a thousandfold or has not fallen by a tenth in
 /// 25 iterations. The next method goes on from the best iterate if that has gained three
 /// digits, and else from the start. LSMR needs the adjoint; without one, BiCGSTAB's failure is the answer.
 /// [`Options::iterations`] limits both together.

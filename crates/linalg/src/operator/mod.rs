@@ -82,33 +82,25 @@ pub trait LinearOperator<T: Scalar> {
         None
     }
 
-    /// One Gauss–Seidel sweep for A·x = b, where the operator can visit its rows one by one: for
-    /// i = 0, 1, …, xᵢ ← xᵢ + rᵢ/aᵢᵢ with rᵢ = bᵢ − Σⱼ aᵢⱼ·xⱼ, the new x₀ … xᵢ₋₁ in the sum.
-    /// `inverse_diagonal` holds 1/aᵢᵢ. Of a few of the new ones an operator may take the old values, so
-    /// that two threads can work side by side.
+    /// One Gauss–Seidel sweep in single precision for `columns` systems A·x = b at once, each entry of A
+    /// being read once for all, where the operator can visit its rows one by one: for i = 0, 1, …,
+    /// xᵢ ← xᵢ + rᵢ/aᵢᵢ with rᵢ = bᵢ − Σⱼ aᵢⱼ·xⱼ, the new x₀ … xᵢ₋₁ in the sum. Of a few of the new ones an
+    /// operator may take the old values, so that two threads can work side by side.
     ///
-    /// Returns √(Σ |rᵢ|²) of the residuals as they were met; `None`, with x as it was, from an
-    /// operator that cannot do it.
+    /// Row i of X is `x[i·columns..(i + 1)·columns]`, and likewise of B; `inverse_diagonal` holds 1/aᵢᵢ.
+    /// Single precision is enough for corrections, with b a residual over its norm, and half of the memory.
+    ///
+    /// Returns √(Σ |rᵢ|²) of each system, the residuals as they were met; `None`, with x as it was, from an
+    /// operator that cannot do it for so many columns.
     ///
     /// # Errors
     /// [`Error::NotSquare`], and [`Error::Shape`] for an argument of the wrong length.
-    fn relax(&self, inverse_diagonal: &[T], b: &[T], x: &mut [T]) -> Result<Option<f64>> {
-        let _ = (inverse_diagonal, b, x);
-        Ok(None)
-    }
-
-    /// [`Self::relax`] for `columns` systems at once, each entry of A being read once for all of them:
-    /// row i of X is `x[i·columns..(i + 1)·columns]`, and likewise of B. Returns the residuals as they
-    /// were met, one per system.
-    ///
-    /// # Errors
-    /// As [`Self::relax`].
-    fn relax_many(
+    fn relax(
         &self,
-        inverse_diagonal: &[T],
+        inverse_diagonal: &[T::Single],
         columns: usize,
-        b: &[T],
-        x: &mut [T],
+        b: &[T::Single],
+        x: &mut [T::Single],
     ) -> Result<Option<Vec<f64>>> {
         let _ = (inverse_diagonal, columns, b, x);
         Ok(None)
@@ -215,17 +207,14 @@ macro_rules! forward {
             fn diagonal(&self) -> Option<DVector<T>> {
                 (**self).diagonal()
             }
-            fn relax(&self, inverse_diagonal: &[T], b: &[T], x: &mut [T]) -> Result<Option<f64>> {
-                (**self).relax(inverse_diagonal, b, x)
-            }
-            fn relax_many(
+            fn relax(
                 &self,
-                inverse_diagonal: &[T],
+                inverse_diagonal: &[T::Single],
                 columns: usize,
-                b: &[T],
-                x: &mut [T],
+                b: &[T::Single],
+                x: &mut [T::Single],
             ) -> Result<Option<Vec<f64>>> {
-                (**self).relax_many(inverse_diagonal, columns, b, x)
+                (**self).relax(inverse_diagonal, columns, b, x)
             }
             fn inverse(&self) -> Result<Option<Inverse<T>>> {
                 (**self).inverse()

@@ -4,6 +4,11 @@
 //! entry instead of 16. On rows of 11 random entries, N = 100 000, that is 1.0 to 1.2 times faster
 //! than `usize`, and the entries take three quarters of the memory.
 
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+
+use crate::gemm::arch;
 use crate::{DMatrixView, DMatrixViewMut, Error, Result, Scalar, Threads};
 
 /// The entries of a matrix, line by line, each line in ascending order of position.
@@ -177,27 +182,14 @@ impl<T: Scalar> Compressed<T> {
         x: &DMatrixView<'_, T>,
         y: &mut DMatrixViewMut<'_, T>,
     ) -> usize {
-        let mut rows = vec![T::zero(); C * x.nrows()];
-        for c in 0..C {
-            let places = rows.iter_mut().skip(c).step_by(C);
-            for (place, &x) in places.zip(x.column(first + c).iter()) {
-                *place = x;
-            }
-        }
-        for line in 0..self.lines() {
-            let range = self.starts[line]..self.starts[line + 1];
-            let mut sums = [T::zero(); C];
-            for (&position, &value) in self.positions[range.clone()].iter().zip(&self.values[range])
-            {
-                let x = &rows[position as usize * C..][..C];
-                for c in 0..C {
-                    sums[c] += value * x[c];
-                }
-            }
+        let mut rows = Aligned::zeros(C * x.nrows());
+        for (i, row) in rows.as_mut_slice().chunks_exact_mut(C).enumerate() {
             for c in 0..C {
-                y[(line, first + c)] = sums[c];
+                row[c] = x[(i, first + c)];
             }
         }
+        let rows = rows.as_slice();
+        arch().dispatch(SideBySide::<T, C> { lines: self, rows, first, y: y.as_view_mut() });
         C
     }
 
@@ -211,6 +203,61 @@ impl<T: Scalar> Compressed<T> {
                 y[position as usize] += form(value) * x;
             }
         }
+    }
+}
+
+/// The sums of all lines with C columns side by side, compiled for the machine's vectors.
+struct SideBySide<'a, T: Scalar, const C: usize> {
+    lines: &'a Compressed<T>,
+    rows: &'a [T],
+    first: usize,
+    y: DMatrixViewMut<'a, T>,
+}
+
+impl<T: Scalar, const C: usize> WithSimd for SideBySide<'_, T, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, _simd: S) {
+        let Compressed { starts, positions, values, .. } = self.lines;
+        for line in 0..self.lines.lines() {
+            let range = starts[line]..starts[line + 1];
+            let mut sums = [T::zero(); C];
+            for (&position, &value) in positions[range.clone()].iter().zip(&values[range]) {
+                let x = &self.rows[position as usize * C..][..C];
+                for c in 0..C {
+                    sums[c] += value * x[c];
+                }
+            }
+            for c in 0..C {
+                self.y[(line, self.first + c)] = sums[c];
+            }
+        }
+    }
+}
+
+/// Numbers from the start of a line of the cache on, so that eight side by side do not lie in more lines than they
+/// must.
+pub(crate) struct Aligned<T> {
+    space: Vec<T>,
+    place: Range<usize>,
+}
+
+impl<T: Scalar> Aligned<T> {
+    pub(crate) fn zeros(length: usize) -> Self {
+        const LINE: usize = 64;
+        let room = LINE / size_of::<T>();
+        let space = vec![T::zero(); length + room];
+        let start = space.as_ptr().align_offset(LINE).min(room);
+        Self { space, place: start..start + length }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[T] {
+        &self.space[self.place.clone()]
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut self.space[self.place.clone()]
     }
 }
 

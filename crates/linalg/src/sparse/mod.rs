@@ -5,5 +5,6 @@ mod csc;
 pub(crate) mod csr;
 mod sweep;
 
+pub(crate) use compressed::Aligned;
 pub use csc::Csc;
 pub use csr::Csr;
