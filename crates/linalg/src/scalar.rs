@@ -16,6 +16,15 @@ mod sealed {
 /// An entry of a matrix: `f32`, `f64`, `Complex<f32>` or `Complex<f64>`.
 ///
 /// Sealed: the kernels are compiled for these four and for no other type.
+///
+/// # Examples
+/// Sweeps for a correction work in single precision, with half of the memory:
+/// ```
+/// use linalg::Scalar;
+/// let rounded = f64::of_single(0.1_f64.single());
+/// assert_eq!(rounded, f64::from(0.1_f32));
+/// assert!((rounded - 0.1).abs() <= 0.1 * f64::from(f32::EPSILON) / 2.0);
+/// ```
 pub trait Scalar: sealed::Sealed + Precision + ComplexField + Copy + Default {
     /// The distance from 1 to the next larger number of this precision, 2⁻²³ or 2⁻⁵².
     const EPSILON: f64;

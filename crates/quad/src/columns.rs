@@ -7,7 +7,8 @@ use rustfft::FftPlanner;
 
 use crate::axes::ColumnKind;
 use crate::decay::{Decay, Spectrum};
-use crate::rings::{Judgement, last, real};
+use crate::judgement::{Judgement, last};
+use crate::rings::real;
 use crate::{Azimuths, Result, Seam, fitted};
 
 /// A column of nodes.

@@ -231,6 +231,7 @@ mod gauss_legendre;
 mod harmonics;
 mod holes;
 mod integral;
+mod judgement;
 mod lebedev;
 mod level_set;
 mod measure;
