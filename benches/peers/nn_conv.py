@@ -1,4 +1,4 @@
-"""nn-core's convolution networks against PyTorch, ONNX Runtime and candle; see README.md."""
+"""nn-core's convolution networks against PyTorch, ONNX Runtime, candle and burn; see README.md."""
 
 import compare
 from compare import Lazy, Line, Peer, Worker, arguments, close, peak, timed, uniform
@@ -7,8 +7,8 @@ import numpy as np
 
 torch, onnx, onnxruntime = Lazy("torch"), Lazy("onnx"), Lazy("onnxruntime")
 WORKER = Worker("nn-worker")
-# candle in the workspace `nn`: `LIBRARY OPERATION BATCH REPETITIONS`, answered as our worker answers. burn has no worker yet.
-RUST = {"candle": Worker("nn-peers"), "burn": Worker("nn-burn-peers")}
+# In the workspace `nn`: `LIBRARY OPERATION BATCH REPETITIONS`, answered as our worker answers.
+RUST, RUST_WORKER = ["candle", "burn"], Worker("nn-peers")
 
 
 def single(seed, count, scale=1.0):
@@ -174,7 +174,7 @@ def line(part, what, batch, algorithm, threads):
     if what == "forward":
         peers.append(Peer("ONNX Runtime", side(lambda: onnx_peer(part, batch), repetitions), goals.get("ONNX Runtime")))
     if part == "net" and algorithm == "automatic":
-        peers += [Peer(library, worker(library, operation, batch, repetitions, worker=it)) for library, it in RUST.items()]
+        peers += [Peer(library, worker(library, operation, batch, repetitions, worker=RUST_WORKER)) for library in RUST]
     if threads > 1 and part == "net" and algorithm == "automatic":
         one = Worker("nn-worker", 1)
         peers.append(Peer("itself, one thread", worker(operation, algorithm, batch, repetitions, worker=one), 1.0,

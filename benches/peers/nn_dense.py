@@ -1,4 +1,4 @@
-"""nn-core's training steps of dense networks against PyTorch, JAX and candle; see README.md."""
+"""nn-core's training steps of dense networks against PyTorch, JAX, candle and burn; see README.md."""
 
 import compare
 from compare import Lazy, Line, Peer, Worker, close, peak, timed, uniform
@@ -7,8 +7,8 @@ import numpy as np
 
 torch, jax, jnp = Lazy("torch"), Lazy("jax"), Lazy("jax.numpy")
 WORKER = Worker("nn-dense-worker")
-# candle in the workspace `nn`: `LIBRARY NETWORK BATCH STEPS`, answered as our worker answers. burn has no worker yet.
-RUST = {"candle": Worker("nn-peers"), "burn": Worker("nn-burn-peers")}
+# In the workspace `nn`: `LIBRARY NETWORK BATCH STEPS`, answered as our worker answers.
+RUST, RUST_WORKER = ["candle", "burn"], Worker("nn-peers")
 
 SIZES = {"mlp": [784, 256, 128, 10], "tiny": [2, 8, 1]}
 RATES = {"mlp": 0.01, "tiny": 0.05}
@@ -217,7 +217,7 @@ def lines(threads):
                  for peer, goal in zip((Eager, ByHand, Jax), goals[threads])]
         if name == "tiny":
             peers.append(Peer(JaxLoop.name, side(JaxLoop, name, batch, steps), 0.45))
-        peers += [Peer(library, worker(library, name, batch, steps, worker=it)) for library, it in RUST.items()]
+        peers += [Peer(library, worker(library, name, batch, steps, worker=RUST_WORKER)) for library in RUST]
         if name == "mlp":
             # Three products for each layer, two for the first, whose input needs no gradient.
             operations = batch * (6 * sum(a * b for a, b in zip(SIZES[name], SIZES[name][1:])) - 2 * 784 * 256)

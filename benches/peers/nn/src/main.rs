@@ -1,4 +1,4 @@
-//! Times candle for `benches/peers/nn_dense.py` and `benches/peers/nn_conv.py`.
+//! Times candle and burn for `benches/peers/nn_dense.py` and `benches/peers/nn_conv.py`.
 //!
 //! A line on standard input is answered with seconds and two numbers of the result:
 //!
@@ -9,6 +9,7 @@
 //!
 //! How many threads there are follows from `RAYON_NUM_THREADS`.
 
+mod in_burn;
 mod in_candle;
 mod problem;
 
@@ -34,6 +35,7 @@ trait Trained {
 
 fn make(library: &str, problem: &Problem) -> Result<Box<dyn Trained>> {
     Ok(match library {
+        "burn" => Box::new(in_burn::Trained::new(problem)),
         "candle" => Box::new(in_candle::Trained::new(problem)?),
         _ => return Err(format!("no library {library}").into()),
     })

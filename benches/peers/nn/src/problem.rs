@@ -60,6 +60,12 @@ impl Array {
         }
         Self::new(shape, places.iter().map(|&at| from[at]).collect())
     }
+
+    /// Rows as columns.
+    pub(crate) fn transposed(&self) -> Self {
+        let [rows, columns] = self.shape[..] else { return self.clone() };
+        Self::walk(&[columns, rows], &[1, columns], &self.values)
+    }
 }
 
 impl Problem {
