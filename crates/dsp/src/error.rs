@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use linalg::shown;
+
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -44,7 +46,7 @@ pub enum Error {
         index: usize,
     },
     /// A parameter outside its range.
-    #[error("{argument} is {value}, expected {expected}")]
+    #[error("{argument} is {value}, expected {expected}", value = shown(.value))]
     OutOfRange {
         /// The argument's name.
         argument: &'static str,
@@ -60,7 +62,10 @@ pub enum Error {
         name: String,
     },
     /// Positions that do not go up.
-    #[error("{argument}[{index}] is {value}, which is not above the one before it")]
+    #[error(
+        "{argument}[{index}] is {value}, which is not above the one before it",
+        value = shown(.value)
+    )]
     NotIncreasing {
         /// The argument's name.
         argument: &'static str,

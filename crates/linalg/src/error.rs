@@ -1,5 +1,7 @@
 //! What can be wrong with a request.
 
+use crate::shown;
+
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -59,7 +61,7 @@ pub enum Error {
         value: f64,
     },
     /// A parameter outside its range.
-    #[error("{argument} is {value}, expected {expected}")]
+    #[error("{argument} is {value}, expected {expected}", value = shown(.value))]
     OutOfRange {
         /// The argument's name.
         argument: &'static str,

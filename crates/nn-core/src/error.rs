@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use linalg::shown;
+
 use crate::{Extent, IdxFile, IdxProblem, Shape};
 
 /// The result of this crate's fallible functions.
@@ -75,7 +77,7 @@ pub enum Error {
         value: f64,
     },
     /// A parameter outside its range.
-    #[error("{argument} is {value}, expected {expected}")]
+    #[error("{argument} is {value}, expected {expected}", value = shown(.value))]
     OutOfRange {
         /// The argument's name.
         argument: &'static str,
@@ -114,7 +116,8 @@ pub enum Error {
     },
     /// An entry that an embedding was given and that is the number of no class.
     #[error(
-        "entry {entry} of sample {sample} is {value}, expected a label: a whole number below {classes}"
+        "entry {entry} of sample {sample} is {value}, expected a label: a whole number below {classes}",
+        value = shown(.value)
     )]
     NotALabel {
         /// Index of the sample.
@@ -135,7 +138,10 @@ pub enum Error {
         samples: usize,
     },
     /// A step whose loss or gradient is not a number.
-    #[error("the step diverged: loss {loss}, first NaN or infinity in layer {layer} ({name})")]
+    #[error(
+        "the step diverged: loss {loss}, first NaN or infinity in layer {layer} ({name})",
+        loss = shown(.loss)
+    )]
     Diverged {
         /// The layer in which the first NaN or infinity arose.
         layer: usize,
@@ -161,7 +167,7 @@ pub enum Error {
         sample: usize,
     },
     /// A matrix entry outside the range that its matrix allows.
-    #[error("{argument}[{row}, {column}] is {value}, expected {expected}")]
+    #[error("{argument}[{row}, {column}] is {value}, expected {expected}", value = shown(.value))]
     Entry {
         /// The matrix.
         argument: &'static str,

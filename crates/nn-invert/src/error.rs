@@ -1,5 +1,7 @@
 //! What can be wrong with a request.
 
+use linalg::shown;
+
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -102,7 +104,8 @@ pub enum Error {
     /// A value that no input of an activation gives.
     #[error(
         "layer {layer} ({name}) cannot give {value} as its output {index} (target {sample}): its \
-         values lie strictly between {lower} and {upper}, exceeded by {excess:.1e}"
+         values lie strictly between {lower} and {upper}, exceeded by {excess:.1e}",
+        value = shown(.value)
     )]
     OutOfRange {
         /// Index of the layer.
@@ -158,7 +161,8 @@ pub enum Error {
     /// A target of a softmax that is no list of probabilities.
     #[error(
         "layer {layer} ({name}) cannot give target {sample}: its values are positive and add up to \
-         1, but value {index} is {value} and the sum {sum}"
+         1, but value {index} is {value} and the sum {sum}",
+        value = shown(.value), sum = shown(.sum)
     )]
     NotProbabilities {
         /// Index of the layer.
@@ -282,7 +286,7 @@ pub enum Error {
         value: f64,
     },
     /// A number outside its range.
-    #[error("{argument} is {value}, expected {expected}")]
+    #[error("{argument} is {value}, expected {expected}", value = shown(.value))]
     Argument {
         /// The argument's name.
         argument: &'static str,
@@ -322,7 +326,10 @@ pub enum Error {
         upper: f64,
     },
     /// A seed from which a search within bounds cannot start.
-    #[error("seed[{index}] is {value}, outside of its bounds {lower} to {upper}")]
+    #[error(
+        "seed[{index}] is {value}, outside of its bounds {lower} to {upper}",
+        value = shown(.value)
+    )]
     SeedOutside {
         /// Index of the first such input.
         index: usize,

@@ -1,5 +1,7 @@
 //! What can be wrong with a request.
 
+use linalg::shown;
+
 /// The result of this crate's fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -40,7 +42,10 @@ pub enum Error {
         value: f64,
     },
     /// An angle that cannot be one of this axis.
-    #[error("{axis}[{index}] is {value}, expected {lowest} to {highest} {unit}")]
+    #[error(
+        "{axis}[{index}] is {value}, expected {lowest} to {highest} {unit}",
+        value = shown(.value)
+    )]
     AngleOutOfRange {
         /// `colatitude` or `azimuth`.
         axis: &'static str,
@@ -56,7 +61,10 @@ pub enum Error {
         unit: &'static str,
     },
     /// An axis that does not go up.
-    #[error("{axis}[{index}] is {value} after {previous}, and an axis must increase")]
+    #[error(
+        "{axis}[{index}] is {value} after {previous}, and an axis must increase",
+        value = shown(.value), previous = shown(.previous)
+    )]
     NotIncreasing {
         /// `colatitude` or `azimuth`.
         axis: &'static str,
@@ -68,7 +76,10 @@ pub enum Error {
         previous: f64,
     },
     /// A latitude axis that turns round.
-    #[error("{axis}[{index}] is {value} after {previous}, and this axis began by decreasing")]
+    #[error(
+        "{axis}[{index}] is {value} after {previous}, and this axis began by decreasing",
+        value = shown(.value), previous = shown(.previous)
+    )]
     NotDecreasing {
         /// `latitude`.
         axis: &'static str,
@@ -236,7 +247,10 @@ pub enum Error {
         error_estimate: f64,
     },
     /// A tolerance that is no tolerance.
-    #[error("{argument} is {value}, expected a finite number that is not negative")]
+    #[error(
+        "{argument} is {value}, expected a finite number that is not negative",
+        value = shown(.value)
+    )]
     Tolerance {
         /// The argument's name.
         argument: &'static str,
@@ -285,7 +299,10 @@ pub enum Error {
         corner: usize,
     },
     /// A radius on the sphere that is none.
-    #[error("{argument} is {value}, expected more than 0 and at most π radians")]
+    #[error(
+        "{argument} is {value}, expected more than 0 and at most π radians",
+        value = shown(.value)
+    )]
     Radius {
         /// The argument's name.
         argument: &'static str,
@@ -311,7 +328,7 @@ pub enum Error {
         got: usize,
     },
     /// A weight that cannot be one of positive measure.
-    #[error("weight {index} is {value}, expected a positive, finite number")]
+    #[error("weight {index} is {value}, expected a positive, finite number", value = shown(.value))]
     Weight {
         /// Its index.
         index: usize,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use linalg::shown;
 use linalg::team::Lost;
 
 /// The result of this crate's fallible functions.
@@ -22,7 +23,7 @@ pub enum Error {
         least: Duration,
     },
     /// A number outside its range.
-    #[error("{argument} is {value}, and must be {expected}")]
+    #[error("{argument} is {value}, and must be {expected}", value = shown(.value))]
     OutOfRange {
         /// The argument's name.
         argument: &'static str,

@@ -1,5 +1,7 @@
 //! What can be wrong with a request, or with what a simulator returned.
 
+use linalg::shown;
+
 use crate::failure::{FailedRollout, Failure, quoted};
 
 /// The result of this crate's fallible functions.
@@ -26,7 +28,7 @@ pub enum Error {
         value: f64,
     },
     /// A number outside its range.
-    #[error("{argument} is {value}, and must be {expected}")]
+    #[error("{argument} is {value}, and must be {expected}", value = shown(.value))]
     OutOfRange {
         /// The argument's name.
         argument: &'static str,
@@ -36,7 +38,10 @@ pub enum Error {
         expected: &'static str,
     },
     /// An entry outside the interval where it makes sense.
-    #[error("{argument}[{index}] is {value}, and must lie from {low} to {high}")]
+    #[error(
+        "{argument}[{index}] is {value}, and must lie from {low} to {high}",
+        value = shown(.value)
+    )]
     EntryOutOfRange {
         /// The argument's name.
         argument: &'static str,
@@ -250,7 +255,10 @@ pub enum Error {
         expected: usize,
     },
     /// An entry of a learner's state that cannot stand there.
-    #[error("entry {index} of \"{name}\" of the state is {value}, expected {expected}")]
+    #[error(
+        "entry {index} of \"{name}\" of the state is {value}, expected {expected}",
+        value = shown(.value)
+    )]
     StateEntry {
         /// The part's name.
         name: String,
