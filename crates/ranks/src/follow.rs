@@ -77,6 +77,7 @@ impl Follow {
     /// The next message, unless rank 0 has stopped everything or is gone itself.
     fn next(&mut self, post: &Post, options: &Options) -> Result<Message, Lost> {
         loop {
+            let silence = post.looked().saturating_duration_since(self.heard);
             if let Some(Letter { from, at, message }) = post.receive(options.silence / 20) {
                 if from == 0 {
                     self.heard = self.heard.max(at);
@@ -89,9 +90,8 @@ impl Follow {
                     }
                     message => return Ok(message),
                 }
-            } else if self.heard.elapsed() > options.silence {
-                let after = self.heard.elapsed();
-                let problem = Problem::Silent { after };
+            } else if silence > options.silence {
+                let problem = Problem::Silent { after: silence };
                 return Err(Lost { rank: 0, name: self.name, pieces: 0..0, problem });
             }
         }

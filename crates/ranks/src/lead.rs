@@ -1,7 +1,6 @@
 //! What rank 0 does in a turn: hands out ranges, gathers what they brought, and watches the others.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::thread;
@@ -11,6 +10,7 @@ use linalg::team::{Failed, Join, Lost, Pieces, Problem, Work};
 
 use crate::options::Options;
 use crate::post::{Letter, Post, lock};
+use crate::ranks::say;
 use crate::report::Report;
 use crate::wire::{Message, PIECE};
 
@@ -151,6 +151,7 @@ impl Lead {
         let mut waiting: Vec<usize> = (1..self.heard.len()).collect();
         let mut judged = Instant::now();
         loop {
+            let looked = post.looked();
             let mut letter = post.receive(Duration::from_millis(1));
             while let Some(Letter { from, at, message }) = letter {
                 self.heard[from] = self.heard[from].max(at);
@@ -185,7 +186,7 @@ impl Lead {
             // It asks every rank, and need not for every letter.
             if judged.elapsed() > options.silence / 50 {
                 judged = Instant::now();
-                self.judge(post, options, &mut queue);
+                self.judge(looked, options, &mut queue);
             }
             if queue.is_over() {
                 break;
@@ -201,35 +202,36 @@ impl Lead {
     }
 
     /// Finds who is gone or hangs.
-    fn judge(&self, post: &Post, options: &Options, queue: &mut Queue) {
-        let stuck = post.stuck().filter(|(_, since)| since.elapsed() > options.silence / 2);
+    fn judge(&self, looked: Instant, options: &Options, queue: &mut Queue) {
+        let pieces_of = |queue: &Queue, rank: usize| {
+            queue.out[rank].as_ref().map_or(0..0, |(range, _)| range.clone())
+        };
+        if let Some((rank, after)) = self.silent(looked, options) {
+            let pieces = pieces_of(queue, rank);
+            queue.fail(rank, pieces, Problem::Silent { after });
+            return;
+        }
         for rank in 0..self.heard.len() {
-            let held = queue.out[rank].clone();
-            let pieces = held.as_ref().map_or(0..0, |(range, _)| range.clone());
-            let silent = match stuck {
-                // While one does not take what is sent to it, nothing is heard of the others.
-                Some((to, since)) => {
-                    if to == rank {
-                        since.elapsed()
-                    } else {
-                        Duration::ZERO
-                    }
+            let problem = match &queue.out[rank] {
+                _ if rank > 0 && self.gone[rank] => Problem::Strayed,
+                Some((_, since)) if since.elapsed() > options.patience => {
+                    Problem::Overdue { after: since.elapsed() }
                 }
-                None => self.heard[rank].elapsed(),
+                _ => continue,
             };
-            let problem = if rank > 0 && silent > options.silence {
-                Problem::Silent { after: silent }
-            } else if rank > 0 && self.gone[rank] {
-                Problem::Strayed
-            } else if let Some((_, since)) = held
-                && since.elapsed() > options.patience
-            {
-                Problem::Overdue { after: since.elapsed() }
-            } else {
-                continue;
-            };
+            let pieces = pieces_of(queue, rank);
             queue.fail(rank, pieces, problem);
         }
+    }
+
+    /// The rank that has been silent for too long, and for how long. Of several the longest: who waits in vain for one
+    /// that is gone falls silent after it.
+    fn silent(&self, looked: Instant, options: &Options) -> Option<(usize, Duration)> {
+        (1..self.heard.len())
+            .filter(|&rank| !self.gone[rank])
+            .map(|rank| (rank, looked.saturating_duration_since(self.heard[rank])))
+            .filter(|&(_, after)| after > options.silence)
+            .max_by_key(|&(_, after)| after)
     }
 
     /// Tells everyone that it is over.
@@ -245,19 +247,17 @@ impl Lead {
     pub(crate) fn part(&mut self, post: &Post, options: &Options) -> Result<(), Lost> {
         let others = 1..self.heard.len();
         while !others.clone().all(|rank| self.gone[rank]) {
+            let looked = post.looked();
             if let Some(Letter { from, at, message }) = post.receive(Duration::from_millis(10)) {
                 self.heard[from] = self.heard[from].max(at);
                 self.gone[from] |= message == Message::Bye;
                 continue;
             }
-            for rank in others.clone().filter(|&rank| !self.gone[rank]) {
-                let after = self.heard[rank].elapsed();
-                if after > options.silence {
-                    let problem = Problem::Silent { after };
-                    let lost = Lost { rank, name: PIECE, pieces: 0..0, problem };
-                    self.stop(post, &lost);
-                    return Err(lost);
-                }
+            if let Some((rank, after)) = self.silent(looked, options) {
+                let problem = Problem::Silent { after };
+                let lost = Lost { rank, name: PIECE, pieces: 0..0, problem };
+                self.stop(post, &lost);
+                return Err(lost);
             }
         }
         for rank in others {
@@ -276,9 +276,8 @@ fn end_oneself(post: &Post, options: &Options, queue: &Mutex<Queue>, lost: &Lost
             return;
         }
     }
-    // With standard error gone there is nobody left to tell.
-    let _ = writeln!(std::io::stderr(), "{lost}");
-    post.abort(options.silence);
+    say(lost);
+    post.abort();
     std::process::exit(1);
 }
 
@@ -298,6 +297,23 @@ fn below(rank: usize, size: usize) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn silence_is_what_was_listened_to_in_vain() {
+        let options = Options::default().silence(Duration::from_secs(1)).unwrap();
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut lead = Lead::new(3);
+        let mut silent = |heard: [u64; 3], looked: u64| {
+            lead.heard = heard.map(at).into();
+            lead.silent(at(looked), &options).map(|(rank, after)| (rank, after.as_millis()))
+        };
+        assert_eq!(silent([0, 900, 800], 1800), None);
+        // Of two, who fell silent first.
+        assert_eq!(silent([0, 900, 800], 1950), Some((2, 1150)));
+        // Heard after rank 0 looked last.
+        assert_eq!(silent([0, 900, 800], 700), None);
+    }
 
     #[test]
     fn a_result_comes_to_every_rank_once() {

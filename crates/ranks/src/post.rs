@@ -1,5 +1,6 @@
 //! The thread that carries messages, which alone speaks to MPI: nobody else waits for a rank that is gone.
 
+use std::ops::Range;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -14,17 +15,26 @@ pub(crate) trait Line {
 
     fn size(&self) -> usize;
 
-    /// Returns when `bytes` may be forgotten here. That a rank is gone need not show.
-    fn send(&mut self, to: usize, bytes: &[u8]);
-
-    /// What has come, and from whom.
-    fn receive(&mut self) -> Option<(usize, Vec<u8>)>;
+    /// Lets `serve` send and receive. It returns with nothing under way; until then what it sent is kept.
+    fn session(&mut self, serve: &mut dyn FnMut(&mut dyn Port));
 
     /// Leaves when all have come here.
     fn close(self);
+}
+
+/// A line that is open. None of this waits for another rank, which may be gone.
+pub(crate) trait Port {
+    /// Begins to send.
+    fn send(&mut self, to: usize, bytes: &[u8]);
+
+    /// What has come whole, and from whom.
+    fn receive(&mut self) -> Option<(usize, Vec<u8>)>;
+
+    /// Whether all has been taken that was sent, or that began to come.
+    fn is_idle(&mut self) -> bool;
 
     /// Ends every rank at once, this one too.
-    fn abort(self);
+    fn abort(&mut self);
 }
 
 /// The line of one rank, where there is no MPI.
@@ -41,15 +51,26 @@ impl Line for Single {
         1
     }
 
+    fn session(&mut self, serve: &mut dyn FnMut(&mut dyn Port)) {
+        serve(self);
+    }
+
+    fn close(self) {}
+}
+
+#[cfg(not(feature = "mpi"))]
+impl Port for Single {
     fn send(&mut self, _: usize, _: &[u8]) {}
 
     fn receive(&mut self) -> Option<(usize, Vec<u8>)> {
         None
     }
 
-    fn close(self) {}
+    fn is_idle(&mut self) -> bool {
+        true
+    }
 
-    fn abort(self) {}
+    fn abort(&mut self) {}
 }
 
 /// A message that came.
@@ -65,11 +86,11 @@ pub(crate) struct Letter {
 pub(crate) struct Post {
     orders: Sender<Order>,
     letters: Mutex<Receiver<Letter>>,
-    sending: Sending,
+    looked: Arc<Mutex<Instant>>,
 }
 
-/// To whom something is being sent, and since when.
-type Sending = Arc<Mutex<Option<(usize, Instant)>>>;
+/// Messages of a kilobyte after which a session ends as soon as it can, and forgets what it sent.
+const SESSION: usize = 1000;
 
 #[derive(Debug)]
 enum Order {
@@ -87,13 +108,23 @@ impl Post {
     ) -> Result<(Self, usize, usize)> {
         let (orders, to_do) = mpsc::channel();
         let (to_read, letters) = mpsc::channel();
-        let sending = Sending::default();
+        let looked = Arc::new(Mutex::new(Instant::now()));
         let (opened, place) = mpsc::channel();
-        let watched = Arc::clone(&sending);
+        let looks = Arc::clone(&looked);
         thread::spawn(move || match open() {
             Ok(line) => {
                 if opened.send(Ok((line.rank(), line.size()))).is_ok() {
-                    serve(line, &to_do, &to_read, &watched, silence / 10);
+                    let carrier = Carrier {
+                        orders: &to_do,
+                        letters: &to_read,
+                        looked: &looks,
+                        beats: if line.rank() == 0 { 1..line.size() } else { 0..1 },
+                        beat: silence / 10,
+                        last_beat: Instant::now(),
+                        last_move: Instant::now(),
+                        leaves: false,
+                    };
+                    serve(line, carrier);
                 }
             }
             Err(error) => drop(opened.send(Err(error))),
@@ -101,7 +132,7 @@ impl Post {
         // Many processes on one node take their time to start.
         let after = 6 * silence;
         let (rank, size) = place.recv_timeout(after).map_err(|_| Error::NotStarted { after })??;
-        Ok((Self { orders, letters: Mutex::new(letters), sending }, rank, size))
+        Ok((Self { orders, letters: Mutex::new(letters), looked }, rank, size))
     }
 
     pub(crate) fn send(&self, to: usize, message: &Message) {
@@ -114,9 +145,10 @@ impl Post {
         lock(&self.letters).recv_timeout(within).ok()
     }
 
-    /// The rank that does not take what is sent to it, and since when.
-    pub(crate) fn stuck(&self) -> Option<(usize, Instant)> {
-        *lock(&self.sending)
+    /// When the thread last found that nothing more had come. Silence is measured up to here: what came later, while
+    /// the thread waited for a processor, need not be known yet. Ask before receiving: what had come is then received.
+    pub(crate) fn looked(&self) -> Instant {
+        *lock(&self.looked)
     }
 
     /// Leaves with all others, and waits for that; false if it takes longer than this.
@@ -133,10 +165,10 @@ impl Post {
         }
     }
 
-    /// Ends every rank at once, this one too.
-    pub(crate) fn abort(&self, within: Duration) {
+    /// Ends every rank at once, this one too; returns only where that fails.
+    pub(crate) fn abort(&self) {
         let _ = self.orders.send(Order::Abort);
-        thread::sleep(within);
+        thread::sleep(Duration::from_secs(10));
     }
 }
 
@@ -145,49 +177,65 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve<L: Line>(
-    mut line: L,
-    orders: &Receiver<Order>,
-    letters: &Sender<Letter>,
-    sending: &Sending,
+fn serve<L: Line>(mut line: L, mut carrier: Carrier<'_>) {
+    while !carrier.leaves {
+        line.session(&mut |port| carrier.serve(port));
+    }
+    line.close();
+}
+
+/// Between a port and the other threads of this rank.
+struct Carrier<'a> {
+    orders: &'a Receiver<Order>,
+    letters: &'a Sender<Letter>,
+    looked: &'a Mutex<Instant>,
+    /// Who gets signs of life, how often, and when they last got one.
+    beats: Range<usize>,
     beat: Duration,
-) {
-    let beats = match line.rank() {
-        0 => 1..line.size(),
-        _ => 0..1,
-    };
-    let (mut last_beat, mut last_move) = (Instant::now(), Instant::now());
-    loop {
-        // Wakes at once for what is to be sent. For what comes it looks again after a fiftieth of the time that nothing
-        // came, so that waiting costs 2 % of itself in time and a rank that idles almost none of its core.
-        let nap =
-            (last_move.elapsed() / 50).clamp(Duration::from_micros(10), Duration::from_millis(1));
-        let send = |to, bytes: &[u8], line: &mut L| {
-            *lock(sending) = Some((to, Instant::now()));
-            line.send(to, bytes);
-            *lock(sending) = None;
-        };
-        match orders.recv_timeout(nap) {
-            Ok(Order::Send(to, bytes)) => {
-                send(to, &bytes, &mut line);
-                last_move = Instant::now();
+    last_beat: Instant,
+    /// When something was last sent or came.
+    last_move: Instant,
+    leaves: bool,
+}
+
+impl Carrier<'_> {
+    /// A session, which ends when nothing is under way.
+    fn serve(&mut self, port: &mut dyn Port) {
+        let mut weight = 0;
+        while !(port.is_idle() && (self.leaves || weight > SESSION)) {
+            // Wakes at once for what is to be sent. For what comes it looks again after a fiftieth of the time that nothing
+            // came, so that waiting costs 2 % of itself in time and a rank that idles almost none of its core.
+            let nap = (self.last_move.elapsed() / 50)
+                .clamp(Duration::from_micros(10), Duration::from_millis(1));
+            match self.orders.recv_timeout(nap) {
+                Ok(Order::Send(to, bytes)) => {
+                    port.send(to, &bytes);
+                    self.last_move = Instant::now();
+                    weight += 1 + bytes.len() / 1024;
+                }
+                Ok(Order::Abort) => {
+                    self.leaves = true;
+                    return port.abort();
+                }
+                Ok(Order::Close) | Err(RecvTimeoutError::Disconnected) => self.leaves = true,
+                Err(RecvTimeoutError::Timeout) => {}
             }
-            Ok(Order::Close) => return line.close(),
-            Ok(Order::Abort) => return line.abort(),
-            Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        while let Some((from, bytes)) = line.receive() {
-            last_move = Instant::now();
-            if let Some(message) = Message::from_bytes(&bytes) {
-                // Nobody reads any more when the end is near.
-                let _ = letters.send(Letter { from, at: last_move, message });
-            }
-        }
-        if last_beat.elapsed() >= beat {
-            last_beat = Instant::now();
-            for to in beats.clone() {
-                send(to, &Message::Beat.to_bytes(), &mut line);
+            *lock(self.looked) = loop {
+                let looks = Instant::now();
+                let Some((from, bytes)) = port.receive() else { break looks };
+                self.last_move = Instant::now();
+                weight += 1 + bytes.len() / 1024;
+                if let Some(message) = Message::from_bytes(&bytes) {
+                    // Nobody reads any more when the end is near.
+                    let _ = self.letters.send(Letter { from, at: self.last_move, message });
+                }
+            };
+            if self.last_beat.elapsed() >= self.beat {
+                self.last_beat = Instant::now();
+                for to in self.beats.clone() {
+                    port.send(to, &Message::Beat.to_bytes());
+                    weight += 1;
+                }
             }
         }
     }

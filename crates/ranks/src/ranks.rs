@@ -155,7 +155,7 @@ impl Ranks {
         if let Some(post) = post
             && !stopped
         {
-            post.abort(options.silence);
+            post.abort();
         }
         ExitCode::FAILURE
     }
@@ -181,9 +181,10 @@ impl Team for Ranks {
     }
 }
 
-fn say(what: &impl Display) {
+/// Writes a line to standard error in one piece, since other ranks write there too.
+pub(crate) fn say(what: &impl Display) {
     // With standard error gone there is nobody left to tell.
-    let _ = writeln!(std::io::stderr(), "{what}");
+    let _ = std::io::stderr().write_all(format!("{what}\n").as_bytes());
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use linalg::team::{Failed, Problem};
 
 use super::*;
 use crate::Error;
+use crate::post::Port;
 
 /// A rank's end of the line. Once `dead` it neither sends nor receives.
 struct Wire {
@@ -27,6 +28,14 @@ impl Line for Wire {
         self.to.len()
     }
 
+    fn session(&mut self, serve: &mut dyn FnMut(&mut dyn Port)) {
+        serve(self);
+    }
+
+    fn close(self) {}
+}
+
+impl Port for Wire {
     fn send(&mut self, to: usize, bytes: &[u8]) {
         if !self.dead.load(Ordering::Relaxed) {
             let _ = self.to[to].send((self.rank, bytes.to_vec()));
@@ -37,9 +46,11 @@ impl Line for Wire {
         self.from.try_recv().ok().filter(|_| !self.dead.load(Ordering::Relaxed))
     }
 
-    fn close(self) {}
+    fn is_idle(&mut self) -> bool {
+        true
+    }
 
-    fn abort(self) {}
+    fn abort(&mut self) {}
 }
 
 fn options() -> Options {

@@ -66,8 +66,9 @@ fn a_rank_killed_at_any_moment_is_named_and_the_run_goes_on_from_its_checkpoint(
         std::thread::sleep(Duration::from_secs_f64(part * 2.5 / ranks as f64));
         killed.signal(ranks - 1, "-KILL");
         let ended = killed.end();
+        // Whoever dies with nothing in its hands keeps nobody from finishing, and is then missed at the end.
         let named = format!("rank {} with ", ranks - 1);
-        assert!(!ended.finished() && ended.errors.contains(&named), "{ended:?}");
+        assert!(ended.errors.contains(&named), "{ended:?}");
         assert!(ended.took < Duration::from_secs(30), "{ended:?}");
         // On another number of ranks.
         let resumed = Run::start(1 + moment % 2, "arm_hit_ranks", &arguments, &folder).end();
