@@ -149,9 +149,9 @@ impl<T: Real> Task<T> for PullBack<'_, T> {
         // Wᵀ for a block of columns, so that a sum over rows has long vectors.
         let mut turned = [[T::zero(); BLOCK]; MOST];
         for (block, weight) in weight.chunks(BLOCK * rows).enumerate() {
-            for (row, turned) in turned[..rows].iter_mut().enumerate() {
-                for (to, from) in turned.iter_mut().zip(weight[row..].iter().step_by(rows)) {
-                    *to = *from;
+            for (column, weight) in weight.chunks_exact(rows).enumerate() {
+                for (turned, &w) in turned.iter_mut().zip(weight) {
+                    turned[column % BLOCK] = w;
                 }
             }
             let count = weight.len() / rows;

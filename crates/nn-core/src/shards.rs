@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use linalg::parallel::{available_threads, join};
+use linalg::parallel::{available_threads, inside, join};
 use linalg::team::Team;
 use linalg::{DMatrix, DVector, Real, Threads};
 
@@ -87,6 +87,8 @@ pub(crate) struct Task<'a, T: Real> {
     columns: usize,
     /// Shards that a thread runs one after the other, in the same buffers.
     in_turn: usize,
+    /// What the batch is worth.
+    threads: Threads,
     wanted: Wanted,
 }
 
@@ -138,7 +140,9 @@ impl<T: Real> Workspace<T> {
         let all = self.all(x.ncols());
         let batch = Batch { x, samples: &all, loss: None, mode: Mode::Inference };
         shape(&mut self.output, chain.sizes[chain.layers.len()], x.ncols());
-        let done = self.run(chain, (parameters, state), batch, Wanted::Output);
+        let done = on(threads(chain, x.ncols(), Passes::Forward), || {
+            self.run(chain, (parameters, state), batch, Wanted::Output)
+        });
         self.put_back(all);
         done?;
         Ok(&self.output)
@@ -159,19 +163,23 @@ impl<T: Real> Workspace<T> {
         self.slopes.fill(T::zero());
         let all = self.all(samples);
         let batch = Batch { x, samples: &all, loss: None, mode };
-        let result =
-            self.run(chain, numbers, batch, Wanted::Trace).map_err(E::from).and_then(|_| {
-                let result = slopes(&self.output, &mut self.slopes)?;
-                size("output_gradient", "rows", self.slopes.nrows(), outputs)?;
-                size("output_gradient", "columns", self.slopes.ncols(), samples)?;
-                all_finite("output_gradient", &self.slopes)?;
+        let threads = threads(chain, samples, Passes::Both);
+        let done = on(threads, || self.run(chain, numbers, batch, Wanted::Trace));
+        let result = done.map_err(E::from).and_then(|_| {
+            let result = slopes(&self.output, &mut self.slopes)?;
+            size("output_gradient", "rows", self.slopes.nrows(), outputs)?;
+            size("output_gradient", "columns", self.slopes.ncols(), samples)?;
+            all_finite("output_gradient", &self.slopes)?;
+            on(threads, || {
                 let (parameters, state) = numbers;
                 let numbers = Numbers { parameters, state, prepared: &self.prepared };
                 let task = Task::new(chain, numbers, batch, Wanted::Trace);
                 task.go_back(&mut self.shards, 0, self.slopes.as_slice())?;
-                self.reduce();
-                Ok(result)
-            });
+                self.reduce(threads);
+                Result::Ok(())
+            })?;
+            Ok(result)
+        });
         self.put_back(all);
         result
     }
@@ -183,11 +191,14 @@ impl<T: Real> Workspace<T> {
         numbers: (&[T], &[T]),
         batch: Batch<'_, T>,
     ) -> Result<f64> {
-        let value = self.run(chain, numbers, batch, Wanted::Gradient)?;
-        if self.team.is_none() {
-            self.reduce();
-        }
-        Ok(value)
+        let threads = threads(chain, batch.samples.len(), Passes::Both);
+        on(threads, || {
+            let value = self.run(chain, numbers, batch, Wanted::Gradient)?;
+            if self.team.is_none() {
+                self.reduce(threads);
+            }
+            Ok(value)
+        })
     }
 
     /// The loss of a batch, without its gradient.
@@ -197,12 +208,26 @@ impl<T: Real> Workspace<T> {
         numbers: (&[T], &[T]),
         batch: Batch<'_, T>,
     ) -> Result<f64> {
-        self.run(chain, numbers, batch, Wanted::Loss)
+        on(threads(chain, batch.samples.len(), Passes::Forward), || {
+            self.run(chain, numbers, batch, Wanted::Loss)
+        })
     }
 
     /// The loss of a batch, and a step of gradient descent from it, unless the loss is no number.
     pub(crate) fn descend(
         &mut self,
+        chain: &Chain<T>,
+        numbers: (&mut [T], &[T]),
+        batch: Batch<'_, T>,
+        descent: Descent<T>,
+    ) -> Result<f64> {
+        let threads = threads(chain, batch.samples.len(), Passes::Both);
+        on(threads, || self.descend_on(threads, chain, numbers, batch, descent))
+    }
+
+    fn descend_on(
+        &mut self,
+        threads: Threads,
         chain: &Chain<T>,
         (parameters, state): (&mut [T], &[T]),
         batch: Batch<'_, T>,
@@ -213,7 +238,8 @@ impl<T: Real> Workspace<T> {
             if self.is_finite(value) && self.team.is_some() {
                 descent.apply(parameters, self.gradient.as_slice());
             } else if self.is_finite(value) {
-                reduce(&self.shards, parameters, 0, &|theta, sum| descent.apply(theta, sum));
+                let take = |theta: &mut [T], sum: &[T]| descent.apply(theta, sum);
+                reduce(threads, &self.shards, parameters, 0, &take);
             }
             return Ok(value);
         }
@@ -284,13 +310,14 @@ impl<T: Real> Workspace<T> {
     }
 
     /// Adds the gradients of the shards, in order.
-    fn reduce(&mut self) {
+    fn reduce(&mut self, threads: Threads) {
         let [first, _, ..] = self.shards.as_slice() else { return };
         if self.gradient.len() != first.trace.gradient.len() {
             self.gradient = first.trace.gradient.clone();
         }
         let gradient = self.gradient.as_mut_slice();
-        reduce(&self.shards, gradient, 0, &|gradient, sum| gradient.copy_from_slice(sum));
+        let take = |gradient: &mut [T], sum: &[T]| gradient.copy_from_slice(sum);
+        reduce(threads, &self.shards, gradient, 0, &take);
     }
 
     /// Takes back what [`Workspace::all`] gave.
@@ -317,8 +344,13 @@ impl<'a, T: Real> Task<'a, T> {
         let samples = batch.samples.len();
         let weight = batch.loss.map_or(0.0, |loss| loss.weight(batch.samples));
         let columns = samples.div_ceil(pieces(chain, samples, batch.mode));
-        let in_turn = samples.div_ceil(columns).div_ceil(available_threads());
-        Self { chain, numbers, batch, weight, columns, in_turn, wanted }
+        let shards = samples.div_ceil(columns);
+        let threads = threads(chain, samples, wanted.passes());
+        let in_turn = match threads {
+            Threads::One => shards,
+            Threads::Pool => shards.div_ceil(available_threads()),
+        };
+        Self { chain, numbers, batch, weight, columns, in_turn, threads, wanted }
     }
 
     fn shards(&self) -> usize {
@@ -370,7 +402,7 @@ impl<'a, T: Real> Task<'a, T> {
         let Shard { trace, gathered, loss } = shard;
         trace.mode = self.batch.mode;
         trace.first_sample = index * self.columns;
-        trace.threads = if samples.len() < all.len() { Threads::One } else { Threads::Pool };
+        trace.threads = if samples.len() < all.len() { Threads::One } else { self.threads };
         trace.first_bad_delta = None;
         trace.passes = self.wanted.passes();
         self.chain.make_room(samples.len(), trace);
@@ -441,6 +473,7 @@ impl<T: Real> Shard<T> {
 /// Calls `take` with pieces of `target`, which begins at `start` of the parameters, and the sum of
 /// the shards' gradients there, each added in order.
 fn reduce<T: Real>(
+    threads: Threads,
     shards: &[Shard<T>],
     target: &mut [T],
     start: usize,
@@ -449,10 +482,13 @@ fn reduce<T: Real>(
     /// Numbers that are worth a thread.
     const GRAIN: usize = 65_536;
     const PIECE: usize = 512;
-    if target.len() > GRAIN {
+    if target.len() > GRAIN && threads == Threads::Pool {
         let middle = (target.len() / 2).next_multiple_of(PIECE);
         let (left, right) = target.split_at_mut(middle);
-        join(|| reduce(shards, left, start, take), || reduce(shards, right, start + middle, take));
+        join(
+            || reduce(threads, shards, left, start, take),
+            || reduce(threads, shards, right, start + middle, take),
+        );
         return;
     }
     let [first, second, rest @ ..] = shards else { return };
@@ -516,6 +552,24 @@ fn pieces<T: Real>(chain: &Chain<T>, samples: usize, mode: Mode) -> usize {
     let parameters = chain.parameters.last().map_or(0, |range| range.end).max(1);
     // Passes over the parameters that the shards' work is worth.
     let passes = work / parameters;
-    let affordable = (passes / 512).max((passes / 64).min(2));
+    let affordable = (passes / 1024).max((passes / 64).min(2));
     (3 * work / GRAIN).min(affordable).min(MOST).min(samples).max(1)
+}
+
+/// The threads that a batch is worth: to wake others and to be woken takes a tenth of a millisecond, which little work
+/// does not win back.
+fn threads<T: Real>(chain: &Chain<T>, samples: usize, passes: Passes) -> Threads {
+    /// Multiply-adds of half a millisecond.
+    const WORTH: usize = 1 << 25;
+    let forward = samples.saturating_mul(chain.multiply_adds);
+    let work = if passes == Passes::Both { forward.saturating_mul(3) } else { forward };
+    if work < WORTH || available_threads() == 1 { Threads::One } else { Threads::Pool }
+}
+
+/// Runs `work` among the threads that it may use.
+fn on<A: Send>(threads: Threads, work: impl FnOnce() -> A + Send) -> A {
+    match threads {
+        Threads::One => work(),
+        Threads::Pool => inside(work),
+    }
 }

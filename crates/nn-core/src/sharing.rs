@@ -135,7 +135,7 @@ mod tests {
         let layers = Network::builder(Shape::image(1, 16, 16)).conv2d(Conv2d::new(24, 3));
         let network = layers.activation(Tanh).dropout(0.2).dense(3).build(&mut rng).unwrap();
         let mut draw =
-            |rows| DMatrix::from_fn(rows, 601, |_, _| T::from_double(rng.random_range(-1.0..1.0)));
+            |rows| DMatrix::from_fn(rows, 1001, |_, _| T::from_double(rng.random_range(-1.0..1.0)));
         let (x, targets) = (draw(256), draw(3));
         (network, x, targets)
     }
@@ -188,7 +188,7 @@ mod tests {
         let linear = Network::builder(Shape::image(1, 16, 16)).conv2d(Conv2d::new(24, 3));
         let mut linear = linear.dense(3).build(&mut rng).unwrap();
         // Its square overflows, in the last shard alone.
-        x[(0, 600)] = 1e200;
+        x[(0, 1000)] = 1e200;
         let loss = MeanSquaredError::new(&targets).unwrap();
         let before = linear.parameters().clone();
         for momentum in [0.0, 0.9] {

@@ -133,7 +133,7 @@ impl<S: Simd, T: Part, const V: usize, const N: usize> NullaryFnOnce for Tile<'_
 
     #[inline(always)]
     fn call(self) {
-        let simd = self.simd;
+        let (simd, offset) = (self.simd, self.offset);
         let lanes = T::lanes::<S>();
         let mut sums = [[T::splat(simd, T::ZERO); V]; N];
         let mut a = self.a;
@@ -156,30 +156,53 @@ impl<S: Simd, T: Part, const V: usize, const N: usize> NullaryFnOnce for Tile<'_
                 }
             }
         }
-        // Not `sums` themselves: what is stored from a loop lies in memory, and would all through.
-        let mut whole = [self.offset; N];
-        for j in 0..N {
-            for i in 0..V {
-                whole[j][i] = T::plus(simd, self.offset[i], sums[j][i]);
-            }
-        }
         let Range { start, end } = self.rows;
-        for j in 0..N {
-            if j < self.count {
-                let y = &mut self.y[j * self.stride + start..j * self.stride + end];
-                if y.len() >= V * lanes {
-                    T::split_mut::<S>(&mut y[..V * lanes]).0.copy_from_slice(&whole[j]);
-                } else {
+        if end - start >= V * lanes {
+            // All columns first, then nothing but stores: each sum stays in its register to the end.
+            let mut columns = self.y.chunks_mut(self.stride);
+            let mut to: [Option<&mut [T::Vector<S>; V]>; N] =
+                std::array::from_fn(|_| vectors_mut::<S, T, V>(columns.next()?, start));
+            for j in 0..N {
+                if let Some(to) = &mut to[j] {
                     for i in 0..V {
-                        if let Some(y) = y.get_mut(i * lanes..) {
-                            let len = y.len().min(lanes);
-                            T::store_part(simd, &mut y[..len], whole[j][i]);
-                        }
+                        to[i] = T::plus(simd, offset[i], sums[j][i]);
                     }
+                }
+            }
+            return;
+        }
+        let sums = copied(&sums);
+        for (y, sums) in self.y.chunks_mut(self.stride).zip(&sums).take(self.count) {
+            for i in 0..V {
+                if let Some(y) = y[..end].get_mut(start + i * lanes..) {
+                    let len = y.len().min(lanes);
+                    T::store_part(simd, &mut y[..len], T::plus(simd, offset[i], sums[i]));
                 }
             }
         }
     }
+}
+
+/// The V vectors of a column from `start`.
+#[inline(always)]
+fn vectors_mut<S: Simd, T: Part, const V: usize>(
+    column: &mut [T],
+    start: usize,
+) -> Option<&mut [T::Vector<S>; V]> {
+    T::split_mut::<S>(column.get_mut(start..)?).0.first_chunk_mut()
+}
+
+/// A copy in memory, for what is reached by an index that the compiler does not know: were it the sums
+/// themselves, they would lie there all through the loop that makes them.
+#[inline(always)]
+fn copied<X: Copy, const V: usize, const N: usize>(sums: &[[X; V]; N]) -> [[X; V]; N] {
+    let mut copy = [[sums[0][0]; V]; N];
+    for j in 0..N {
+        for i in 0..V {
+            copy[j][i] = sums[j][i];
+        }
+    }
+    copy
 }
 
 /// C ← C + B·Pᵀ.
@@ -314,7 +337,21 @@ impl<S: Simd, T: Part, const V: usize, const N: usize, const PART: bool> Nullary
             }
             column += run;
         }
-        if PART && self.first == 0 {
+        if !PART {
+            let mut columns = self.c.chunks_exact_mut(self.rows);
+            let mut to: [Option<&mut [T::Vector<S>; V]>; N] =
+                std::array::from_fn(|_| vectors_mut::<S, T, V>(columns.next()?, self.first));
+            for k in 0..N {
+                if let Some(to) = &mut to[k] {
+                    for i in 0..V {
+                        to[i] = T::plus(simd, to[i], sums[k][i]);
+                    }
+                }
+            }
+            return;
+        }
+        let sums = copied(&sums);
+        if self.first == 0 {
             // The columns of C have no others between them: whole vectors are written to a copy of
             // them, each over the excess of the one before.
             let mut copy = [T::ZERO; MOST];
@@ -329,18 +366,11 @@ impl<S: Simd, T: Part, const V: usize, const N: usize, const PART: bool> Nullary
         }
         for k in 0..N {
             let c = &mut self.c[k * self.rows + self.first..(k + 1) * self.rows];
-            if PART {
-                for i in 0..V {
-                    if let Some(c) = c.get_mut(i * lanes..) {
-                        let c = c.split_at_mut(c.len().min(lanes)).0;
-                        let old = T::load_part(simd, c);
-                        T::store_part(simd, c, T::plus(simd, old, sums[k][i]));
-                    }
-                }
-            } else {
-                let c = T::split_mut::<S>(&mut c[..V * lanes]).0;
-                for i in 0..V {
-                    c[i] = T::plus(simd, c[i], sums[k][i]);
+            for i in 0..V {
+                if let Some(c) = c.get_mut(i * lanes..) {
+                    let c = c.split_at_mut(c.len().min(lanes)).0;
+                    let old = T::load_part(simd, c);
+                    T::store_part(simd, c, T::plus(simd, old, sums[k][i]));
                 }
             }
         }

@@ -38,28 +38,20 @@ pub(super) fn real_tile<S: Simd, T: Entry<Part = T> + Part, const V: usize, cons
     row: usize,
 ) {
     let a = T::split::<S>(a).0.as_chunks::<V>().0;
-    let alpha = scale.alpha;
-    let sums: [[T::Vector<S>; V]; N] = match b {
+    let c = Target { columns, row };
+    match b {
         Right::Packed(b) => {
             let b = b.as_chunks::<N>().0;
-            simd.vectorize(RealSums::<S, T, _, V, N> { simd, alpha, a, b })
+            simd.vectorize(RealTile::<S, T, _, V, N> { simd, scale, a, b, c });
         }
-        Right::Stored(b) => simd.vectorize(RealSums::<S, T, _, V, N> { simd, alpha, a, b }),
-    };
-    let rows = V * T::lanes::<S>();
-    for (column, sums) in columns.iter_mut().zip(&sums) {
-        let column = &mut column[row..];
-        if let Some(column) = column.get_mut(..rows) {
-            update::<S, T, V>(simd, scale.beta, sums, column);
-        } else {
-            // A copy with the tile's length, so that every entry is rounded alike.
-            let mut whole = [T::ZERO; MOST_ROWS];
-            let length = column.len();
-            whole[..length].copy_from_slice(column);
-            update::<S, T, V>(simd, scale.beta, sums, &mut whole[..rows]);
-            column.copy_from_slice(&whole[..length]);
-        }
+        Right::Stored(b) => simd.vectorize(RealTile::<S, T, _, V, N> { simd, scale, a, b, c }),
     }
+}
+
+/// Where a tile lies in C: these columns, from this row.
+struct Target<'a, 'b, T> {
+    columns: &'a mut [&'b mut [T]],
+    row: usize,
 }
 
 /// N columns of B, entry by entry.
@@ -109,21 +101,22 @@ impl<P: Copy, const N: usize> Entries<Complex<P>> for &[[[P; N]; 2]] {
     }
 }
 
-/// alpha times the sum over k of A's k-th column and B's k-th row.
-struct RealSums<'a, S: Simd, T: Part, B, const V: usize, const N: usize> {
+/// C ← alpha times the sum over k of A's k-th column and B's k-th row, plus beta·C.
+struct RealTile<'a, 'b, S: Simd, T: Part, B, const V: usize, const N: usize> {
     simd: S,
-    alpha: T,
+    scale: Scale<T>,
     a: &'a [[T::Vector<S>; V]],
     b: B,
+    c: Target<'a, 'b, T>,
 }
 
 impl<S: Simd, T: Part, B: Entries<T>, const V: usize, const N: usize> NullaryFnOnce
-    for RealSums<'_, S, T, B, V, N>
+    for RealTile<'_, '_, S, T, B, V, N>
 {
-    type Output = [[T::Vector<S>; V]; N];
+    type Output = ();
 
     #[inline(always)]
-    fn call(self) -> Self::Output {
+    fn call(self) {
         let simd = self.simd;
         let mut sums = [[T::splat(simd, T::ZERO); V]; N];
         // Opaque, or the compiler derives the length from the slices anew for every k; and cut here,
@@ -138,38 +131,64 @@ impl<S: Simd, T: Part, B: Entries<T>, const V: usize, const N: usize> NullaryFnO
                 }
             }
         }
-        // Not `sums` themselves: what is returned lies in memory, and would all through the loop.
-        let alpha = T::splat(simd, self.alpha);
-        let mut scaled = [[alpha; V]; N];
+        let Scale { alpha, beta } = self.scale;
+        let (alpha, rows) = (T::splat(simd, alpha), V * T::lanes::<S>());
+        let Target { columns, row } = self.c;
+        if let Ok(columns) = <&mut [&mut [T]; N]>::try_from(&mut *columns)
+            && columns.iter().all(|column| column.len() >= row + rows)
+        {
+            // All columns first, then little but stores: each sum stays in its register to the end.
+            let mut to = columns.each_mut().map(|column| vectors_mut::<S, T, V>(column, row));
+            for j in 0..N {
+                if let Some(to) = &mut to[j] {
+                    for i in 0..V {
+                        let sum = T::times(simd, alpha, sums[j][i]);
+                        to[i] = updated::<S, T>(simd, beta, sum, to[i]);
+                    }
+                }
+            }
+            return;
+        }
+        // What is reached by an index that the compiler does not know lies in memory, and not `sums` themselves, or
+        // they would all through the loop.
+        let mut copy = [[alpha; V]; N];
         for j in 0..N {
             for i in 0..V {
-                scaled[j][i] = T::times(simd, alpha, sums[j][i]);
+                copy[j][i] = T::times(simd, alpha, sums[j][i]);
             }
         }
-        scaled
+        for (column, sums) in columns.iter_mut().zip(&copy) {
+            // A copy with the tile's length, so that every entry is rounded alike.
+            let mut whole = [T::ZERO; MOST_ROWS];
+            let column = &mut column[row..];
+            let length = column.len().min(rows);
+            whole[..length].copy_from_slice(&column[..length]);
+            for (c, sum) in T::split_mut::<S>(&mut whole[..rows]).0.iter_mut().zip(sums) {
+                *c = updated::<S, T>(simd, beta, *sum, *c);
+            }
+            column[..length].copy_from_slice(&whole[..length]);
+        }
     }
 }
 
-/// column ← sums + beta·column, for a column as long as the tile.
+/// The V vectors of a column from `row`.
 #[inline(always)]
-fn update<S: Simd, T: Part, const V: usize>(
-    simd: S,
-    beta: T,
-    sums: &[T::Vector<S>; V],
+fn vectors_mut<S: Simd, T: Part, const V: usize>(
     column: &mut [T],
-) {
-    let column = T::split_mut::<S>(column).0;
+    row: usize,
+) -> Option<&mut [T::Vector<S>; V]> {
+    T::split_mut::<S>(column.get_mut(row..)?).0.first_chunk_mut()
+}
+
+/// sum + beta·c.
+#[inline(always)]
+fn updated<S: Simd, T: Part>(simd: S, beta: T, sum: T::Vector<S>, c: T::Vector<S>) -> T::Vector<S> {
     if beta == T::ZERO {
-        column.copy_from_slice(sums);
+        sum
     } else if beta == T::ONE {
-        for (c, sum) in column.iter_mut().zip(sums) {
-            *c = T::plus(simd, *sum, *c);
-        }
+        T::plus(simd, sum, c)
     } else {
-        let beta = T::splat(simd, beta);
-        for (c, sum) in column.iter_mut().zip(sums) {
-            *c = T::mul_add(simd, beta, *c, *sum);
-        }
+        T::mul_add(simd, T::splat(simd, beta), c, sum)
     }
 }
 

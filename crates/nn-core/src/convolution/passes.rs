@@ -2,15 +2,15 @@
 //!
 //! The output is computed in bands of rows, and what follows the convolution, a ReLU or the largest
 //! of 2 x 2 places, is done while a band is in registers or in the cache; the way back likewise. A
-//! batch of one or two images is divided among threads, forward by rows and backward into the
-//! gradients of weights and input; a batch of more is divided outside of the layers. No number
-//! depends on the division.
+//! batch of one or two images is divided among threads where a pass may use them, forward by rows and
+//! backward into the gradients of weights and input; a batch of more is divided outside of the layers.
+//! No number depends on the division.
 
 use std::ops::Range;
 
 use linalg::lanes::run;
 use linalg::parallel::{available_threads, join};
-use linalg::{Real, Result};
+use linalg::{Real, Result, Threads};
 
 use super::direct::{self, Direct};
 use super::then::{Delta, PullBack, Rectify, Sum, Then, follow};
@@ -89,7 +89,7 @@ impl Steps<'_> {
     }
 
     pub(super) fn memory<T: Real>(&self, samples: usize) -> Memory {
-        let pieces = if samples <= FEW { self.pieces() } else { 1 };
+        let pieces = if samples <= FEW { self.pieces(Threads::Pool) } else { 1 };
         let border = match self.layer.method::<T>() {
             Method::Direct => self.layer.direct.scratch(),
             _ => 0,
@@ -103,9 +103,12 @@ impl Steps<'_> {
     }
 
     /// Pieces of an image that are worth a thread each, as far as there are threads.
-    fn pieces(&self) -> usize {
+    fn pieces(&self, threads: Threads) -> usize {
         let work = self.layer.depth() * self.layer.geometry.output.len();
-        (work / GRAIN).clamp(1, available_threads())
+        match threads {
+            Threads::One => 1,
+            Threads::Pool => (work / GRAIN).clamp(1, available_threads()),
+        }
     }
 
     pub(super) fn forward<T: Real>(&self, pass: Forward<'_, T>) -> Result<()> {
@@ -130,8 +133,8 @@ impl Steps<'_> {
                 Image { steps: self, method, weight, bias, packed: &pass.prepared[..packed], x };
             let pieces = match (pass.samples <= FEW, self.band_scratch::<T>()) {
                 (false, _) => 1,
-                (true, 0) => self.pieces(),
-                (true, band) => self.pieces().min(scratch.len() / band),
+                (true, 0) => self.pieces(pass.threads),
+                (true, band) => self.pieces(pass.threads).min(scratch.len() / band),
             };
             image.split(pieces, 0..self.output().height, y, own, scratch)?;
         }
@@ -180,7 +183,7 @@ impl Steps<'_> {
                 packed,
                 delta,
                 x: &pass.x[sample * inputs..][..inputs],
-                together: pass.samples <= FEW && self.pieces() > 1,
+                together: pass.samples <= FEW && self.pieces(pass.threads) > 1,
                 dz,
                 for_weights,
                 for_input,

@@ -8,11 +8,11 @@ use nn_core::{
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 
-/// Pieces that are worth a thread have a million multiply-adds: this has 16 of them, and rows that
+/// A batch that is worth threads has 2^25 multiply-adds: this has more for one image, and rows that
 /// neither tiles nor pieces divide evenly.
 fn network(algorithm: ConvAlgorithm) -> Network<f32> {
     let (first, second) = (Conv2d::new(32, 3).padding(1), Conv2d::new(48, 3));
-    Network::builder(Shape::image(3, 45, 43))
+    Network::builder(Shape::image(3, 68, 67))
         .conv2d(first.algorithm(algorithm))
         .activation(Relu)
         .max_pool(2)
