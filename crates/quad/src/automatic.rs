@@ -5,6 +5,7 @@ use crate::point_rule::{check_finite, magnitude};
 use crate::rings::real;
 use crate::sample::{distance, weighted_sum};
 use crate::spectrum::{Decay, decay};
+use crate::unseen::Witness;
 use crate::{
     Direction, Error, Estimate, Mesh, Method, PointRule, Result, Rotation, Sample, SolidAngle,
     SphereRule, Stop, mesh,
@@ -114,13 +115,18 @@ impl Automatic {
     /// of each follow how fast the harmonics of `f` fall off, what a rule of this degree makes of
     /// those beyond it, and which degree the tolerance needs, so that degrees are skipped. Where
     /// |f| lives on less than 1/200 of the sphere, or the harmonics fall like a power, cells of the
-    /// cubed sphere take over, with nested rules of 7 × 7 and 15 × 15 nodes.
+    /// cubed sphere take over, with nested rules of 7 × 7 and 15 × 15 nodes. They end when their errors
+    /// allow it and they have seen what the rules saw: a sample of a rule, or of a smaller cell next to the
+    /// side, that is unlike all samples of the cell it lies in, divides that.
     ///
     /// What no sample meets cannot be found: a feature on a smooth background is safe when it is
     /// wider than the 0.3 rad between the first 124 samples, and a lobe on nothing, whose skirt the
     /// samples see, when it is wider than exp(1000 (u·x − 1)). Where `f` is 0 at all of the first samples
-    /// 1,202 more are taken: a cap of 0.15 rad on nothing is found. Narrower ones need
-    /// [`Mesh::refined_near`] and [`Self::integrate_from`].
+    /// 1,202 more are taken: a cap of 0.1 rad on nothing is found. Narrower ones need
+    /// [`Mesh::refined_near`] and [`Self::integrate_from`]. 4,000 caps of 0.1 to 1.2 rad on nothing, to 1e-3,
+    /// took 36,000 evaluations in the mean and 52,100 at the most; 1 of 1,000 was off by more than the
+    /// tolerance, 1.7 times that at the most: an edge along the side between two cells as wide as each other
+    /// is in the samples of neither.
     ///
     /// # Errors
     /// [`Error::Tolerance`]; [`Error::Count`] for a budget of fewer than 6 evaluations;
@@ -134,14 +140,14 @@ impl Automatic {
         f: &(impl Fn(&[Direction], &mut [T]) + Sync),
     ) -> Result<Estimate<T>> {
         self.check()?;
-        let mut ladder = Ladder { options: self, f, measure, evaluations: 0, reached: None };
+        let mut ladder = Ladder { options: self, f, measure, seen: Vec::new(), reached: None };
         if self.strategy == Strategy::Choose
             && let Some(done) = ladder.climb()?
         {
             return Ok(done);
         }
-        let Ladder { evaluations, reached, .. } = ladder;
-        let refined = mesh::integrate(self, measure, &mut Mesh::default(), evaluations, f);
+        let Ladder { seen, reached, .. } = ladder;
+        let refined = mesh::integrate(self, measure, &mut Mesh::default(), &seen, f);
         match (refined, reached) {
             (Ok(Some(estimate)), _) => Ok(estimate),
             (Ok(None), Some(reached)) => Ok(Estimate { stop: Stop::Budget, ..reached }),
@@ -162,7 +168,7 @@ impl Automatic {
         f: &(impl Fn(&[Direction], &mut [T]) + Sync),
     ) -> Result<Estimate<T>> {
         self.check()?;
-        match mesh::integrate(self, measure, mesh, 0, f)? {
+        match mesh::integrate(self, measure, mesh, &[], f)? {
             Some(estimate) => Ok(estimate),
             None => ladder_only(self, measure, f),
         }
@@ -220,7 +226,7 @@ struct Ladder<'a, T: Sample, F> {
     options: &'a Automatic,
     f: &'a F,
     measure: SolidAngle,
-    evaluations: usize,
+    seen: Vec<Witness<T>>,
     reached: Option<Estimate<T>>,
 }
 
@@ -261,13 +267,14 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Ladder<'_, T, F> {
         let mut last_degree = 0.0;
         loop {
             let level = Level::new(self.measure, degree)?;
-            if self.evaluations + level.nodes.len() > self.options.max_evaluations {
+            if self.seen.len() + level.nodes.len() > self.options.max_evaluations {
                 return Ok(self.reached.map(|reached| Estimate { stop: Stop::Budget, ..reached }));
             }
             let frame = Rotation::generic(index);
             let turned: Vec<Direction> = level.nodes.iter().map(|x| frame.apply(x)).collect();
             let samples = evaluate(self.f, &turned);
-            self.evaluations += samples.len();
+            let witnesses = turned.iter().zip(&samples).zip(&level.weights);
+            self.seen.extend(witnesses.map(|((&at, &value), &area)| Witness { at, value, area }));
             if let Err(error) = check_finite(&turned, &samples) {
                 return Err(match &self.reached {
                     Some(reached) => reached.interrupted(error),
@@ -303,7 +310,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Ladder<'_, T, F> {
                 value,
                 error_estimate: error + rounding,
                 magnitude: size,
-                evaluations: self.evaluations,
+                evaluations: self.seen.len(),
                 stop: Stop::Converged,
                 method: Method::Rule { degree: level.degree },
                 measure: self.measure,
@@ -350,7 +357,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Ladder<'_, T, F> {
     }
 
     /// Whether cells will be cheaper: for a lobe in a small part of the sphere, and where harmonics
-    /// fall by a power only.
+    /// fall by a power only, which they do if they ask for a degree that few digits of a series would not.
     fn prefers_cells(&self, level: &Level, fall: &Decay, wanted: f64, share: f64) -> bool {
         if level.nodes.len() < 300 {
             // Any integrand looks concentrated to a few nodes.
@@ -360,7 +367,8 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Ladder<'_, T, F> {
         let points = wanted * wanted / if wanted <= 131.0 { 3.0 } else { 2.0 };
         share < 0.005
             || share < 0.05 && points > 4000.0 * digits && level.degree > 80
-            || wanted > 600.0 && (level.degree > 130 || level.degree > 50 && fall.remains() < 0.25)
+            || wanted > f64::min(60.0 * digits, 600.0)
+                && (level.degree > 130 || level.degree > 50 && fall.remains() < 0.25)
     }
 }
 
@@ -428,6 +436,20 @@ mod tests {
         }
         let found = Automatic::default().integrate(SolidAngle, &pointwise(|_| 0.0)).unwrap();
         assert_eq!((found.value, found.stop, found.evaluations), (0.0, Stop::Converged, 38 + 1202));
+    }
+
+    #[test]
+    fn an_edge_between_the_samples_of_two_cells_is_seen() {
+        // Of 400 random caps the one whose integral was 4.3 tolerances off when a cell was judged by its own
+        // samples alone.
+        let axis = [-0.7740223308203581, 0.40252160163113243, -0.488738981064257];
+        let (axis, radius) = (Direction::from_vector(axis).unwrap(), 0.38625703562481717_f64);
+        let cap = pointwise(|x: &Direction| f64::from(axis.dot(x) > radius.cos()));
+        let found = Automatic::default().relative_tolerance(1e-3).integrate(SolidAngle, &cap);
+        let found = found.unwrap();
+        let error = (found.value / (2.0 * PI * (1.0 - radius.cos())) - 1.0).abs();
+        assert!(found.stop == Stop::Converged && error < 1e-3, "{error:e}");
+        assert!(found.evaluations < 60_000, "{}", found.evaluations);
     }
 
     #[test]

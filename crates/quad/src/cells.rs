@@ -57,6 +57,26 @@ impl Cell {
         [first, Self { halves: first.halves | bit, ..first }]
     }
 
+    /// The axis along which the cell's ancestor of this depth was halved.
+    pub(crate) fn axis_at(self, depth: u8) -> Axis {
+        if self.axes & 1u64 << (63 - depth) == 0 { Axis::Xi } else { Axis::Eta }
+    }
+
+    /// Whether it is `ancestor` or a part of it.
+    pub(crate) fn is_within(self, ancestor: Self) -> bool {
+        let below = u64::MAX.checked_shr(u32::from(ancestor.depth)).unwrap_or(0);
+        self.root == ancestor.root
+            && self.depth >= ancestor.depth
+            && (self.halves ^ ancestor.halves) & !below == 0
+    }
+
+    /// Whether its lower side along an axis is below a position.
+    pub(crate) fn begins_before(self, axis: Axis, position: [f64; 2]) -> bool {
+        let along = usize::from(axis == Axis::Eta);
+        let (center, half) = self.extent()[along];
+        position[along] >= center - half
+    }
+
     /// The cell that these two are the halves of, if they are.
     pub(crate) fn parent(first: Self, second: Self) -> Option<Self> {
         let depth = first.depth.checked_sub(1)?;
@@ -79,6 +99,21 @@ impl Cell {
             *center += if self.halves & bit == 0 { -*half } else { *half };
         }
         extent
+    }
+
+    /// The quarter of a face that holds a vector, before the frame's rotation, and its (ξ, η).
+    pub(crate) fn root_at([a, b, c]: [f64; 3]) -> (Self, [f64; 2]) {
+        let [over_a, over_b, over_c] = [a, b, c].map(f64::abs);
+        let (face, x, y) = if over_a >= over_b && over_a >= over_c {
+            (u8::from(a < 0.0), b / a, c / over_a)
+        } else if over_b >= over_c {
+            (2 + u8::from(b < 0.0), -a / b, c / over_b)
+        } else {
+            (4 + u8::from(c < 0.0), b / over_c, -a / c)
+        };
+        let (xi, eta) = (x.atan(), y.atan());
+        let quarter = u8::from(xi >= 0.0) + 2 * u8::from(eta >= 0.0);
+        (Self::root(4 * face + quarter), [xi, eta])
     }
 
     /// The direction at (ξ, η), before the frame's rotation, and dΩ/dξdη there.
@@ -327,27 +362,66 @@ impl<T: Sample> Leaf<T> {
         self.area = area;
     }
 
-    /// About ∫|f| over the halves along an axis.
+    /// About ∫|f − its mean| over the halves along an axis.
     pub(crate) fn halves(&self, axis: Axis) -> [f64; 2] {
         let fine = match self.order {
             Order::Three => &THREE,
             Order::Seven => &SEVEN,
             Order::Fifteen => &FIFTEEN,
         };
-        let mut halves = [0.0; 2];
-        for i in 0..15 {
-            for j in 0..15 {
-                let part = 0.25 * self.area * fine[i] * fine[j] * self.samples[15 * i + j].norm();
-                let along = if axis == Axis::Xi { i } else { j };
-                if along <= 7 {
-                    halves[0] += part;
-                }
-                if along >= 7 {
-                    halves[1] += part;
+        [0..8, 7..15].map(|half| {
+            let nodes = half.flat_map(|along| (0..15).map(move |across| (along, across)));
+            let part = |(along, across): (usize, usize)| {
+                let k = if axis == Axis::Xi { 15 * along + across } else { 15 * across + along };
+                (fine[along] * fine[across], self.samples[k])
+            };
+            let sum = |of: &dyn Fn(T) -> f64| -> f64 {
+                nodes.clone().map(part).map(|(weight, sample)| weight * of(sample)).sum()
+            };
+            let weights = sum(&|_| 1.0);
+            let mut mean = T::ZERO;
+            for (weight, sample) in nodes.clone().map(part) {
+                mean = mean.plus(weight / weights, sample);
+            }
+            0.5 * self.area / weights * sum(&|sample| distance(sample, mean))
+        })
+    }
+
+    /// How far a value is from all samples, or 0 where it is no further from one than the samples are from
+    /// the one in the middle.
+    pub(crate) fn surprise(&self, value: T) -> f64 {
+        let middle = self.samples[7 * 15 + 7];
+        let (mut spread, mut nearest) = (0.0, f64::INFINITY);
+        for node in
+            Order::ALL.into_iter().filter(|&order| order <= self.order).flat_map(Cell::indices)
+        {
+            let sample = self.samples[15 * node.0 + node.1];
+            spread = f64::max(spread, distance(sample, middle));
+            nearest = f64::min(nearest, distance(sample, value));
+        }
+        if nearest > spread { nearest } else { 0.0 }
+    }
+
+    /// The samples along the sides, each with the direction as far beyond its side.
+    pub(crate) fn outermost(&self, frame: &Rotation) -> Vec<(Direction, T)> {
+        let (first, step) = match self.order {
+            Order::Three => (3, 4),
+            Order::Seven => (1, 2),
+            Order::Fifteen => (0, 1),
+        };
+        let [(xi, across), (eta, along)] = self.cell.extent();
+        let mut found = Vec::with_capacity(60);
+        for (end, beyond) in [(first, -2.0 - NODES[first]), (14 - first, 2.0 + NODES[first])] {
+            for j in (first..15).step_by(step) {
+                for ((x, y), k) in
+                    [((beyond, NODES[j]), 15 * end + j), ((NODES[j], beyond), 15 * j + end)]
+                {
+                    let (point, _) = self.cell.point(xi + across * x, eta + along * y);
+                    found.push((Direction::from_nonzero(frame.turn(point)), self.samples[k]));
                 }
             }
         }
-        halves
+        found
     }
 
     /// The order with which the next step should start here, for errors of `enough` a cell.
@@ -400,13 +474,29 @@ fn beyond<T: Sample>(values: &[T; 15]) -> f64 {
 
 /// The error of a sum of cells: of many independent errors two standard deviations, but no more
 /// than all of them together.
-pub(crate) fn total_error(errors: impl Iterator<Item = f64>) -> f64 {
-    let (mut sum, mut squares) = (0.0, 0.0);
-    for error in errors {
-        sum += error;
-        squares += error * error;
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TotalError {
+    pub(crate) sum: f64,
+    squares: f64,
+}
+
+impl TotalError {
+    pub(crate) fn of(errors: impl Iterator<Item = f64>) -> Self {
+        errors.fold(Self { sum: 0.0, squares: 0.0 }, |Self { sum, squares }, error| Self {
+            sum: sum + error,
+            squares: squares + error * error,
+        })
     }
-    f64::min(sum, 2.0 * f64::sqrt(squares))
+
+    pub(crate) fn value(&self) -> f64 {
+        f64::min(self.sum, 2.0 * self.squares.max(0.0).sqrt())
+    }
+
+    /// With one of the errors halved.
+    pub(crate) fn halve(&mut self, error: f64) {
+        self.sum -= 0.5 * error;
+        self.squares -= 0.75 * error * error;
+    }
 }
 
 #[cfg(test)]
@@ -453,7 +543,10 @@ mod tests {
 
     #[test]
     fn many_errors_add_like_independent_ones_and_few_like_a_sum() {
-        assert!((total_error([1.0, 1.0].into_iter()) - 2.0).abs() < 1e-15);
-        assert!((total_error(std::iter::repeat_n(1.0, 900)) - 60.0).abs() < 1e-12);
+        assert!((TotalError::of([1.0, 1.0].into_iter()).value() - 2.0).abs() < 1e-15);
+        let mut many = TotalError::of(std::iter::repeat_n(1.0, 900));
+        assert!((many.value() - 60.0).abs() < 1e-12);
+        (0..900).for_each(|_| many.halve(1.0));
+        assert!((many.value() - 30.0).abs() < 1e-12);
     }
 }

@@ -211,7 +211,7 @@
 //! # Ok::<(), quad::Error>(())
 //! ```
 //!
-//! //! The wrong turn here is to believe two rules that agree: on a lobe that both miss they agree on
+//! The wrong turn here is to believe two rules that agree: on a lobe that both miss they agree on
 //! zero. No rule sees what lies between its samples; where a lobe is narrower than 2° say where it
 //! is ([`Mesh::refined_near`]).
 
@@ -246,6 +246,7 @@ mod rule;
 mod scattered;
 mod snapshot;
 mod thinned;
+mod unseen;
 mod voronoi;
 
 mod sample;

@@ -1,9 +1,10 @@
 //! Adaptive integration over cells, and the mesh that one step of a series leaves to the next.
 
-use crate::cells::{Axis, Cell, DEEPEST, Leaf, Near, Order, ROOTS, total_error};
+use crate::cells::{Axis, Cell, DEEPEST, Leaf, Near, Order, ROOTS, TotalError};
 use crate::parallel::evaluate;
 use crate::point_rule::check_finite;
 use crate::rings::real;
+use crate::unseen::{Witness, unseen};
 use crate::{
     Automatic, Direction, Error, Estimate, Method, Result, Rotation, Sample, SolidAngle, Stop,
 };
@@ -88,6 +89,10 @@ impl Mesh {
 /// ∫|f| in a half of a cell, as a share of the error allowed for one, below which nothing is in it.
 const NOTHING: f64 = 0.1;
 
+/// Part of the tolerance that the error should fall to if a refined cell has half the error, which it has
+/// where there is a jump in it.
+const ENOUGH: f64 = 0.85;
+
 /// What is done to a cell.
 #[derive(Debug, Clone, Copy)]
 enum Refinement {
@@ -103,16 +108,16 @@ struct Adaptive<'a, T: Sample, F> {
     evaluations: usize,
 }
 
-/// Refines the cells until the tolerance, the budget or the precision is reached; `spent`
-/// evaluations count against the budget already.
+/// Refines the cells until the tolerance, the budget or the precision is reached, and until they have seen
+/// what the samples `before` have, whose evaluations count against the budget already.
 pub(crate) fn integrate<T: Sample>(
     options: &Automatic,
     measure: SolidAngle,
     mesh: &mut Mesh,
-    spent: usize,
+    before: &[Witness<T>],
     f: &(impl Fn(&[Direction], &mut [T]) + Sync),
 ) -> Result<Option<Estimate<T>>> {
-    let budget = options.max_evaluations;
+    let (budget, spent) = (options.max_evaluations, before.len());
     if spent + mesh.evaluations() > budget {
         *mesh = Mesh::default();
         if spent + mesh.evaluations() > budget {
@@ -126,14 +131,17 @@ pub(crate) fn integrate<T: Sample>(
         let estimate = adaptive.estimate(measure, Stop::Converged);
         let tolerance = options.tolerance(estimate.value);
         if estimate.error_estimate <= tolerance {
-            let ungraded = adaptive.ungraded(tolerance);
-            if ungraded.is_empty() {
+            let mut doubtful = adaptive.ungraded(tolerance);
+            if doubtful.is_empty() {
+                doubtful = adaptive.unseen(before, tolerance);
+            }
+            if doubtful.is_empty() {
                 break Stop::Converged;
             }
-            if adaptive.evaluations + 2 * Order::Seven.samples() * ungraded.len() > budget {
+            if adaptive.evaluations + 2 * Order::Seven.samples() * doubtful.len() > budget {
                 break Stop::Budget;
             }
-            adaptive.refine(&ungraded).map_err(|error| estimate.interrupted(error))?;
+            adaptive.refine(&doubtful).map_err(|error| estimate.interrupted(error))?;
             continue;
         }
         if rounding(estimate.magnitude) >= tolerance {
@@ -182,7 +190,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
     fn estimate(&self, measure: SolidAngle, stop: Stop) -> Estimate<T> {
         let value = self.leaves.iter().fold(T::ZERO, |sum, leaf| sum.plus(1.0, leaf.value));
         let magnitude = self.leaves.iter().map(|leaf| leaf.magnitude).sum();
-        let error = total_error(self.leaves.iter().map(|leaf| leaf.error));
+        let error = TotalError::of(self.leaves.iter().map(|leaf| leaf.error)).value();
         Estimate {
             value,
             error_estimate: error + rounding(magnitude),
@@ -194,17 +202,18 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
         }
     }
 
-    /// The cells with the largest errors, half of the whole; and whether the budget allowed
-    /// no more.
+    /// The cells with the largest errors, half of the whole, or as many as promise to be enough; and whether
+    /// the budget allowed no more.
     fn choose(&self, tolerance: f64, budget: usize) -> (Vec<Refinement>, bool) {
         let mut order: Vec<usize> =
             (0..self.leaves.len()).filter(|&index| self.leaves[index].error > 0.0).collect();
         order.sort_by(|&a, &b| self.leaves[b].error.total_cmp(&self.leaves[a].error));
-        let whole: f64 = self.leaves.iter().map(|leaf| leaf.error).sum();
+        let mut left = TotalError::of(self.leaves.iter().map(|leaf| leaf.error));
+        let whole = left.sum;
         let (mut chosen, mut covered, mut cost) = (Vec::new(), 0.0, self.evaluations);
         for index in order {
             let leaf = &self.leaves[index];
-            if covered > 0.5 * whole {
+            if covered > 0.5 * whole || left.value() < ENOUGH * tolerance {
                 break;
             }
             let refinement = match leaf.order.next() {
@@ -222,6 +231,7 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
                 return (chosen, true);
             }
             covered += leaf.error;
+            left.halve(leaf.error);
             chosen.push(refinement);
         }
         (chosen, false)
@@ -304,6 +314,19 @@ impl<T: Sample, F: Fn(&[Direction], &mut [T]) + Sync> Adaptive<'_, T, F> {
             }
         }
         chosen
+    }
+
+    /// The cells in which others have seen what matters and their own samples have not.
+    fn unseen(&self, before: &[Witness<T>], tolerance: f64) -> Vec<Refinement> {
+        let enough = tolerance / real(self.leaves.len());
+        let indices = unseen(&self.leaves, &self.frame, before, enough).into_iter();
+        let indices = indices.filter(|&index| self.leaves[index].cell.depth < DEEPEST);
+        indices
+            .map(|index| match self.leaves[index] {
+                Leaf { order: Order::Three, .. } => Refinement::Extend(index, Order::Seven, 49 - 9),
+                ref leaf => Refinement::Halve(index, leaf.axis, [Order::Seven; 2]),
+            })
+            .collect()
     }
 
     /// The cells for the next step: halves whose whole would have done as well are joined, those of

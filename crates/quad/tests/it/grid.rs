@@ -106,6 +106,22 @@ fn the_estimate_is_seldom_low() {
 }
 
 #[test]
+fn what_is_zero_at_every_sample_is_in_no_estimate() {
+    // sin³²θ (1 − cos 32φ) is a polynomial, up to 2, and zero on 32 columns: whatever is made of the samples
+    // is the same for 1 with it and without. ∫ sin³²θ dΩ = 4π 32!!/33!!.
+    let rule = SphereRule::product(SolidAngle, RingKind::Cells, 40, 32).unwrap();
+    let hidden = |x: &Direction| x.sin_theta().powi(32) * (1.0 - (32.0 * x.phi()).cos());
+    let found = rule.integrate(|x| 1.0 + hidden(x)).unwrap();
+    let missed = (1..=16).map(|k| f64::from(2 * k) / f64::from(2 * k + 1)).product::<f64>();
+    assert!((found.value / (4.0 * PI) - 1.0).abs() < 72.0 * f64::EPSILON);
+    assert!(missed > 0.2 && found.error_estimate < 1e-12, "{}", found.error_estimate);
+    // Four columns more see it.
+    let rule = SphereRule::product(SolidAngle, RingKind::Cells, 40, 36).unwrap();
+    let found = rule.integrate(|x| 1.0 + hidden(x)).unwrap();
+    assert!((found.value / (4.0 * PI) - 1.0 - missed).abs() < 1e-12, "{}", found.value);
+}
+
+#[test]
 fn a_repeated_column_counts_once() {
     let p = |x: &Direction| (2.0 * x.x() + x.y() * x.z()).exp();
     let repeated = vertex_grid(SolidAngle, 50, 101).integrate(p).unwrap();

@@ -21,6 +21,7 @@ mod nn_invert_search;
 mod nn_layers;
 mod nn_train;
 mod quad;
+mod quad_caps;
 mod quad_estimate;
 mod quad_free;
 mod quad_grid;
@@ -76,6 +77,7 @@ pub fn all() -> Vec<Check> {
         quad_estimate::CHECKS,
         quad_grid::CHECKS,
         quad_free::CHECKS,
+        quad_caps::CHECKS,
         cross::CHECKS,
         cross_numbers::CHECKS,
         cross_networks::CHECKS,

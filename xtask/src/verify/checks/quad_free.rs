@@ -578,7 +578,7 @@ fn series(label: &str, mark: Mark, points: Vec<(f64, f64)>) -> Series {
 }
 
 /// A direction, uniform on the sphere.
-fn direction(rng: &mut impl Rng) -> Result<Direction, BoxError> {
+pub(super) fn direction(rng: &mut impl Rng) -> Result<Direction, BoxError> {
     let theta = rng.random_range(-1.0f64..1.0).acos();
     Ok(Direction::from_angles(theta, rng.random_range(-PI..PI))?)
 }
