@@ -116,24 +116,17 @@ fn has_many_registers<T: Real, V: Vectors<T>>(vectors: V) -> bool {
 /// The first R vectors of `x`; where it has not even one, what it has.
 #[inline(always)]
 fn load<T: Real, V: Vectors<T>, const R: usize>(vectors: V, x: &[T]) -> [V::Vector; R] {
-    let Some(whole) = x.get(..R * vectors.lanes()) else { return [vectors.load(x); R] };
-    let (mut rows, whole) = ([vectors.splat(T::zero()); R], vectors.whole(whole));
-    for r in 0..R {
-        rows[r] = whole[r];
+    match vectors.whole(x).first_chunk() {
+        Some(whole) => *whole,
+        None => [vectors.load(x); R],
     }
-    rows
 }
 
 /// R vectors to the start of `x`, or as much of the first as it has room for.
 #[inline(always)]
 fn store<T: Real, V: Vectors<T>, const R: usize>(vectors: V, x: &mut [T], rows: [V::Vector; R]) {
-    match x.get_mut(..R * vectors.lanes()) {
-        Some(x) => {
-            let whole = vectors.whole_mut(x);
-            for r in 0..R {
-                whole[r] = rows[r];
-            }
-        }
+    match vectors.whole_mut(x).first_chunk_mut() {
+        Some(whole) => *whole = rows,
         None => vectors.store(x, rows[0]),
     }
 }

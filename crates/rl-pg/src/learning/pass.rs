@@ -275,7 +275,9 @@ mod tests {
             gradient.iter_mut().zip(terms).for_each(|(sum, g)| *sum += g);
         }
         let (sums, sharded) = &found[0];
-        assert_eq!(*sums, [chosen.iter().sum::<usize>() as f64, chosen.len() as f64]);
+        // Whole numbers, whose sums are exact.
+        let whole = [chosen.iter().sum::<usize>(), chosen.len()].map(|sum| sum as f64);
+        assert_eq!(sums.map(f64::to_bits), whole.map(f64::to_bits));
         for (sum, shards) in gradient.iter().zip(sharded) {
             // 5,493 terms of a few units at most, each of some roundings.
             assert!((sum - shards).abs() < 5493.0 * 5493.0 * 10.0 * f64::EPSILON, "{sum} {shards}");
