@@ -63,7 +63,7 @@ use crate::Result;
 /// ```
 pub trait Policy {
     /// What the policy chooses, and the simulator is given.
-    type Action: Debug + Send;
+    type Action: Debug + Send + Sync;
 
     /// The number of parameters θ.
     fn parameter_count(&self) -> usize;

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use linalg::{DMatrix, DVector, Real};
-use nn_core::{Mode, Network, Workspace};
+use nn_core::{Network, Workspace};
 
+use crate::learning::pass::Pass;
 use crate::{Error, Policy, Result, check};
 
 /// A policy for every observation: a network, parameters of its own beside the network's, and a head
@@ -225,14 +226,14 @@ impl<T: Real, P: Policy> Actor<T, P> {
         check::length("weights", weights.len(), actions.len())?;
         check::finite("weights", weights)?;
         let x = self.inputs(observations.as_slice())?;
-        let mut pass = Pass::new();
-        pass.pull_back(self, &x, |sample, policy, slopes| {
+        let (mut pass, all) = (Pass::new(), (0..actions.len()).collect::<Vec<_>>());
+        let _ = pass.climb(self, (&x, &all), &|sample, policy: &P, slopes, _| {
             policy.score(&actions[sample], slopes)?;
             slopes.iter_mut().for_each(|slope| *slope *= weights[sample]);
-            Ok(())
+            Ok([0.0; 2])
         })?;
         let network = pass.gradient().iter().map(|g| g.to_double());
-        let all: Vec<f64> = network.chain(pass.free.iter().copied()).collect();
+        let all: Vec<f64> = network.chain(pass.free().iter().copied()).collect();
         Ok(DVector::from_vec(all))
     }
 
@@ -262,105 +263,6 @@ impl<T: Real, P: Policy> Actor<T, P> {
             *free = free.max(self.free_least);
         }
     }
-}
-
-/// The buffers of a forward and a backward pass through an actor.
-pub(crate) struct Pass<T: Real> {
-    workspace: Workspace<T>,
-    /// The gradient of the free parameters.
-    pub(crate) free: Vec<f64>,
-    /// The network's gradient cut down to a length, where it was longer.
-    clipped: Vec<T>,
-    /// The length of the gradient, that of the free parameters included.
-    pub(crate) norm: f64,
-    slope: Vec<f64>,
-    room: Vec<f64>,
-}
-
-impl<T: Real> Pass<T> {
-    pub(crate) fn new() -> Self {
-        Self {
-            workspace: Workspace::new(),
-            free: Vec::new(),
-            clipped: Vec::new(),
-            norm: 0.0,
-            slope: Vec::new(),
-            room: Vec::new(),
-        }
-    }
-
-    /// The gradient of the network's parameters.
-    pub(crate) fn gradient(&self) -> &[T] {
-        self.workspace.gradient().as_slice()
-    }
-
-    /// Cuts the gradient down to this length.
-    pub(crate) fn cut(&mut self, length: f64) {
-        self.clipped.clear();
-        if self.norm > length {
-            let factor = length / self.norm;
-            let gradient = self.workspace.gradient().iter();
-            self.clipped.extend(gradient.map(|&g| g * T::from_double(factor)));
-            self.free.iter_mut().for_each(|g| *g *= factor);
-        }
-    }
-
-    /// The network's gradient after the cut.
-    pub(crate) fn clipped(&self) -> &[T] {
-        if self.clipped.is_empty() { self.gradient() } else { &self.clipped }
-    }
-
-    /// Of network inputs, a column each: `write` says for each how what is to be raised changes with the
-    /// policy's parameters, and the gradient is left in [`Pass::gradient`] and `free`.
-    pub(crate) fn pull_back<P: Policy>(
-        &mut self,
-        actor: &Actor<T, P>,
-        x: &DMatrix<T>,
-        mut write: impl FnMut(usize, &P, &mut [f64]) -> Result<()>,
-    ) -> Result<()> {
-        let Self { workspace, free, slope, room, .. } = self;
-        let outputs = actor.network.outputs();
-        free.clear();
-        free.resize(actor.free.len(), 0.0);
-        slope.resize(outputs + actor.free.len(), 0.0);
-        actor.network.pull_back(x, Mode::Inference, workspace, |p, slopes| {
-            let columns = p.as_slice().chunks_exact(outputs);
-            let columns = columns.zip(slopes.as_mut_slice().chunks_exact_mut(outputs));
-            for (sample, (p, column)) in columns.enumerate() {
-                let policy = actor.head_of(p, room)?;
-                slope.fill(0.0);
-                write(sample, &policy, slope)?;
-                if let Some(parameter) = slope.iter().position(|slope| !slope.is_finite()) {
-                    let value = slope[parameter];
-                    return Err(Error::ScoreNotFinite { sample, parameter, value });
-                }
-                let (network, own) = slope.split_at(outputs);
-                for (target, &slope) in column.iter_mut().zip(network) {
-                    *target = T::from_double(slope);
-                }
-                for (sum, slope) in free.iter_mut().zip(own) {
-                    *sum += slope;
-                }
-            }
-            Ok(())
-        })?;
-        self.norm = (square_sum(self.gradient()) + square_sum(&self.free)).sqrt();
-        Ok(())
-    }
-}
-
-/// Σ x² in double precision, in an order that lets additions run side by side.
-pub(crate) fn square_sum<T: Real>(numbers: &[T]) -> f64 {
-    let (eights, rest) = numbers.as_chunks::<8>();
-    let mut sums = [0.0; 8];
-    for eight in eights {
-        for (sum, x) in sums.iter_mut().zip(eight) {
-            let x = x.to_double();
-            *sum += x * x;
-        }
-    }
-    let rest = rest.iter().map(|x| x.to_double().powi(2));
-    sums.iter().copied().chain(rest).sum()
 }
 
 #[cfg(test)]
@@ -404,27 +306,6 @@ mod tests {
             };
             let slope = (at(h) - at(-h)) / (2.0 * h);
             assert!((slope - gradient[k]).abs() < 1e-8, "{k}: {slope} {}", gradient[k]);
-        }
-    }
-
-    #[test]
-    fn a_gradient_that_is_too_long_is_cut_down() {
-        let (actor, x) = (actor(), DMatrix::from_row_slice(2, 1, &[0.5, 0.2]));
-        let mut pass = Pass::new();
-        let score = |_, policy: &DiagonalGaussian, slopes: &mut [f64]| {
-            policy.score(&vec![0.1, 0.4], slopes)
-        };
-        pass.pull_back(&actor, &x, score).unwrap();
-        let (norm, before, free) = (pass.norm, pass.gradient().to_vec(), pass.free.clone());
-        let squares = before.iter().chain(&free).map(|g| g * g).sum::<f64>();
-        // 29 terms, none negative.
-        assert!((norm.powi(2) / squares - 1.0).abs() < 32.0 * f64::EPSILON, "{norm}");
-        pass.cut(2.0 * norm);
-        assert!(pass.clipped() == before && pass.free == free);
-        pass.cut(norm / 4.0);
-        let cut = pass.clipped().iter().chain(&pass.free).zip(before.iter().chain(&free));
-        for (cut, before) in cut {
-            assert!((cut - before / 4.0).abs() <= 2.0 * f64::EPSILON * before.abs(), "{cut}");
         }
     }
 

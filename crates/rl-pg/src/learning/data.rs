@@ -6,7 +6,9 @@ use std::fmt;
 use linalg::{DMatrix, Real};
 
 use crate::learning::advantage::{generalized_advantages, rewards_to_go, standardize};
-use crate::{Baseline, Error, Experience, LearnOptions, Learner, Policy, Result, Standardize};
+use crate::{
+    Baseline, Discounting, Error, Experience, LearnOptions, Learner, Policy, Result, Standardize,
+};
 
 /// Older data counts at most so much more than it did.
 const LARGEST_WEIGHT: f64 = 2.0;
@@ -85,11 +87,13 @@ impl<T: Real, P: Policy> Learner<T, P> {
             if self.value.is_none() {
                 subtract(self.options.baseline, batch, &mut advantages[own..])?;
             }
-            for (first, episode) in batch.stretches() {
-                for step in first..episode.end {
-                    let time = episode.clock + step - first;
-                    advantages[own + step] *=
-                        self.options.discounting.factor(self.options.discount, time);
+            if self.options.discounting == Discounting::Kept {
+                for (first, episode) in batch.stretches() {
+                    for step in first..episode.end {
+                        let time = episode.clock + step - first;
+                        advantages[own + step] *=
+                            Discounting::Kept.factor(self.options.discount, time);
+                    }
                 }
             }
         }

@@ -5,12 +5,12 @@ use std::fmt;
 
 use linalg::parallel::join;
 use linalg::{DMatrix, Real};
-use nn_core::{Adam, Mode, Network, Optimizer, Workspace};
+use nn_core::{Adam, Network, Optimizer, Workspace};
 use rand::seq::SliceRandom;
 
-use crate::learning::actor::{Pass, square_sum};
 use crate::learning::advantage::rewards_to_go;
 use crate::learning::data::Data;
+use crate::learning::pass::Pass;
 use crate::learning::training::Ongoing;
 use crate::{
     Actor, Ascent, Error, Experience, LearnOptions, Policy, Result, Streams, Surrogate, check,
@@ -109,6 +109,17 @@ pub(crate) struct Value<T: Real> {
     pub(crate) network: Network<T>,
     pub(crate) optimizer: Adam<T>,
     workspace: Workspace<T>,
+    pass: Pass<T>,
+}
+
+/// A gradient of the policy.
+pub(crate) struct Climb {
+    /// Its length.
+    norm: f64,
+    /// Σ ρ − 1 − log ρ over its samples.
+    moved: f64,
+    /// How many of them the clip held still.
+    held: f64,
 }
 
 /// What an update did.
@@ -181,7 +192,8 @@ impl<T: Real, P: Policy> Learner<T, P> {
         check::length("the value network's input", network.inputs(), self.actor.network.inputs())?;
         check::length("the value network's output", network.outputs(), 1)?;
         let optimizer = Adam::new(self.options.value_rate)?;
-        self.value = Some(Value { network, optimizer, workspace: Workspace::new() });
+        let (workspace, pass) = (Workspace::new(), Pass::new());
+        self.value = Some(Value { network, optimizer, workspace, pass });
         Ok(self)
     }
 
@@ -303,14 +315,12 @@ impl<T: Real, P: Policy> Learner<T, P> {
         if let Ascent::Natural { damping } = self.options.ascent {
             return Ok((self.natural_step(damping, data, actions)?, 0.0));
         }
-        let mut x = DMatrix::zeros(0, 0);
         let (mut moved, mut held) = (0.0, 0.0);
         passes.run(|epoch, chosen| {
-            gather(&data.x, chosen, &mut x);
-            let found = self.policy_gradient(&x, chosen, data, actions)?;
-            self.policy_step();
+            let found = self.policy_gradient(chosen, data, actions)?;
+            self.policy_step(found.norm);
             if epoch + 1 == passes.epochs {
-                (moved, held) = (moved + found.0, held + found.1);
+                (moved, held) = (moved + found.moved, held + found.held);
             }
             Ok(())
         })?;
@@ -339,37 +349,27 @@ impl<T: Real, P: Policy> Learner<T, P> {
         }
     }
 
-    /// The gradient of what the policy's optimizers descend, of the chosen samples, left in `pass`; the
-    /// sums of ρ − 1 − log ρ and of the samples held by the clip.
+    /// The gradient of what the policy's optimizers descend, of the chosen samples, left in `pass`.
     pub(crate) fn policy_gradient(
         &mut self,
-        x: &DMatrix<T>,
         chosen: &[usize],
         data: &Data<T>,
         actions: &[(usize, usize)],
-    ) -> Result<(f64, f64)> {
-        let (actor, pass, kept) = (&self.actor, &mut self.pass, &self.kept);
+    ) -> Result<Climb> {
+        let Self { actor, pass, kept, options, .. } = self;
         let share = 1.0 / chosen.len() as f64;
-        let (mut moved, mut held) = (0.0, 0.0);
-        let mut entropy = Vec::new();
-        pass.pull_back(actor, x, |column, policy, slopes| {
-            let sample = chosen[column];
+        let write = |sample: usize, policy: &P, slopes: &mut [f64], room: &mut Vec<f64>| {
             let (batch, step) = actions[sample];
             let action = &kept[batch].actions[step];
             let log_ratio = policy.log_probability(action)? - data.start[sample];
             let ratio = log_ratio.min(LARGEST_LOG_RATIO).exp();
-            moved += ratio - 1.0 - log_ratio;
+            let moved = ratio - 1.0 - log_ratio;
             let advantage = data.advantages[sample];
-            let pull = match self.options.surrogate {
-                Surrogate::ScoreFunction => advantage,
+            let (pull, held) = match options.surrogate {
+                Surrogate::ScoreFunction => (advantage, 0.0),
                 Surrogate::Clipped(clip) => {
                     let far = if advantage > 0.0 { ratio > 1.0 + clip } else { ratio < 1.0 - clip };
-                    if far {
-                        held += 1.0;
-                        0.0
-                    } else {
-                        ratio * advantage
-                    }
+                    if far { (0.0, 1.0) } else { (ratio * advantage, 0.0) }
                 }
             };
             if pull != 0.0 {
@@ -378,29 +378,30 @@ impl<T: Real, P: Policy> Learner<T, P> {
                 let factor = -share * data.weights[sample] * pull;
                 slopes.iter_mut().for_each(|slope| *slope *= factor);
             }
-            if self.options.entropy != 0.0 {
-                entropy.resize(slopes.len(), 0.0);
-                policy.entropy_gradient(&mut entropy)?;
-                for (slope, entropy) in slopes.iter_mut().zip(&entropy) {
-                    *slope -= share * self.options.entropy * entropy;
+            if options.entropy != 0.0 {
+                room.resize(slopes.len(), 0.0);
+                policy.entropy_gradient(room)?;
+                for (slope, entropy) in slopes.iter_mut().zip(room) {
+                    *slope -= share * options.entropy * *entropy;
                 }
             }
-            Ok(())
-        })?;
-        let norm = pass.norm;
+            Ok([moved, held])
+        };
+        let [moved, held] = pass.climb(actor, (&data.x, chosen), &write)?;
+        let norm = pass.norm();
         if !norm.is_finite() {
             return Err(Error::Diverged { what: "policy", update: self.updates, value: norm });
         }
-        Ok((moved, held))
+        Ok(Climb { norm, moved, held })
     }
 
-    /// One step of the policy's optimizers along the gradient in `pass`, cut down to its length.
-    fn policy_step(&mut self) {
-        self.pass.cut(self.options.clip_norm);
+    /// One step of the policy's optimizers along the gradient in `pass`, whose length is `norm`, cut down to what it may be.
+    fn policy_step(&mut self, norm: f64) {
+        self.pass.cut(norm, self.options.clip_norm);
         self.optimizer.scale_rate(self.pace);
         self.free_optimizer.scale_rate(self.pace);
-        self.optimizer.step(self.actor.network.parameters_mut(), self.pass.clipped());
-        self.free_optimizer.step(&mut self.actor.free, &self.pass.free);
+        self.optimizer.step(self.actor.network.parameters_mut(), self.pass.gradient());
+        self.free_optimizer.step(&mut self.actor.free, self.pass.free());
         self.actor.hold_free();
     }
 
@@ -437,34 +438,18 @@ impl<T: Real> Value<T> {
 
     /// Learns what to expect.
     fn follow(&mut self, passes: Passes, data: &Data<T>) -> Result<()> {
-        let mut x = DMatrix::zeros(0, 0);
-        passes.run(|_, chosen| {
-            gather(&data.x, chosen, &mut x);
-            self.step(&x, chosen, &data.targets, passes.update)
-        })
+        passes.run(|_, chosen| self.step(chosen, data, passes.update))
     }
 
     /// A step towards the targets in mean square.
-    fn step(
-        &mut self,
-        x: &DMatrix<T>,
-        chosen: &[usize],
-        targets: &[f64],
-        update: u64,
-    ) -> Result<()> {
-        let share = 2.0 / chosen.len() as f64;
-        self.network.pull_back(x, Mode::Inference, &mut self.workspace, |values, slopes| {
-            for ((slope, value), &sample) in slopes.iter_mut().zip(values.iter()).zip(chosen) {
-                *slope = T::from_double(share * (value.to_double() - targets[sample]));
-            }
-            Ok::<_, Error>(())
-        })?;
-        let gradient = self.workspace.gradient().as_slice();
-        let norm = square_sum(gradient).sqrt();
+    fn step(&mut self, chosen: &[usize], data: &Data<T>, update: u64) -> Result<()> {
+        let share = 1.0 / chosen.len() as f64;
+        self.pass.regress(&self.network, (&data.x, chosen), &data.targets, share)?;
+        let norm = self.pass.norm();
         if !norm.is_finite() {
             return Err(Error::Diverged { what: "value", update, value: norm });
         }
-        self.optimizer.step(self.network.parameters_mut(), gradient);
+        self.optimizer.step(self.network.parameters_mut(), self.pass.gradient());
         Ok(())
     }
 }
@@ -494,17 +479,6 @@ impl Passes {
             }
         }
         Ok(())
-    }
-}
-
-/// The chosen columns of `from`, one after the other.
-fn gather<T: Real>(from: &DMatrix<T>, chosen: &[usize], to: &mut DMatrix<T>) {
-    let rows = from.nrows();
-    if to.shape() != (rows, chosen.len()) {
-        *to = DMatrix::zeros(rows, chosen.len());
-    }
-    for (to, &column) in to.as_mut_slice().chunks_exact_mut(rows).zip(chosen) {
-        to.copy_from_slice(&from.as_slice()[column * rows..][..rows]);
     }
 }
 

@@ -7,6 +7,7 @@ mod experience;
 mod learner;
 mod natural;
 mod options;
+mod pass;
 mod state;
 mod training;
 

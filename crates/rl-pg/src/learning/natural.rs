@@ -127,11 +127,11 @@ impl<T: Real, P: Policy> Learner<T, P> {
         actions: &[(usize, usize)],
     ) -> Result<f64> {
         let all: Vec<usize> = (0..actions.len()).collect();
-        let _ = self.policy_gradient(&data.x, &all, data, actions)?;
+        let _ = self.policy_gradient(&all, data, actions)?;
         let network = self.pass.gradient().iter().map(|g| g.to_double());
         // Uphill, where optimizers go down.
         let gradient: Vec<f64> =
-            network.chain(self.pass.free.iter().copied()).map(|g| -g).collect();
+            network.chain(self.pass.free().iter().copied()).map(|g| -g).collect();
         let natural = self.actor.natural_direction(&data.x, &gradient, damping)?;
         if !(natural.slope > 0.0) {
             return Ok(0.0);

@@ -71,7 +71,7 @@ pub struct LearnOptions {
     /// four updates.
     pub least_samples: usize,
     /// Batches that an update learns from once there are so many, however large they are: the steps of eight
-    /// environments, 256 to a batch, are used in two updates. With 1, and as many samples, it is new data only.
+    /// environments, 384 to a batch, are used in two updates. With 1, and as many samples, it is new data only.
     /// Older data is weighted by `min(π/π_then, 2)`, which is frozen at the start of the update.
     pub least_batches: usize,
     /// Passes over the data in an update.
@@ -122,7 +122,7 @@ impl Default for LearnOptions {
             surrogate: Surrogate::Clipped(0.2),
             ascent: Ascent::Adam,
             rollouts: 48,
-            collect: Collect::Steps(32),
+            collect: Collect::Steps(48),
             least_samples: 192,
             least_batches: 2,
             epochs: 4,

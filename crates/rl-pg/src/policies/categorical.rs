@@ -167,7 +167,7 @@ impl Policy for Categorical {
 
 /// The first index of a largest entry.
 fn largest(values: &[f64]) -> Option<usize> {
-    (0..values.len()).rev().max_by(|&a, &b| values[a].total_cmp(&values[b]))
+    (0..values.len()).reduce(|best, a| if values[a] > values[best] { a } else { best })
 }
 
 /// A term of an expectation: what cannot happen adds nothing, however infinite it is.
