@@ -100,7 +100,7 @@
 //! known, near the seed or smooth. Does the answer resemble the seed? [`Search::seed_distance`] says how
 //! much, and [`Preimages::nearest`] finds the nearest input there is, which satisfies
 //! x − seed ∈ range(Jᵀ). Through one linear layer the two are the same point, seed + W⁺·(y − W·seed); through
-//! 30-20-10 tanh networks the search ends a few percent to twice as far away. Through ReLUs the set has edges,
+//! 30-20-10 tanh networks the search ends a few percent to twice as far away. Through a ReLU the set has edges,
 //! and the nearest input often lies on one, where those conditions do not hold: [`Nearest::stop`] says so.
 //!
 //! ```
