@@ -71,8 +71,7 @@ pub fn ln_1p_exp<T: Real>(x: &[T], y: &mut [T]) {
     T::ln_1p_exp_all(x, y);
 }
 
-/// y = artanh x = ½·ln((1 + x)/(1 − x)) for every entry, the inverse of [`tanh`]: infinite at −1 and 1, NaN
-/// beyond.
+/// y = artanh x = ½·ln((1 + x)/(1 − x)) for every entry, the inverse of [`tanh`]; infinite at ±1, NaN beyond.
 ///
 /// # Examples
 /// ```
@@ -304,7 +303,6 @@ macro_rules! elementary {
                     let base = if near { 0.0 } else { k * (0.5 * std::$number::consts::LN_2) };
                     let y = base + small_atanh::<FUSED>(t);
                     let end = if size > 1.0 { $number::NAN } else { $number::INFINITY };
-                    // A NaN is no end.
                     (if size >= 1.0 { end } else { y }).copysign(x)
                 }
             }
