@@ -2,7 +2,7 @@
 //! products.
 
 use crate::columns::{add, add_combination, dispatch, dot, scale};
-use crate::gemm::{self, Job, multiply};
+use crate::gemm::{self, Job, Lanes, multiply};
 use crate::parallel::over_columns;
 use crate::precision::{quotient, re};
 use crate::product::{Operand, adjoint};
@@ -11,6 +11,8 @@ use pulp::{Arch, Simd, WithSimd};
 
 /// Systems up to this size are solved without products.
 const SMALL: usize = 16;
+/// Up to this many times SMALL the products are done in registers, where packing would take the most of the time.
+const BLOCKS: usize = 4;
 /// So are those with fewer right-hand sides, where a product would spend its time on packing.
 const FEW: usize = 4;
 /// Right-hand sides that are solved abreast.
@@ -118,7 +120,7 @@ fn by_halves<T: Scalar>(
     if b.ncols() < FEW {
         return dispatch(n, OneByOne { triangle, t, b });
     }
-    if n <= SMALL {
+    if n <= BLOCKS * SMALL {
         return Arch::new().dispatch(SideBySide { triangle, t, b });
     }
     let half = (n / 2).next_multiple_of(SMALL);
@@ -140,7 +142,7 @@ fn by_halves<T: Scalar>(
     }
 }
 
-/// [`solve`] for at most SMALL unknowns: columns of b side by side, so that none waits for another.
+/// [`solve`] for at most BLOCKS·SMALL unknowns: columns of b side by side, so that none waits for another.
 struct SideBySide<'a, 'b, T: Scalar> {
     triangle: Triangle,
     t: DMatrixView<'a, T>,
@@ -148,6 +150,7 @@ struct SideBySide<'a, 'b, T: Scalar> {
 }
 
 /// Columns in cache lines of their own.
+#[derive(Clone)]
 #[repr(align(64))]
 struct Columns<T, const N: usize>([[T; SMALL]; N]);
 
@@ -158,37 +161,82 @@ impl<T: Scalar> WithSimd for SideBySide<'_, '_, T> {
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { triangle, t, mut b } = self;
         let n = t.nrows();
-        // The triangle without its diagonal, zeros around it, and its diagonal.
-        let mut square = Columns([[T::zero(); SMALL]; SMALL]);
-        let mut diagonal = [T::one(); SMALL];
+        let blocks = n.div_ceil(SMALL);
+        // The triangle without its diagonal in squares, zeros around it, and the reciprocals of its diagonal.
+        let mut squares = vec![Columns([[T::zero(); SMALL]; SMALL]); blocks * blocks];
+        let mut reciprocals = [T::one(); BLOCKS * SMALL];
         let entry = |i, k| if triangle.adjoint() { t[(k, i)].conjugate() } else { t[(i, k)] };
         for k in 0..n {
             let rows = if triangle.forward() { k + 1..n } else { 0..k };
             for i in rows {
-                square.0[k][i] = entry(i, k);
+                let square = i / SMALL * blocks + k / SMALL;
+                squares[square].0[k % SMALL][i % SMALL] = entry(i, k);
             }
-            diagonal[k] = entry(k, k);
+            if !triangle.unit() {
+                reciprocals[k] = quotient(T::one(), entry(k, k));
+            }
         }
-        let unit = triangle.unit();
-        let mut sides = Columns([[T::zero(); SMALL]; ABREAST]);
-        let mut solved = [[T::zero(); SMALL]; ABREAST];
+        // The smallest numbers have no reciprocals.
+        let exact = reciprocals.iter().any(|reciprocal| !reciprocal.is_finite());
+        let mut side = Columns([[T::zero(); SMALL]; ABREAST]);
+        // −x, the unknowns of a column one after the other.
+        let mut minus = [[[T::zero(); SMALL]; ABREAST]; BLOCKS];
         for start in (0..b.ncols()).step_by(ABREAST) {
             let mut strip = b.columns_mut(start, ABREAST.min(b.ncols() - start));
-            for (side, column) in sides.0.iter_mut().zip(strip.column_iter_mut()) {
-                side[..n].copy_from_slice(column.data.into_slice_mut());
-            }
-            for step in 0..n {
-                let k = if triangle.forward() { step } else { n - 1 - step };
-                for (side, solved) in sides.0.iter_mut().zip(&mut solved) {
-                    let x = if unit { side[k] } else { quotient(side[k], diagonal[k]) };
-                    // Not into `side`: the next load of a whole vector would wait for it.
-                    solved[k] = x;
-                    add(simd, -x, &square.0[k], side);
+            for step in 0..blocks {
+                let block = if triangle.forward() { step } else { blocks - 1 - step };
+                let first = block * SMALL;
+                let rows = first..n.min(first + SMALL);
+                for (side, column) in side.0.iter_mut().zip(strip.column_iter_mut()) {
+                    side[..rows.len()].copy_from_slice(&column.data.into_slice_mut()[rows.clone()]);
+                }
+                let known = if triangle.forward() { 0..block } else { block + 1..blocks };
+                for other in known {
+                    let square = &squares[block * blocks + other];
+                    add_product(simd, &square.0, &minus[other], &mut side.0);
+                }
+                let square = &squares[block * blocks + block];
+                for step in 0..rows.len() {
+                    let k = if triangle.forward() { step } else { rows.len() - 1 - step };
+                    for (side, minus) in side.0.iter_mut().zip(&mut minus[block]) {
+                        let x = if exact && !triangle.unit() {
+                            quotient(side[k], entry(first + k, first + k))
+                        } else {
+                            side[k] * reciprocals[first + k]
+                        };
+                        // Not into `side`: the next load of a whole vector would wait for it.
+                        minus[k] = -x;
+                        add(simd, -x, &square.0[k], side);
+                    }
+                }
+                for (minus, column) in minus[block].iter().zip(strip.column_iter_mut()) {
+                    let column = &mut column.data.into_slice_mut()[rows.clone()];
+                    column.iter_mut().zip(minus).for_each(|(x, &minus)| *x = -minus);
                 }
             }
-            for (solved, column) in solved.iter().zip(strip.column_iter_mut()) {
-                column.data.into_slice_mut().copy_from_slice(&solved[..n]);
+        }
+    }
+}
+
+/// c ← c + a·b for columns of SMALL numbers; the sums stay in registers.
+#[inline(always)]
+fn add_product<S: Simd, T: Lanes>(
+    simd: S,
+    a: &[[T; SMALL]; SMALL],
+    b: &[[T; SMALL]; ABREAST],
+    c: &mut [[T; SMALL]; ABREAST],
+) {
+    let parts = a.each_ref().map(|column| T::split::<S>(column).0);
+    for part in 0..SMALL / T::lanes::<S>() {
+        let mut sums = c.each_ref().map(|column| T::split::<S>(column).0[part]);
+        for k in 0..SMALL {
+            let a = parts[k][part];
+            for j in 0..ABREAST {
+                sums[j] = T::mul_add(simd, a, T::splat(simd, b[j][k]), sums[j]);
             }
+        }
+        for (column, sum) in c.iter_mut().zip(sums) {
+            T::split_mut::<S>(column).0[part] = sum;
         }
     }
 }

@@ -103,6 +103,23 @@ pub trait Activation<T: Real>: Any + Debug + Send + Sync {
         None
     }
 
+    /// The z with f(z) = a for every entry of `a`; NaN or an infinity where [`Activation::inverse`] has none.
+    /// [`Tanh`](crate::Tanh) and [`LeakyRelu`](crate::LeakyRelu) do it in vector lanes, to within 3 units in the
+    /// last place of what `inverse` gives.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Activation, Tanh};
+    /// let mut z = [0.0_f64; 2];
+    /// Tanh.inverses(&[0.5, 1.5], &mut z);
+    /// assert!((z[0] - 0.5493061443340549).abs() < 2e-16 && z[1].is_nan()); // ½·ln 3
+    /// ```
+    fn inverses(&self, a: &[T], z: &mut [T]) {
+        for (z, &a) in z.iter_mut().zip(a) {
+            *z = self.inverse(a).unwrap_or_else(|| T::from_double(f64::NAN));
+        }
+    }
+
     /// What keeps f from having an inverse, where that is one turn or one flat stretch; beyond it f
     /// is one to one. `None` by default.
     fn fold(&self) -> Option<Fold> {
@@ -518,6 +535,10 @@ mod tests {
                 let bound = 4.0 * f64::EPSILON * (z.abs() + 1.0 / f.slope(z));
                 let back = f.inverse(f.value(z)).unwrap();
                 prop_assert!((back - z).abs() <= bound, "{} at {z}: {back}", f.name());
+                let mut many = [0.0; 3];
+                f.inverses(&[f.value(z), f64::NAN, f64::INFINITY], &mut many);
+                prop_assert!((many[0] - back).abs() <= 4.0 * f64::EPSILON * back.abs(), "{}", f.name());
+                prop_assert!(!many[1].is_finite() && !many[2].is_finite(), "{}", f.name());
             }
         }
     }

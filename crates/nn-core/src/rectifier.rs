@@ -3,6 +3,7 @@
 use linalg::{Real, elementary};
 
 use crate::check::positive;
+use crate::entries::apply;
 use crate::{Activation, Error, Fold, Interval, Result};
 
 /// f(z) = max(z, 0).
@@ -117,6 +118,11 @@ impl<T: Real> Activation<T> for LeakyRelu {
             return None;
         }
         Some(if a > T::zero() { a } else { a / T::from_double(self.alpha) })
+    }
+
+    fn inverses(&self, a: &[T], z: &mut [T]) {
+        let alpha = T::from_double(self.alpha);
+        apply([a], z, |[a]| if a > T::zero() { a } else { a / alpha });
     }
 }
 

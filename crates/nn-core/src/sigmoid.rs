@@ -58,6 +58,10 @@ impl<T: Real> Activation<T> for Tanh {
             (twice / (T::one() - size)).ln_1p() / (T::one() + T::one()) * a.signum()
         })
     }
+
+    fn inverses(&self, a: &[T], z: &mut [T]) {
+        elementary::atanh(a, z);
+    }
 }
 
 /// f(z) = σ(z) = 1/(1 + e^(−z)).

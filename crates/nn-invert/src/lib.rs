@@ -100,7 +100,8 @@
 //! known, near the seed or smooth. Does the answer resemble the seed? [`Search::seed_distance`] says how
 //! much, and [`Preimages::nearest`] finds the nearest input there is, which satisfies
 //! x − seed ∈ range(Jᵀ). Through one linear layer the two are the same point, seed + W⁺·(y − W·seed); through
-//! 30-20-10 tanh networks the search ends a few percent to twice as far away.
+//! 30-20-10 tanh networks the search ends a few percent to twice as far away. Through a ReLU the set has edges,
+//! and the nearest input often lies on one, where those conditions do not hold: [`Nearest::stop`] says so.
 //!
 //! ```
 //! use std::ops::ControlFlow;
@@ -193,7 +194,9 @@
 //! hₜ = V⁻¹·(yₜ − c)        xₜ = U⁻¹·(atanh hₜ − W·hₜ₋₁ − b)
 //! ```
 //!
-//! Through a GRU or an LSTM each step is searched from the state before. [`recover_states`] goes the
+//! Through a GRU or an LSTM each step is searched from the state before; where that ends early,
+//! [`SequenceInversion::fault`] says whether nothing leads on, gates are saturated, or an earlier step has
+//! another input. [`recover_states`] goes the
 //! other way, from a state to the ones before it, and stops where its digits end, which is after 5 to 15
 //! steps for random weights: a recurrence forgets. An [`Equilibrium`] rests where h = f(W·h + U·x + b),
 //! and its input is one solve. Where steps are mixed or outputs too few, the sequence is an input like any
@@ -276,10 +279,10 @@ pub use map::{Linearization, Map};
 pub use multistart::{MultiStart, Solution, Solutions};
 pub use options::{Evidence, Factors, Folds, LayerwiseOptions, Outside, Singular};
 pub use polish::{Beginning, Polished};
-pub use preimages::{Member, Nearest, Preimages};
+pub use preimages::{Member, Nearest, NearestStop, Preimages};
 pub use reach::{Reach, Witness, reach};
 pub use recurrent::{
-    Equilibrium, EquilibriumInput, History, HistoryStop, SequenceInverse, SequenceInversion,
-    recover_states,
+    Equilibrium, EquilibriumInput, History, HistoryStop, SequenceFault, SequenceInverse,
+    SequenceInversion, recover_states,
 };
 pub use search::{DENSE, Search, SearchMethod, SearchOptions, SearchProgress, SearchStop, search};

@@ -167,6 +167,13 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
         let off = if may_miss { Some(affine.residual(h, &self.value)?) } else { None };
         let outside = self.inverse.options.outside;
         for target in 0..h.ncols() {
+            let unfit = before.as_ref().is_some_and(|undo| {
+                let noise = || self.hidden_noise(h, target);
+                !undo.contains(h.column(target).as_slice(), noise)
+            });
+            if off.is_none() && !unfit {
+                continue;
+            }
             let noise = self.noise(target);
             let size = self.value.column(target).norm().to_double();
             // Without probes the noise is not known, and more is put down to it.
@@ -174,10 +181,6 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
             let allowed = relative.max(64.0 * T::EPSILON) * size
                 + 10.0 * noise * (affine.weight.nrows() as f64).sqrt();
             let missed = off.as_ref().map_or(0.0, |off| off.column(target).norm().to_double());
-            let unfit = before.as_ref().is_some_and(|undo| {
-                let noise = self.hidden_noise(h, target);
-                h.column(target).iter().any(|h| !undo.contains(h.to_double(), noise))
-            });
             if missed <= allowed && !unfit {
                 continue;
             }
@@ -227,6 +230,29 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
         activation: &dyn Activation<T>,
         undo: &Undo,
     ) -> Result<()> {
+        let mut z = DMatrix::zeros(self.value.nrows(), self.value.ncols());
+        if !undo.preimages(activation, self.value.as_slice(), z.as_mut_slice()) {
+            z = self.one_by_one(layer, activation, undo)?;
+        }
+        if let Some(error) = &self.error {
+            let folded = undo.is_folded();
+            let infinite = || DMatrix::from_element(z.nrows(), z.ncols(), infinity());
+            let carried =
+                if folded { infinite() } else { carry_through(activation, &self.value, &z, error) };
+            self.error = Some(carried);
+        }
+        self.pull_back(layer, activation, &z);
+        self.value = z;
+        Ok(())
+    }
+
+    /// The z of each value on its own: chosen, moved into the range, or refused.
+    fn one_by_one(
+        &mut self,
+        layer: usize,
+        activation: &dyn Activation<T>,
+        undo: &Undo,
+    ) -> Result<DMatrix<T>> {
         let outside = self.inverse.options.outside;
         let mut z = self.value.clone();
         for target in 0..z.ncols() {
@@ -270,36 +296,19 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
                 self.chosen[target].get_or_insert(layer);
             }
         }
-        if let Some(error) = &self.error {
-            let folded = undo.is_folded();
-            let infinite = || DMatrix::from_element(z.nrows(), z.ncols(), infinity());
-            let carried =
-                if folded { infinite() } else { carry_through(activation, &self.value, &z, error) };
-            self.error = Some(carried);
-        }
-        self.pull_back(layer, activation, &z);
-        self.value = z;
-        Ok(())
+        Ok(z)
     }
 
     /// Carries the probes through, and notes the worst unit.
     fn pull_back(&mut self, layer: usize, activation: &dyn Activation<T>, z: &DMatrix<T>) {
         let ones = vec![T::one(); z.nrows()];
         let mut slopes = ones.clone();
-        let half = -T::EPSILON.log10() / 2.0;
         for target in 0..z.ncols() {
             let (z, a) = (z.column(target), self.value.column(target));
             activation.pull_back(z.as_slice(), a.as_slice(), &ones, &mut slopes);
-            let mut worst = (0, 0.0);
-            for (row, &slope) in slopes.iter().enumerate() {
-                // A unit that is free carries no error, and has no digits to lose.
-                if slope == T::zero() && self.loose[target].contains(&row) {
-                    continue;
-                }
-                let growth = growth(z[row].to_double(), a[row].to_double(), slope.to_double());
-                if growth > worst.1 {
-                    worst = (row, growth);
-                }
+            let mut worst = None;
+            if any_flat(z.as_slice(), a.as_slice(), &slopes) {
+                worst = self.flattest(target, z.as_slice(), &slopes);
             }
             if let Some(probes) = &mut self.probes {
                 for mut probe in probes.columns_mut(target * PROBES, PROBES).column_iter_mut() {
@@ -312,12 +321,30 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
                     }
                 }
             }
-            let (index, growth) = worst;
-            let digits = -(T::EPSILON / 2.0 * growth).log10();
-            if digits < half {
+            if let Some((index, digits)) = worst {
                 self.blame(target, Fault::Saturated { layer, index, digits });
             }
         }
+    }
+
+    /// The unit that has the fewest digits of its z left, and how many, where these are less than half.
+    fn flattest(&self, target: usize, z: &[T], slopes: &[T]) -> Option<(usize, f64)> {
+        let mut worst = (0, 0.0);
+        for (row, ((z, a), &slope)) in
+            z.iter().zip(&self.value.column(target)).zip(slopes).enumerate()
+        {
+            // A unit that is free carries no error, and has no digits to lose.
+            if slope == T::zero() && self.loose[target].contains(&row) {
+                continue;
+            }
+            let growth = growth(z.to_double(), a.to_double(), slope.to_double());
+            if growth > worst.1 {
+                worst = (row, growth);
+            }
+        }
+        let (row, growth) = worst;
+        let digits = -(T::EPSILON / 2.0 * growth).log10();
+        (digits < -T::EPSILON.log10() / 2.0).then_some((row, digits))
     }
 
     /// z = ln p less its mean, in each group.
@@ -495,6 +522,16 @@ impl Boxes<'_> {
         let found = nearest_in_box(&a, r, &lower, &upper, &part(middle, 0.0))?;
         Ok((found.x.rows(0, n).into_owned(), found.residual.norm()))
     }
+}
+
+/// Whether some unit may have lost half of the digits of its z: its [`growth`] is more than 2/√eps, or nearly.
+fn any_flat<T: Real>(z: &[T], a: &[T], slopes: &[T]) -> bool {
+    let limit = T::from_double(1.9 / T::EPSILON.sqrt());
+    // Without a way out of the loop, and without divisions, it runs on vectors.
+    z.iter().zip(a).zip(slopes).fold(false, |any, ((z, a), slope)| {
+        let size = if z.abs() > T::one() { z.abs() } else { T::one() };
+        any | (a.abs() > limit * slope.abs() * size)
+    })
 }
 
 fn set<T: Real>(h: &mut DMatrix<T>, target: usize, x: &DVector<f64>) {

@@ -89,6 +89,20 @@ impl Undo {
         solve(activation, a, at, T::one()).map_or(Preimage::None, Preimage::One)
     }
 
+    /// The z of every entry of `a`, where f is one to one and all have one; tells whether they do.
+    pub(crate) fn preimages<T: Real>(
+        &self,
+        activation: &dyn Activation<T>,
+        a: &[T],
+        z: &mut [T],
+    ) -> bool {
+        if self.is_folded() {
+            return false;
+        }
+        activation.inverses(a, z);
+        z.iter().fold(true, |all, z| all & z.is_finite())
+    }
+
     /// The value nearest to `a` that is at least `margin` within the range.
     pub(crate) fn clip(&self, a: f64, margin: f64) -> f64 {
         let (lower, upper) = self.within(margin);
@@ -104,11 +118,16 @@ impl Undo {
         }
     }
 
-    /// Whether `a` has a z.
-    pub(crate) fn contains(&self, a: f64, noise: f64) -> bool {
+    /// Whether every one of `values` has a z; `noise` is asked for where ends are closed.
+    pub(crate) fn contains<T: Real>(&self, values: &[T], noise: impl FnOnce() -> f64) -> bool {
+        // Without a way out of the loops, they run on vectors.
+        let (lower, upper) = (T::from_double(self.lower), T::from_double(self.upper));
         match self.how {
-            How::Inverse => a > self.lower && a < self.upper,
-            How::Folded { .. } => a >= self.lower - noise && a.is_finite(),
+            How::Inverse => values.iter().fold(true, |all, &a| all & (a > lower) & (a < upper)),
+            How::Folded { .. } => {
+                let lower = lower - T::from_double(noise());
+                values.iter().fold(true, |all, &a| all & (a >= lower) & a.is_finite())
+            }
         }
     }
 }
@@ -210,11 +229,26 @@ mod tests {
     }
 
     #[test]
+    fn all_values_come_back_at_once_where_they_can() {
+        let mut z = [0.0_f64; 3];
+        let tanh = Undo::new::<f64>(&Tanh, Folds::Refuse).unwrap();
+        assert!(tanh.preimages(&Tanh, &[0.5, -0.5, 0.0], &mut z));
+        assert!((z[0] - 0.5493061443340549).abs() <= 2e-16 && z[1] == -z[0] && z[2] == 0.0);
+        assert!(!tanh.preimages(&Tanh, &[0.5, 1.0, 0.0], &mut z));
+        let relu = Undo::new::<f64>(&Relu, Folds::Rising).unwrap();
+        assert!(!relu.preimages(&Relu, &[0.5, 1.0, 2.0], &mut z));
+    }
+
+    #[test]
     fn ranges_are_drawn_in_by_the_margin() {
         let undo = Undo::new::<f64>(&Tanh, Folds::Refuse).unwrap();
         assert_eq!(undo.within(0.1), (-0.9, 0.9));
         assert_eq!(undo.within(5.0), (-0.5, 0.5));
         assert_eq!(undo.clip(3.0, 0.25), 0.75);
-        assert!(undo.contains(0.99, 0.0) && !undo.contains(1.0, 0.1));
+        let contains = |a| undo.contains(&[0.1, a, -0.3], || f64::INFINITY);
+        assert!(contains(0.99) && !contains(1.0) && !contains(f64::NAN));
+        let relu = Undo::new::<f64>(&Relu, Folds::Rising).unwrap();
+        assert!(relu.contains(&[1.0, -1e-9], || 1e-8) && !relu.contains(&[-1e-7, 1.0], || 1e-8));
+        assert!(!relu.contains(&[f64::INFINITY], || 0.0));
     }
 }

@@ -6,7 +6,7 @@ use crate::Scalar;
 const LANES: usize = 8;
 
 /// Σ conj(aᵢ)·bᵢ.
-pub(crate) fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
+pub(super) fn dot<T: Scalar>(a: &[T], b: &[T]) -> T {
     let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
     let mut sums = [T::zero(); LANES];
     for (a, b) in a.iter().zip(b) {
@@ -85,7 +85,7 @@ pub(super) fn subtract_and_dot<T: Scalar>(
 }
 
 /// y ← y + c·x.
-pub(crate) fn add<T: Scalar>(y: &mut [T], c: T, x: &[T]) {
+pub(super) fn add<T: Scalar>(y: &mut [T], c: T, x: &[T]) {
     for (y, &x) in y.iter_mut().zip(x) {
         *y += c * x;
     }

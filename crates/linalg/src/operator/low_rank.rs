@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Inverse, LinearOperator, check, check_shape};
-use crate::krylov::vector::{add, dot, norm};
+use super::{Inverse, LinearOperator, check, check_shape, column, column_mut};
+use crate::krylov::vector::norm;
 use crate::precision::size;
 use crate::{DMatrix, DVector, Error, Lu, Result, Scalar, Threads, adjoint, gemm};
 
@@ -26,11 +26,11 @@ pub struct LowRankPlusDiagonal<T: Scalar> {
     thin: Arc<(DMatrix<T>, DMatrix<T>)>,
 }
 
-/// Rows that are worked on together: a piece of x or y stays in the cache of a core while all columns of U or
+/// Rows that are worked on together: a piece of x or y stays in a core's first cache while all columns of U or
 /// V pass by, each in a piece long enough to be fetched ahead.
-const ROWS: usize = 1 << 14;
+const ROWS: usize = 1 << 11;
 /// The same where the piece is a product's factor, of k columns.
-const FACTOR_ROWS: usize = 1 << 10;
+const FACTOR_ROWS: usize = 1 << 9;
 /// A condition of D and C up to which Woodbury's formula loses no more digits than elimination.
 const GOOD: f64 = 1e3;
 
@@ -49,18 +49,24 @@ impl<T: Scalar> LowRankPlusDiagonal<T> {
     /// y ← form(d)∘x + left·rightᴴ·x.
     fn multiply(
         &self,
-        form: fn(T) -> T,
+        form: impl Fn(T) -> T,
         (left, right): (&DMatrix<T>, &DMatrix<T>),
         x: &[T],
         y: &mut [T],
     ) -> Result<()> {
         check(self.diagonal.len(), self.diagonal.len(), x, y)?;
         let mut inner = vec![T::zero(); right.ncols()];
-        add_inner(right, x, &mut inner);
-        for ((y, &x), &d) in y.iter_mut().zip(x).zip(&self.diagonal) {
-            *y = form(d) * x;
+        for (piece, x) in x.chunks(ROWS).enumerate() {
+            add_inner(right, piece * ROWS, x, &mut inner)?;
         }
-        add_outer(left, &inner, y);
+        let pieces =
+            y.chunks_mut(ROWS).zip(x.chunks(ROWS)).zip(self.diagonal.as_slice().chunks(ROWS));
+        for (piece, ((y, x), d)) in pieces.enumerate() {
+            for ((y, &x), &d) in y.iter_mut().zip(x).zip(d) {
+                *y = form(d) * x;
+            }
+            outer(left, piece * ROWS, &inner, T::one(), y)?;
+        }
         Ok(())
     }
 }
@@ -105,14 +111,19 @@ impl<T: Scalar> LinearOperator<T> for LowRankPlusDiagonal<T> {
             return Err(Error::Singular { argument: "self", pivot, rcond: 0.0 });
         }
         let mut core = DMatrix::identity(k, k);
+        let mut scaled = DMatrix::zeros(FACTOR_ROWS.min(n), k);
         let rows = if k > 0 { n } else { 0 };
         for first in (0..rows).step_by(FACTOR_ROWS) {
             let rows = FACTOR_ROWS.min(n - first);
-            let mut part = u.rows(first, rows).into_owned();
-            let scales = reciprocal.rows(first, rows);
-            part.column_iter_mut().for_each(|mut column| column.component_mul_assign(&scales));
-            let v = v.rows(first, rows);
-            gemm(T::one(), adjoint(v), &part, T::one(), core.as_view_mut(), Threads::One)?;
+            let scales = &reciprocal.as_slice()[first..][..rows];
+            for (mut scaled, column) in scaled.column_iter_mut().zip(u.as_slice().chunks_exact(n)) {
+                let parts = column[first..].iter().zip(scales);
+                for (scaled, (&u, &scale)) in scaled.as_mut_slice().iter_mut().zip(parts) {
+                    *scaled = u * scale;
+                }
+            }
+            let (v, scaled) = (v.rows(first, rows), scaled.rows(0, rows));
+            gemm(T::one(), adjoint(v), scaled, T::one(), core.as_view_mut(), Threads::One)?;
         }
         let mut good = true;
         if k > 0 {
@@ -139,30 +150,31 @@ struct Woodbury<T: Scalar> {
 }
 
 impl<T: Scalar> Woodbury<T> {
-    /// y ← r∘x − r∘(left·core·rightᴴ·(r∘x)) for r = form(1/d).
+    /// y ← r∘x − r∘(left·core·rightᴴ·(r∘x)) for r = form(1/d): U and V pass by once.
     fn once(
         &self,
-        form: fn(T) -> T,
+        form: impl Fn(T) -> T,
         (left, right): (&DMatrix<T>, &DMatrix<T>),
         core: impl Fn(&[T], &mut [T]) -> Result<()>,
         x: &[T],
         y: &mut [T],
     ) -> Result<()> {
-        for ((y, &x), &r) in y.iter_mut().zip(x).zip(&self.reciprocal) {
-            *y = form(r) * x;
-        }
         let (mut inner, mut solved) =
             (vec![T::zero(); right.ncols()], vec![T::zero(); right.ncols()]);
-        add_inner(right, y, &mut inner);
+        let factors = || self.reciprocal.as_slice().chunks(ROWS);
+        let pieces = y.chunks_mut(ROWS).zip(x.chunks(ROWS)).zip(factors());
+        for (piece, ((y, x), r)) in pieces.enumerate() {
+            for ((y, &x), &r) in y.iter_mut().zip(x).zip(r) {
+                *y = form(r) * x;
+            }
+            add_inner(right, piece * ROWS, y, &mut inner)?;
+        }
         core(&inner, &mut solved)?;
         let mut part = vec![T::zero(); ROWS.min(y.len())];
-        for (chunk, y) in y.chunks_mut(ROWS).enumerate() {
-            let (part, first) = (&mut part[..y.len()], chunk * ROWS);
-            part.fill(T::zero());
-            add_rows(left, &solved, first, part);
-            for ((y, &part), &r) in
-                y.iter_mut().zip(&*part).zip(&self.reciprocal.as_slice()[first..])
-            {
+        for (piece, (y, r)) in y.chunks_mut(ROWS).zip(factors()).enumerate() {
+            let part = &mut part[..y.len()];
+            outer(left, piece * ROWS, &solved, T::zero(), part)?;
+            for ((y, &part), &r) in y.iter_mut().zip(&*part).zip(r) {
                 *y -= form(r) * part;
             }
         }
@@ -225,28 +237,22 @@ impl<T: Scalar> LinearOperator<T> for Woodbury<T> {
     }
 }
 
-/// inner ← inner + thinᴴ·x.
-fn add_inner<T: Scalar>(thin: &DMatrix<T>, x: &[T], inner: &mut [T]) {
-    for (chunk, x) in x.chunks(ROWS).enumerate() {
-        for (k, inner) in inner.iter_mut().enumerate() {
-            let column = &thin.as_slice()[k * thin.nrows() + chunk * ROWS..][..x.len()];
-            *inner += dot(column, x);
-        }
-    }
+/// inner ← inner + thinᴴ·x over the rows from `first` on, as many as x has.
+fn add_inner<T: Scalar>(thin: &DMatrix<T>, first: usize, x: &[T], inner: &mut [T]) -> Result<()> {
+    let rows = adjoint(thin.rows(first, x.len()));
+    gemm(T::one(), rows, column(x), T::one(), column_mut(inner), Threads::One)
 }
 
-/// y ← y + thin·inner.
-fn add_outer<T: Scalar>(thin: &DMatrix<T>, inner: &[T], y: &mut [T]) {
-    for (chunk, y) in y.chunks_mut(ROWS).enumerate() {
-        add_rows(thin, inner, chunk * ROWS, y);
-    }
-}
-
-/// y ← y + the rows of thin·inner from `first` on.
-fn add_rows<T: Scalar>(thin: &DMatrix<T>, inner: &[T], first: usize, y: &mut [T]) {
-    for (k, &inner) in inner.iter().enumerate() {
-        add(y, inner, &thin.as_slice()[k * thin.nrows() + first..][..y.len()]);
-    }
+/// y ← thin·inner + beta·y over the rows from `first` on, as many as y has.
+fn outer<T: Scalar>(
+    thin: &DMatrix<T>,
+    first: usize,
+    inner: &[T],
+    beta: T,
+    y: &mut [T],
+) -> Result<()> {
+    let rows = thin.rows(first, y.len());
+    gemm(T::one(), rows, column(inner), beta, column_mut(y), Threads::One)
 }
 
 #[cfg(test)]

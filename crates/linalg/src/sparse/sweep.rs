@@ -1,13 +1,15 @@
 //! Gauss–Seidel sweeps over compressed rows, for several systems side by side and on several threads.
 //!
-//! A sweep is sequential: each row needs what the rows before it have become. But of a few thousand rows next
-//! to each other few look at one another where entries are scattered. So rows are taken in phases of two
-//! chunks that are swept at the same time, each with the x of the other from before the phase. That is the
-//! same on one thread and on two, and so are the bits.
+//! A sweep is sequential: each row needs what the rows before it have become. But the order of the rows is free,
+//! and rows that lie far apart seldom look at one another. So the rows are divided into eight strands, and taken
+//! from them in turn: where a row waits for the one before it, as on a grid, a processor works on other strands
+//! meanwhile. Four strands are for each of two threads, which go on in phases, each with the x of the other from
+//! before the phase. That is the same on one thread and on two, and so are the bits.
 //!
 //! x is in single precision, since a sweep waits for entries of x that lie anywhere: 0.4 MB of them for 100,000
 //! units stay in a core's cache where 0.8 MB do not. A stays as it is and is rounded on the way.
 
+use std::array::from_fn;
 use std::ops::Range;
 
 use nalgebra::ComplexField;
@@ -18,10 +20,15 @@ use crate::gemm::arch;
 use crate::parallel::{available_threads, join};
 use crate::{Scalar, Threads};
 
+/// Strands of a thread: enough for a row's arithmetic to be done when its strand's turn comes again.
+const STRANDS: usize = 4;
 /// Phases of a sweep: one in 32 entries sees a value that is a sweep old.
 const PHASES: usize = 16;
 /// Fewer rows are swept one after the other.
 const FEW: usize = 1 << 14;
+
+/// The rows that a thread sweeps in a phase: some of each strand.
+type Pieces = [Range<usize>; STRANDS];
 
 /// The systems that are swept: 1/aᵢᵢ, and b and x with the numbers of a row side by side.
 pub(super) struct Systems<'a, S> {
@@ -29,10 +36,10 @@ pub(super) struct Systems<'a, S> {
     pub(super) b: &'a [S],
 }
 
-/// Some rows to be swept one after the other, compiled for the machine's vectors.
-struct Lines<'a, T: Scalar, const C: usize> {
+/// Rows to be swept, the first of each piece, then the second of each, compiled for the machine's vectors.
+struct Lines<'a, T: Scalar, const C: usize, const P: usize> {
     rows: &'a Compressed<T>,
-    lines: Range<usize>,
+    pieces: &'a [Range<usize>; P],
     systems: &'a Systems<'a, T::Single>,
     x: &'a mut [T::Single],
 }
@@ -48,7 +55,7 @@ impl<T: Scalar> Compressed<T> {
     ) -> [f64; C] {
         let lines = self.lines();
         let squares = if lines < FEW {
-            self.relax_lines::<C>(0..lines, systems, x)
+            self.relax_lines::<C, 1>(&from_fn(|_| 0..lines), systems, x)
         } else if threads == Threads::Pool && available_threads() > 1 {
             self.relax_on_two_threads::<C>(systems, x)
         } else {
@@ -57,13 +64,19 @@ impl<T: Scalar> Compressed<T> {
         squares.map(|square| T::Single::real_to_f64(square.real()).sqrt())
     }
 
-    /// The two chunks of each phase.
-    fn phases(&self) -> impl Iterator<Item = (Range<usize>, Range<usize>)> + use<T> {
+    /// What each of the two threads sweeps in each phase.
+    fn phases(&self) -> impl Iterator<Item = [Pieces; 2]> + use<T> {
         let lines = self.lines();
-        let rows = lines.div_ceil(2 * PHASES);
-        (0..lines).step_by(2 * rows).map(move |first| {
-            let middle = lines.min(first + rows);
-            (first..middle, middle..lines.min(middle + rows))
+        let strand = lines.div_ceil(2 * STRANDS);
+        let rows = strand.div_ceil(PHASES);
+        (0..strand).step_by(rows).map(move |first| {
+            [0, STRANDS].map(|side| {
+                from_fn(|k| {
+                    let start = (side + k) * strand;
+                    let end = lines.min(start + strand.min(first + rows));
+                    end.min(start + first)..end
+                })
+            })
         })
     }
 
@@ -74,20 +87,18 @@ impl<T: Scalar> Compressed<T> {
     ) -> [T::Single; C] {
         let mut squares = [nalgebra::zero(); C];
         let mut kept = Vec::new();
-        for (first, second) in self.phases() {
-            let place = first.start * C..first.end * C;
-            kept.clear();
-            kept.extend_from_slice(&x[place.clone()]);
-            add(&mut squares, self.relax_lines::<C>(first, systems, x));
-            // The second chunk is not to see what became of the first.
-            kept.swap_with_slice(&mut x[place.clone()]);
-            add(&mut squares, self.relax_lines::<C>(second, systems, x));
-            x[place].copy_from_slice(&kept);
+        for [first, second] in self.phases() {
+            pick::<_, C>(x, &first, &mut kept);
+            add(&mut squares, self.relax_lines(&first, systems, x));
+            // The second thread's are not to see what became of the first one's.
+            exchange::<_, C>(x, &first, &mut kept);
+            add(&mut squares, self.relax_lines(&second, systems, x));
+            exchange::<_, C>(x, &first, &mut kept);
         }
         squares
     }
 
-    /// The same with an x for each thread, which hears of the other's chunk a phase later.
+    /// The same with an x for each thread, which hears of what the other did a phase later.
     fn relax_on_two_threads<const C: usize>(
         &self,
         systems: &Systems<'_, T::Single>,
@@ -99,72 +110,94 @@ impl<T: Scalar> Compressed<T> {
         other.copy_from_slice(x);
         // What each thread found in the last phase, and where.
         let (mut found, mut news) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
-        let mut places = (0..0, 0..0);
-        for (first, second) in self.phases() {
-            let next = (first.start * C..first.end * C, second.start * C..second.end * C);
-            let work = |x: &mut [T::Single], chunk, place: &Range<usize>, found: &mut Vec<_>| {
-                let sums = self.relax_lines::<C>(chunk, systems, x);
-                found.clear();
-                found.extend_from_slice(&x[place.clone()]);
+        let mut places: [Pieces; 2] = from_fn(|_| from_fn(|_| 0..0));
+        for phase in self.phases() {
+            let work = |x: &mut [T::Single], pieces: &Pieces, found: &mut Vec<_>| {
+                let sums = self.relax_lines(pieces, systems, x);
+                pick::<_, C>(x, pieces, found);
                 sums
             };
             let sums = join(
                 || {
-                    x[places.1.clone()].copy_from_slice(&news.1);
-                    work(x, first, &next.0, &mut found.0)
+                    exchange::<_, C>(x, &places[1], &mut news.1);
+                    work(x, &phase[0], &mut found.0)
                 },
                 || {
-                    other[places.0.clone()].copy_from_slice(&news.0);
-                    work(other, second, &next.1, &mut found.1)
+                    exchange::<_, C>(other, &places[0], &mut news.0);
+                    work(other, &phase[1], &mut found.1)
                 },
             );
             add(&mut squares, sums.0);
             add(&mut squares, sums.1);
-            places = next;
+            places = phase;
             std::mem::swap(&mut found, &mut news);
         }
-        x[places.1].copy_from_slice(&news.1);
+        exchange::<_, C>(x, &places[1], &mut news.1);
         squares
     }
 
-    /// The sweep of some rows, one after the other; Σ |r|² of each system.
-    fn relax_lines<const C: usize>(
+    /// The sweep of some rows; Σ |r|² of each system.
+    fn relax_lines<const C: usize, const P: usize>(
         &self,
-        lines: Range<usize>,
+        pieces: &[Range<usize>; P],
         systems: &Systems<'_, T::Single>,
         x: &mut [T::Single],
     ) -> [T::Single; C] {
-        arch().dispatch(Lines::<T, C> { rows: self, lines, systems, x })
+        arch().dispatch(Lines::<T, C, P> { rows: self, pieces, systems, x })
     }
 }
 
-impl<T: Scalar, const C: usize> WithSimd for Lines<'_, T, C> {
+impl<T: Scalar, const C: usize, const P: usize> WithSimd for Lines<'_, T, C, P> {
     type Output = [T::Single; C];
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) -> [T::Single; C] {
-        let Self { rows, lines, systems, x } = self;
-        let mut start = rows.starts[lines.start];
-        let mut squares = [nalgebra::zero(); C];
-        let mut r = [nalgebra::zero(); C];
-        for line in lines {
-            let end = rows.starts[line + 1];
-            r.copy_from_slice(&systems.b[line * C..(line + 1) * C]);
-            let entries = rows.positions[start..end].iter().zip(&rows.values[start..end]);
-            for (&position, value) in entries {
-                let (value, x) = (value.single(), &x[position as usize * C..][..C]);
+        let Self { rows, pieces, systems, x } = self;
+        // With a length that is known, an entry is looked up by one comparison.
+        let (x, b) = (x.as_chunks_mut::<C>().0, systems.b.as_chunks::<C>().0);
+        let (starts, positions, values) = (&rows.starts[..], &rows.positions[..], &rows.values[..]);
+        let mut squares = [[nalgebra::zero(); C]; P];
+        let longest = pieces.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+        for row in 0..longest {
+            for (piece, squares) in pieces.iter().zip(&mut squares) {
+                let line = piece.start + row;
+                if line >= piece.end {
+                    continue;
+                }
+                let range = starts[line]..starts[line + 1];
+                let mut r = b[line];
+                for (&position, value) in positions[range.clone()].iter().zip(&values[range]) {
+                    let (value, x) = (value.single(), &x[position as usize]);
+                    for c in 0..C {
+                        r[c] -= value * x[c];
+                    }
+                }
+                let (x, inverse) = (&mut x[line], systems.inverse[line]);
                 for c in 0..C {
-                    r[c] -= value * x[c];
+                    squares[c] += r[c].conjugate() * r[c];
+                    x[c] += inverse * r[c];
                 }
             }
-            let x = &mut x[line * C..(line + 1) * C];
-            for c in 0..C {
-                squares[c] += r[c].conjugate() * r[c];
-                x[c] += systems.inverse[line] * r[c];
-            }
-            start = end;
         }
-        squares
+        let mut sums = [nalgebra::zero(); C];
+        squares.into_iter().for_each(|squares| add(&mut sums, squares));
+        sums
+    }
+}
+
+/// Copies the numbers of some rows, C to a row.
+fn pick<T: Copy, const C: usize>(x: &[T], pieces: &Pieces, into: &mut Vec<T>) {
+    into.clear();
+    pieces.iter().for_each(|piece| into.extend_from_slice(&x[piece.start * C..piece.end * C]));
+}
+
+/// Exchanges the numbers of some rows, C to a row.
+fn exchange<T, const C: usize>(x: &mut [T], pieces: &Pieces, with: &mut [T]) {
+    let mut rest = with;
+    for piece in pieces {
+        let (part, others) = rest.split_at_mut(piece.len() * C);
+        x[piece.start * C..piece.end * C].swap_with_slice(part);
+        rest = others;
     }
 }
 
@@ -185,27 +218,33 @@ mod tests {
     const N: usize = 20_000;
 
     #[test]
-    fn each_chunk_of_a_phase_is_swept_without_the_other() {
+    fn each_thread_sweeps_its_strands_without_the_other_ones_of_the_phase() {
         let a = shifted_random(N, 6, 1.0, 3);
         let inverse = a.diagonal().unwrap().map(|d| (1.0 / d).single());
         let single = |seed| random(N, 1, seed).map(|x| x.single());
         let (b, start) = (single(4), single(5));
         let mut x = start.clone();
         let met = a.relax(inverse.as_slice(), 1, b.as_slice(), x.as_mut_slice()).unwrap().unwrap();
-        // By the definition: 32 chunks of 625 rows, of which an odd one does not see the one before it.
-        let (rows, mut expected, mut square) = (N / 32, start.clone(), 0.0_f64);
+        // By the definition: eight strands of 2500 rows, in phases of 157.
+        let (strand, rows) = (N / 8, (N / 8_usize).div_ceil(16));
+        let (mut expected, mut square) = (start, 0.0_f64);
         let mut entries = vec![Vec::new(); N];
         a.entries().for_each(|(i, j, value)| entries[i].push((j, value.single())));
-        for chunk in 0..32 {
-            let twin = (chunk ^ 1) * rows..((chunk ^ 1) + 1) * rows;
-            for i in chunk * rows..(chunk + 1) * rows {
-                let mut r = b[i];
-                for &(j, value) in &entries[i] {
-                    let old = twin.contains(&j) && chunk % 2 == 1;
-                    r -= value * if old { start[j] } else { expected[j] };
+        for phase in 0..16 {
+            let before = expected.clone();
+            for side in 0..2 {
+                for row in phase * rows..strand.min((phase + 1) * rows) {
+                    for i in (4 * side..4 * side + 4).map(|k| k * strand + row) {
+                        let mut r = b[i];
+                        for &(j, value) in &entries[i] {
+                            let hidden = j < N / 2 && j % strand / rows == phase;
+                            let old = side == 1 && hidden;
+                            r -= value * if old { before[j] } else { expected[j] };
+                        }
+                        square += f64::from(r * r);
+                        expected[i] += inverse[i] * r;
+                    }
                 }
-                square += f64::from(r * r);
-                expected[i] += inverse[i] * r;
             }
         }
         assert_eq!(x, expected);

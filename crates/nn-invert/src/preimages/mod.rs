@@ -10,7 +10,7 @@ use linalg::{DMatrix, DVector, Real};
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
-pub use nearest::Nearest;
+pub use nearest::{Nearest, NearestStop};
 
 use crate::arguments::{finite, size, within};
 use crate::search::DENSE;

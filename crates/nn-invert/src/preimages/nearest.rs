@@ -22,10 +22,31 @@ pub struct Nearest<T: Real> {
     /// The part of x − x₀ along the set, ‖N·Nᵀ(x − x₀)‖₂/‖x − x₀‖₂: 0 where x − x₀ lies in the range of
     /// Jᵀ, which is what a nearest member satisfies (it may be the nearest of its neighborhood only).
     pub optimality: f64,
+    /// Why it ended here, and so what `optimality` means.
+    pub stop: NearestStop,
     /// Steps taken.
     pub iterations: usize,
 }
 
+/// Why [`Preimages::nearest`] ended where it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NearestStop {
+    /// The conditions hold: [`Nearest::optimality`] is at most 1e-8, or in single precision 64·eps.
+    Stationary,
+    /// No step along the set leads nearer, and J jumps here: the set has an edge, where a ReLU or leaky ReLU has
+    /// its kink. Where an edge points to the seed it is the nearest, and the conditions of a smooth set do
+    /// not hold; nor are they a proof that this one does.
+    Edge,
+    /// No step leads nearer, and rounding is what is left to say why: a J close to losing rank.
+    Stalled,
+    /// The most steps were taken, 200.
+    StepLimit,
+}
+
+/// The sine of the angle between x − x₀ and the range of Jᵀ that is small enough: the square root of rounding,
+/// below which the distance cannot tell.
+const ENOUGH: f64 = 1e-8;
 /// Most steps.
 const STEPS: usize = 200;
 /// Most products with the curvature for a step.
@@ -39,6 +60,10 @@ impl<'a, T: Real> Preimages<'a, T> {
     /// once, and so is the end of gradient descent from x₀; through nonlinear layers descent ends
     /// farther away. With products alone the steps may end at an [`optimality`](Nearest::optimality) of 1e-8 to
     /// 1e-5, below which falls of the distance drown in what the residual is worth.
+    ///
+    /// Layers with a kink fold the set, and the nearest member often lies on a fold, as the nearest point of a roof
+    /// on its ridge. The steps do not go along folds: [`Nearest::stop`] then says [`NearestStop::Edge`], and a
+    /// nearer member may be found from another one.
     ///
     /// # Errors
     /// [`Error::Size`](crate::Error::Size) and [`Error::NotFinite`](crate::Error::NotFinite) for `seed`,
@@ -55,6 +80,7 @@ impl<'a, T: Real> Preimages<'a, T> {
             Handling::Decomposed => 64.0 * T::EPSILON,
             Handling::Products => 64.0 * self.accuracy(),
         };
+        let enough = done.max(ENOUGH);
         let mut owned: Option<Place<'a, T>> = None;
         let mut away = &self.here.x - seed;
         let mut split = self.here.split(&away, self.accuracy())?;
@@ -63,14 +89,18 @@ impl<'a, T: Real> Preimages<'a, T> {
             let place = owned.as_ref().unwrap_or(&self.here);
             let distance = away.norm().to_double();
             let along = split.along.norm().to_double();
-            let reached = Nearest {
+            let mut reached = Nearest {
                 input: place.x.clone(),
                 distance,
                 residual: residual(&place.value, self.set.target),
                 optimality: if distance > 0.0 { along / distance } else { 0.0 },
+                stop: NearestStop::StepLimit,
                 iterations,
             };
             if reached.optimality <= done || iterations >= STEPS {
+                if reached.optimality <= enough {
+                    reached.stop = NearestStop::Stationary;
+                }
                 return Ok(reached);
             }
             iterations += 1;
@@ -98,9 +128,34 @@ impl<'a, T: Real> Preimages<'a, T> {
             }
             match next {
                 Some((there, far, tangent)) => (owned, away, split) = (Some(there), far, tangent),
-                None => return Ok(reached),
+                None => {
+                    reached.stop = if reached.optimality <= enough {
+                        NearestStop::Stationary
+                    } else if self.jumps(place, &split)? {
+                        NearestStop::Edge
+                    } else {
+                        NearestStop::Stalled
+                    };
+                    return Ok(reached);
+                }
             }
         }
+    }
+
+    /// Whether Jᵀλ changes by a jump on the way downhill, and not in proportion to the way.
+    fn jumps(&self, place: &Place<'_, T>, split: &Split<T>) -> Result<bool> {
+        let heading = &split.along * T::from_double(1.0 / split.along.norm().to_double());
+        let pulled = |reach: f64| -> Result<DVector<T>> {
+            let there = self.set.map.linearize(&(&place.x - &heading * T::from_double(reach)))?;
+            let mut pulled = DVector::zeros(place.x.len());
+            there.jacobian.apply_adjoint(split.multipliers.as_slice(), pulled.as_mut_slice())?;
+            Ok(pulled)
+        };
+        let reach = T::EPSILON.cbrt() * (1.0 + place.x.norm().to_double());
+        let here = pulled(0.0)?;
+        let [far, near] =
+            [reach, reach / 16.0].map(|reach| pulled(reach).map(|there| there - &here));
+        Ok(near?.norm().to_double() > 0.25 * far?.norm().to_double())
     }
 
     /// H⁻¹·g for g the tangent part of x − x₀ and H·v = N·Nᵀ(v − ∑ᵢ λᵢ·∇²fᵢ·v), with the multipliers λ of

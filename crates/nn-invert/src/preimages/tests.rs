@@ -177,3 +177,49 @@ fn a_hundred_thousand_inputs_need_no_matrix() {
     assert!((along.sqrt() - nearest.optimality * nearest.distance).abs() <= 1e-9);
     assert!(along.sqrt() <= 1e-8 * nearest.distance);
 }
+
+#[test]
+fn an_edge_is_told_from_a_place_where_the_conditions_hold() {
+    // |x₀| + x₁ = 0: a roof, whose ridge is the nearest point to (0, 1).
+    struct Roof;
+    impl Map<f64> for Roof {
+        fn inputs(&self) -> usize {
+            2
+        }
+        fn outputs(&self) -> usize {
+            1
+        }
+        fn value(&self, x: &DVector<f64>) -> Result<DVector<f64>> {
+            Ok(DVector::from_element(1, x[0].abs() + x[1]))
+        }
+        fn linearize<'a>(&'a self, x: &DVector<f64>) -> Result<crate::Linearization<'a, f64>> {
+            let slopes = [if x[0] > 0.0 { 1.0 } else { -1.0 }, 1.0];
+            let jacobian = Box::new(DMatrix::from_row_slice(1, 2, &slopes));
+            Ok(crate::Linearization { value: self.value(x)?, jacobian })
+        }
+    }
+    let (y, member) = (vector(&[0.0]), vector(&[2.0, -2.0]));
+    let set = Preimages::new(&Roof, &y, &member).unwrap();
+    let ridge = set.nearest(&vector(&[0.0, 1.0])).unwrap();
+    assert_eq!(ridge.stop, NearestStop::Edge);
+    assert!(
+        ridge.input.norm() <= 1e-6 && (ridge.optimality - 0.5_f64.sqrt()).abs() <= 1e-6,
+        "{ridge:?}"
+    );
+    // Beside the roof the same set is smooth.
+    let side = set.nearest(&vector(&[3.0, -1.0])).unwrap();
+    assert_eq!(side.stop, NearestStop::Stationary);
+    assert!((side.input - vector(&[2.0, -2.0])).norm() <= 1e-14 && side.optimality <= 1e-14);
+}
+
+#[test]
+fn what_is_called_stationary_is_and_smooth_sets_always_are() {
+    for seed in 0..60 {
+        let (map, x, y) = problem(&[30, 20, 10], 1.5, 300 + seed);
+        let set = Preimages::new(&map, &y, &x).unwrap();
+        let nearest =
+            set.nearest(&normal(30, 1, &mut seeded(seed)).column(0).into_owned()).unwrap();
+        assert_eq!(nearest.stop, NearestStop::Stationary, "seed {seed}: {nearest:?}");
+        assert!(nearest.optimality <= 1e-8);
+    }
+}

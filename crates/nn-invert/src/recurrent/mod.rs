@@ -3,9 +3,11 @@
 
 mod equilibrium;
 mod history;
+mod march;
 mod sequence;
 mod stepwise;
 
 pub use equilibrium::{Equilibrium, EquilibriumInput};
 pub use history::{History, HistoryStop, recover_states};
+pub use march::SequenceFault;
 pub use sequence::{SequenceInverse, SequenceInversion};

@@ -1,9 +1,10 @@
 //! The input sequence of a recurrent network from its output sequence.
 
 use linalg::{DMatrix, DMatrixView, DVector, Real, Threads, gemm};
-use nn_core::{Activation, Cell, Interval, Network, Recurrence, State, Steps, Trace, View};
+use nn_core::{Activation, Cell, Interval, Network, Recurrence, Steps, Trace, View};
 
-use super::stepwise::{StepAffine, step_input, step_matrix};
+use super::march::{SequenceFault, path};
+use super::stepwise::{StepAffine, step_matrix};
 use crate::arguments::batch;
 use crate::pass::{PROBES, sign};
 use crate::{Error, Result};
@@ -30,7 +31,8 @@ use crate::{Error, Result};
 /// saturates, and one near the start is taken. With a GRU any will do. An LSTM carries a c that its
 /// outputs do not show and that follows from the inputs before: another input leaves another c, and may
 /// lead where the next output cannot be had. Then the steps before are taken anew, up to ten searches
-/// for every step of the sequence; [`SequenceInversion::reached`] says how far that led.
+/// for every step of the sequence; [`SequenceInversion::reached`] says how far that led, and
+/// [`SequenceInversion::fault`] why no farther.
 ///
 /// **The wrong turn** is to forget the memory: U⁻¹·(atanh hₜ − b) is the input of a network that
 /// starts anew at each step.
@@ -81,6 +83,8 @@ pub struct SequenceInversion<T: Real> {
     /// Steps, from the first, whose input was found: all, unless the search through a GRU or an LSTM
     /// ended at one.
     pub reached: usize,
+    /// Why no input was found for step `reached`, where that is not the end.
+    pub fault: Option<SequenceFault>,
     /// ‖f(x) − y‖₂ over the steps reached, with f(x) computed anew.
     pub residual: f64,
     /// The error ‖x − x₀‖₂ to expect, as in
@@ -175,6 +179,7 @@ impl<'a, T: Real> SequenceInverse<'a, T> {
         let per_target = signs.ncols() / count;
         let mut probes = Some(by_step(&signs));
         let mut reached = vec![times; count];
+        let mut faults = vec![None; count];
         let mut iterations = vec![0; count];
         for (layer, step) in self.layers.iter().enumerate().rev() {
             // Probe column p belongs to the value in column `at(p)`.
@@ -217,7 +222,20 @@ impl<'a, T: Real> SequenceInverse<'a, T> {
                 }
                 StepInverse::Gated(recurrence) => {
                     probes = None;
-                    value = march(recurrence, &value, &mut reached, &mut iterations)?;
+                    let outer = value;
+                    value = DMatrix::zeros(recurrence.features(), times * count);
+                    for sample in 0..count {
+                        let own = outer.columns(sample * times, reached[sample]);
+                        let found = path(recurrence, own)?;
+                        for (time, input) in found.inputs.iter().enumerate() {
+                            value.set_column(sample * times + time, input);
+                        }
+                        reached[sample] = found.inputs.len();
+                        iterations[sample] += found.iterations;
+                        if let Some(end) = found.end {
+                            faults[sample] = Some(end.fault(layer, recurrence));
+                        }
+                    }
                 }
             }
         }
@@ -244,6 +262,7 @@ impl<'a, T: Real> SequenceInverse<'a, T> {
                     residual: self.residual(&input, target.as_slice(), reached[sample])?,
                     input,
                     reached: reached[sample],
+                    fault: faults[sample].take(),
                     predicted_error,
                     conditions: self.conditions.clone(),
                     iterations: iterations[sample],
@@ -319,100 +338,6 @@ fn subtract_memory<T: Real>(
         before.set_column(column, &h.column(column - 1));
     }
     Ok(gemm(-T::one(), weight, &before, T::one(), a.as_view_mut(), Threads::One)?)
-}
-
-/// Starts for the search of a step's input: zero, the input before, and some at random.
-const STARTS: usize = 10;
-/// Steps that may be searched for every step of a sequence, with those that are searched again.
-const BUDGET: usize = 10;
-
-/// The inputs that lead a gated layer through the states in the columns of `h`, as far as they are
-/// found; `reached` is cut down to that.
-fn march<T: Real>(
-    layer: &Recurrence<'_, T>,
-    h: &DMatrix<T>,
-    reached: &mut [usize],
-    iterations: &mut [usize],
-) -> Result<DMatrix<T>> {
-    let times = h.ncols() / reached.len();
-    let mut x = DMatrix::zeros(layer.features(), h.ncols());
-    for (sample, reached) in reached.iter_mut().enumerate() {
-        let own = h.columns(sample * times, *reached);
-        let (found, work) = path(layer, own)?;
-        for (time, input) in found.iter().enumerate() {
-            x.set_column(sample * times + time, input);
-        }
-        (*reached, iterations[sample]) = (found.len(), iterations[sample] + work);
-    }
-    Ok(x)
-}
-
-/// A place on the way: the state there, and the inputs that led on from it so far.
-struct Place<T: Real> {
-    state: State<T>,
-    tried: Vec<DVector<T>>,
-    next_start: usize,
-}
-
-/// The longest sequence of inputs found that leads through the states `h`, and the iterations it took.
-///
-/// One step may have several inputs; with an LSTM they differ in the c that they leave behind, and some
-/// lead to a state from which the next h cannot be reached. Then the step before is taken anew.
-fn path<T: Real>(
-    layer: &Recurrence<'_, T>,
-    h: DMatrixView<'_, T>,
-) -> Result<(Vec<DVector<T>>, usize)> {
-    let place = |state| Place { state, tried: Vec::new(), next_start: 0 };
-    let (mut way, mut inputs) = (vec![place(layer.start())], Vec::<DVector<T>>::new());
-    let (mut best, mut iterations, mut budget) = (Vec::new(), 0, BUDGET * h.ncols());
-    while inputs.len() < h.ncols() && budget > 0 {
-        let time = inputs.len();
-        let Some(here) = way.last_mut() else { break };
-        let mut onward = None;
-        while onward.is_none() && here.next_start < STARTS && budget > 0 {
-            let start = match (here.next_start, inputs.last()) {
-                (0, _) => DVector::zeros(layer.features()),
-                (1, Some(last)) => last.clone(),
-                (which, _) => scattered(layer.features(), time * STARTS + which),
-            };
-            here.next_start += 1;
-            budget -= 1;
-            let found = step_input(layer, &here.state, h.column(time), start)?;
-            iterations += found.iterations;
-            // The same as before to the digits that the residual leaves.
-            let near = T::from_double(T::EPSILON.cbrt());
-            let known = |other: &DVector<T>| (other - &found.x).norm() <= near * other.norm();
-            if found.reached && !here.tried.iter().any(known) {
-                here.tried.push(found.x.clone());
-                onward = Some(found);
-            }
-        }
-        match onward {
-            Some(found) => {
-                inputs.push(found.x);
-                way.push(place(found.state));
-                if inputs.len() > best.len() {
-                    best.clone_from(&inputs);
-                }
-            }
-            None => {
-                way.pop();
-                if inputs.pop().is_none() {
-                    break;
-                }
-            }
-        }
-    }
-    Ok((best, iterations))
-}
-
-/// Entries between −2 and 2, the same for the same `seed`.
-fn scattered<T: Real>(entries: usize, seed: usize) -> DVector<T> {
-    DVector::from_fn(entries, |i, _| {
-        // The golden ratio spreads its multiples evenly over the circle.
-        let turn = ((seed * entries + i + 1) as f64 * 0.618_033_988_749_895).fract();
-        T::from_double(4.0 * turn - 2.0)
-    })
 }
 
 /// For each target the same columns, so many that ∑‖J⁻¹·g‖² over them is ‖J⁻¹‖_F²: the unit vectors

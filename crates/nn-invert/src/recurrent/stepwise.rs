@@ -100,6 +100,10 @@ pub(super) fn step_matrix<T: Real>(
 pub(super) struct StepInput<T: Real> {
     pub(super) x: DVector<T>,
     pub(super) state: State<T>,
+    /// ∂h/∂x there.
+    pub(super) by_input: DMatrix<T>,
+    /// ‖h − target‖ over ‖target‖.
+    pub(super) distance: f64,
     pub(super) reached: bool,
     pub(super) iterations: usize,
 }
@@ -172,5 +176,6 @@ pub(super) fn step_input<T: Real>(
         }
         break;
     }
-    Ok(StepInput { x, state: step.state, reached: size <= tolerance, iterations })
+    let (distance, reached) = (size / scale, size <= tolerance);
+    Ok(StepInput { x, state: step.state, by_input: step.by_input, distance, reached, iterations })
 }

@@ -313,7 +313,7 @@ fn convolutions_and_batch_normalization_are_undone() -> Result<(), BoxError> {
 
 #[test]
 fn what_does_not_converge_says_so_and_returns_what_it_reached() -> Result<(), BoxError> {
-    // A shift with a weak coupling, so that sweeps and BiCGSTAB fail; three iterations for LSMR.
+    // A shift with a weak coupling, so that sweeps and BiCGSTAB fail; the rest of 60 iterations for LSMR.
     let n = 300;
     let mut rng = seeded(2);
     let mut entries: Vec<_> = (0..n).map(|i| (i, (i + 1) % n, 2.0)).collect();
@@ -323,15 +323,16 @@ fn what_does_not_converge_says_so_and_returns_what_it_reached() -> Result<(), Bo
     let weight = Csr::from_triplets(n, n, &entries)?;
     let chain = Chain::new(n).operator(&weight, vec![0.0; n])?.activation(Tanh);
     let y = chain.value(&(vector(n, &mut rng) * 0.2))?;
-    let few = options().iterations(30).evidence(Evidence::Residual);
+    let few = options().iterations(60).evidence(Evidence::Residual);
     let answer = LayerwiseInverse::with_options(chain.clone(), few)?.invert(&y)?;
-    let Some(Fault::NotConverged { layer: 0, stop, relative_residual, iterations: 30 }) =
+    let Some(Fault::NotConverged { layer: 0, stop, relative_residual, iterations: 60 }) =
         answer.fault
     else {
         panic!("{:?}", answer.fault)
     };
     assert_eq!(stop, Stop::IterationLimit);
-    assert!(relative_residual < 1.0 && answer.residual > 1e-9 && answer.residual < y.norm());
+    let off = answer.residual / y.norm();
+    assert!(relative_residual < 1.0 && off > 1e-9 && off < 1.0, "{relative_residual:e}, {off:e}");
     let enough = options().evidence(Evidence::Residual);
     let answer = LayerwiseInverse::with_options(chain, enough)?.invert(&y)?;
     assert!(answer.fault.is_none() && answer.residual <= 1e-9 * y.norm(), "{answer:?}");

@@ -2,7 +2,9 @@
 
 use linalg::{DMatrix, DVector};
 use nn_core::{Conv1d, Initializer, Network, NetworkBuilder, Shape, Sigmoid, Steps, Tanh, View};
-use nn_invert::{Equilibrium, Error, HistoryStop, Map, SequenceInverse, recover_states};
+use nn_invert::{
+    Equilibrium, Error, HistoryStop, Map, SequenceFault, SequenceInverse, recover_states,
+};
 
 use super::{BoxError, normal, orthogonal, seeded};
 
@@ -122,13 +124,38 @@ fn gates_are_searched_step_by_step() -> Result<(), BoxError> {
             let x = normal(1200, 1, &mut seeded(seed + 100)) * 0.5;
             let y = network.predict(&x)?.column(0).into_owned();
             let answer = SequenceInverse::new(&network)?.invert(&y)?;
-            assert_eq!(answer.reached, 200, "{:?} {seed}", layer(&network).cell);
+            assert_eq!(
+                (answer.reached, answer.fault),
+                (200, None),
+                "{:?} {seed}",
+                layer(&network).cell
+            );
             assert!(answer.residual <= 1e-10 * y.norm(), "{:e}", answer.residual);
             assert!(answer.predicted_error.is_none());
             // Steps of 0.5 towards inputs of length 1.2 or so, then a few of Newton's.
             assert!((400..4000).contains(&answer.iterations), "{}", answer.iterations);
         }
     }
+    Ok(())
+}
+
+#[test]
+fn inputs_that_saturate_the_gates_end_the_way_and_the_reason_is_named() -> Result<(), BoxError> {
+    let mut ended = 0;
+    for seed in 0..6 {
+        let network = gated(NetworkBuilder::lstm, (6, 100), seed);
+        let x = normal(600, 1, &mut seeded(seed + 100));
+        let y = network.predict(&x)?.column(0).into_owned();
+        let answer = SequenceInverse::new(&network)?.invert(&y)?;
+        // All that was reached is right, and what was not has a reason.
+        assert!(answer.residual <= 1e-10 * y.norm(), "{:e}", answer.residual);
+        assert_eq!(answer.fault.is_some(), answer.reached < 100, "{answer:?}");
+        if let Some(fault) = answer.fault {
+            assert_eq!(fault.step(), answer.reached);
+            ended += 1;
+        }
+    }
+    assert!(ended > 0, "no sequence ended early");
     Ok(())
 }
 
@@ -142,6 +169,11 @@ fn a_sequence_is_followed_as_far_as_it_goes() -> Result<(), BoxError> {
     y[3 * 12 + 1] = 1.5;
     let answer = SequenceInverse::new(&network)?.invert(&y)?;
     assert_eq!(answer.reached, 12);
+    let fault = answer.fault.expect("a fault");
+    assert!(
+        matches!(fault, SequenceFault::OutOfReach { layer: 0, step: 12, unit: 1, limit, .. } if limit >= 1.0),
+        "{fault}"
+    );
     assert!(answer.residual <= 1e-10);
     assert!(answer.input.rows_range(36..).iter().all(|x| x.abs() < f64::MIN_POSITIVE));
     assert!(answer.input.rows_range(..36).norm() > 0.1);

@@ -184,6 +184,7 @@ fn gated(
 fn gated_sequence(context: &Context) -> Result<Evidence, BoxError> {
     const N: usize = 6;
     const TIMES: usize = 200;
+    const LOUD: usize = 50;
     let mut rng = context.rng();
     let (mut measured, mut control) = (0.0_f64, f64::INFINITY);
     let mut notes = Vec::new();
@@ -216,6 +217,18 @@ fn gated_sequence(context: &Context) -> Result<Evidence, BoxError> {
         }
         let there = network.predict(&linear)?;
         control = control.min((there.column(0) - &y).norm() / y.norm());
+
+        // Inputs twice as large saturate gates: the way may end, and then has to say why.
+        let loud = gated(layer, (N, LOUD), &mut rng)?;
+        let y = loud.predict(&normal(N * LOUD, 1, &mut rng))?.column(0).into_owned();
+        let answer = SequenceInverse::new(&loud)?.invert(&y)?;
+        let unexplained = answer.fault.is_none() && answer.reached < LOUD;
+        measured = measured.max(answer.residual / y.norm() + f64::from(unexplained));
+        let why = answer.fault.map_or_else(String::new, |fault| format!(": {fault}"));
+        notes.push(format!(
+            "{name} at inputs twice as large: {} of {LOUD} steps{why}.",
+            answer.reached
+        ));
     }
     Ok(Evidence {
         measured,

@@ -2,7 +2,7 @@
 
 use linalg::descent::{CurvatureMemory, Point, dot, strong_wolfe};
 use linalg::differences::{directional, gradient, jacobian};
-use linalg::elementary::{exp, exp_m1, ln_1p_exp, sigmoid, tanh};
+use linalg::elementary::{atanh, exp, exp_m1, ln_1p_exp, sigmoid, tanh};
 use linalg::gathered::{self, Gather};
 use linalg::krylov::{self, Ilu0, Options};
 use linalg::operator::{
@@ -214,12 +214,13 @@ fn products() {
         }),
         row("elementary", |x| {
             let z = x.slice(&B);
-            let mut y: Vec<Vec<f64>> = vec![vec![0.0; z.len()]; 5];
+            let mut y: Vec<Vec<f64>> = vec![vec![0.0; z.len()]; 6];
             exp(&z, &mut y[0]);
             exp_m1(&z, &mut y[1]);
             tanh(&z, &mut y[2]);
             sigmoid(&z, &mut y[3]);
             ln_1p_exp(&z, &mut y[4]);
+            atanh(&z, &mut y[5]);
             shown(y)
         })
         .passes("functions of a number"),
