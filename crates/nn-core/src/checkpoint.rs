@@ -345,7 +345,7 @@ mod tests {
         );
         assert_eq!(
             with("trainer.epoch", Dtype::U64, &[], &u64::MAX.to_le_bytes()),
-            "epoch is 18446744073709552000, expected a count up to 2^53"
+            "epoch is 1.8446744073709552e19, expected a count up to 2^53"
         );
         assert_eq!(
             with("trainer.loss_sum", Dtype::F64, &[], &f64::NAN.to_le_bytes()),

@@ -401,7 +401,7 @@ mod tests {
         );
         assert_eq!(
             text(&good, &pulse, -DT, &defaults),
-            "dt_s is -0.000000000025, expected a finite number greater than 0"
+            "dt_s is -2.5e-11, expected a finite number greater than 0"
         );
         assert_eq!(text(&good[..1], &pulse, DT, &defaults), "pulse has 81 samples, expected 1");
         assert_eq!(

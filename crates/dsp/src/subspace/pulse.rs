@@ -117,7 +117,7 @@ mod tests {
         let text = |pulse: Result<Vec<f64>>| pulse.unwrap_err().to_string();
         assert_eq!(
             text(ricker(1e9, -1e-12, 9)),
-            "dt_s is -0.000000000001, expected a finite number greater than 0"
+            "dt_s is -1e-12, expected a finite number greater than 0"
         );
         assert_eq!(text(ricker(1e9, 1e-12, 8)), "samples is 8, expected odd, for a middle sample");
         assert_eq!(

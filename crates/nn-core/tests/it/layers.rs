@@ -430,11 +430,11 @@ fn a_layer_that_cannot_be_is_refused_when_it_is_built() {
 fn labels_that_are_none_are_named_with_their_place() {
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(3);
     let network = Network::<f64>::builder(2).embedding(3, 2).build(&mut rng).unwrap();
-    for label in [-1.0, 0.5, 3.0, 1e300] {
+    for (label, shown) in [(-1.0, "-1"), (0.5, "0.5"), (3.0, "3"), (1e300, "1e300")] {
         let x = DMatrix::from_column_slice(2, 2, &[0.0, 2.0, 1.0, label]);
         let text = network.predict(&x).unwrap_err().to_string();
         let place = "entry 1 of sample 1";
-        assert_eq!(text, format!("{place} is {label}, expected a label: a whole number below 3"));
+        assert_eq!(text, format!("{place} is {shown}, expected a label: a whole number below 3"));
     }
 }
 
