@@ -406,7 +406,7 @@ mod tests {
         assert_eq!(text(&good[..1], &pulse, DT, &defaults), "pulse has 81 samples, expected 1");
         assert_eq!(
             text(&good, &pulse, DT, &defaults.clone().gate_s(9e-9..3e-9)),
-            "gate_s.start is 0.000000009, expected a start before an end, both within the trace"
+            "gate_s.start is 9e-9, expected a start before an end, both within the trace"
         );
         assert_eq!(
             text(&good, &[1.0, 1.0], DT, &defaults.clone().band_db(1e-9)),
