@@ -26,19 +26,32 @@ pub(super) fn build(place: &Place<'_>, err: &mut dyn Write) -> Result<(), BoxErr
         .filter(|manifest| manifest.exists())
         .collect();
     folders.sort();
+    let built = super::target().join("bench/rust");
     for manifest in folders {
         say(err, &format!("building {}", manifest.display()));
         let theirs = cargo(place)
             .args(["build", "--release", "--manifest-path"])
             .arg(&manifest)
             .arg("--target-dir")
-            .arg(super::target().join("bench/rust"))
+            .arg(&built)
             .status()?;
         if !theirs.success() {
             say(err, "it could not be built: its lines will say that it is missing");
+            // One of an earlier build does not know what is asked now.
+            for program in programs(&fs::read_to_string(&manifest)?) {
+                let _ = fs::remove_file(built.join("release").join(program));
+            }
         }
     }
     Ok(())
+}
+
+/// The programs that a manifest names, its own and those of its targets.
+fn programs(manifest: &str) -> impl Iterator<Item = String> {
+    let names = manifest
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("name = \"")?.split('"').next());
+    names.map(|name| format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 fn cargo(place: &Place<'_>) -> Command {
@@ -93,4 +106,18 @@ fn run(command: &mut Command) -> Result<(), BoxError> {
 /// A line for people; with nobody there to read it, the run goes on.
 pub(super) fn say(err: &mut dyn Write, text: &str) {
     let _ = writeln!(err, "{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_names_its_programs() {
+        let manifest =
+            "[package]\nname = \"peers\"\n[[bin]]\n  name = \"other\"\npath = \"src/x.rs\"\n";
+        let names =
+            ["peers", "other"].map(|name| format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        assert!(programs(manifest).eq(names));
+    }
 }
