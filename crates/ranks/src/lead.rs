@@ -236,9 +236,7 @@ impl Lead {
 
     /// Tells everyone that it is over.
     fn stop(&self, post: &Post, lost: &Lost) {
-        // Whoever is lost comes last: it may take nothing any more, and hold up the rest.
-        let others = (1..self.heard.len()).filter(|&rank| rank != lost.rank);
-        for rank in others.chain((lost.rank > 0).then_some(lost.rank)) {
+        for rank in 1..self.heard.len() {
             post.send(rank, &Message::Stop(lost.clone()));
         }
     }

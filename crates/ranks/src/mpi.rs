@@ -99,14 +99,15 @@ impl Port for Open<'_, '_> {
                 continue;
             }
             match transfer.test_with_data() {
-                Ok((_, bytes)) => next = Some((usize::try_from(from).ok()?, bytes.to_vec())),
+                Ok((_, bytes)) => next = Some((from, bytes.to_vec())),
                 Err(transfer) => {
                     waiting.push(from);
                     self.incoming.push_back((from, transfer));
                 }
             }
         }
-        next
+        let (from, bytes) = next?;
+        Some((usize::try_from(from).ok()?, bytes))
     }
 
     fn is_idle(&mut self) -> bool {

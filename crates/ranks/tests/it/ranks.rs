@@ -69,6 +69,10 @@ fn a_rank_killed_at_any_moment_is_named_and_the_run_goes_on_from_its_checkpoint(
         // Whoever dies with nothing in its hands keeps nobody from finishing, and is then missed at the end.
         let named = format!("rank {} with ", ranks - 1);
         assert!(ended.errors.contains(&named), "{ended:?}");
+        let weights = ended.said.lines().filter_map(|line| line.split_once(": weights "));
+        for (_, weights) in weights {
+            assert_eq!(weights, undisturbed.weights(2), "{ended:?}");
+        }
         assert!(ended.took < Duration::from_secs(30), "{ended:?}");
         // On another number of ranks.
         let resumed = Run::start(1 + moment % 2, "arm_hit_ranks", &arguments, &folder).end();

@@ -266,14 +266,14 @@ impl<T: Real, P: Policy> Actor<T, P> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{Categorical, DiagonalGaussian};
     use nn_core::Tanh;
     use rand::SeedableRng;
     use rand::rngs::Xoshiro256PlusPlus;
 
-    fn actor() -> Actor<f64, DiagonalGaussian> {
+    pub(crate) fn actor() -> Actor<f64, DiagonalGaussian> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
         let network = Network::builder(2).dense(5).activation(Tanh).dense(2).build(&mut rng);
         let free = vec![-0.5, 0.2];

@@ -214,16 +214,9 @@ fn square_sum<T: Real>(numbers: &[T]) -> f64 {
 mod tests {
     use super::*;
     use crate::DiagonalGaussian;
-    use nn_core::Tanh;
+    use crate::learning::actor::tests::actor;
     use rand::rngs::Xoshiro256PlusPlus;
     use rand::{RngExt, SeedableRng};
-
-    fn actor() -> Actor<f64, DiagonalGaussian> {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
-        let network = Network::builder(2).dense(5).activation(Tanh).dense(2).build(&mut rng);
-        let free = vec![-0.5, 0.2];
-        Actor::new(network.unwrap(), free, DiagonalGaussian::from_parameters).unwrap()
-    }
 
     fn score(
         sample: usize,

@@ -11,8 +11,8 @@ use crate::verify::plot::{Axis, Mark, Plot, Scale, Series};
 pub(super) const CHECKS: &[Check] = &[Check {
     id: "quad/caps",
     question: Some(8),
-    claim: "A cap of 0.1 to 1.2 rad about any axis is found and integrated to 1e-3 within 60,000 \
-            evaluations.",
+    claim: "A cap of 0.1 to 1.2 rad about any axis is found and integrated to 1e-3, at two standard \
+            deviations, within 60,000 evaluations.",
     run: caps,
 }];
 
@@ -44,8 +44,8 @@ fn caps(context: &Context) -> Result<Evidence, BoxError> {
         measured: worst,
         limit: 2.0,
         reason: "error over the tolerance, infinite unless it converged within 60,000 evaluations: the error \
-                 estimate is two standard deviations of many cells, and of 4,000 caps four were above one, \
-                 1.7 the worst",
+                 estimate is two standard deviations of the sum over many cells, so twice the tolerance is \
+                 four, which one of 16,000 caps exceeds",
         control: Control { what: "Lebedev's rule of 5,810 points", measured: control },
         plots: vec![Plot {
             title: "Evaluations for a cap to 1e-3",
