@@ -12,6 +12,7 @@ mod accuracy;
 mod columns;
 mod direct;
 mod even;
+mod long;
 mod numbers;
 mod pair;
 mod prime;
@@ -41,6 +42,7 @@ use split::Split;
 /// | N | how |
 /// |---|---|
 /// | even | one complex transform of N/2 values |
+/// | a multiple of 100 above 262,144, `f64` | the same by 25 of N/50 values, which fit a cache |
 /// | prime | a real convolution of N − 1 values (Rader), padded where N − 1 has a large factor |
 /// | odd | N = p·m, p the factor that makes the least work: m real transforms of p samples, (p + 1)/2 complex ones of m, several in a vector |
 /// | odd, up to 31 | the sums themselves |
@@ -55,10 +57,10 @@ use split::Split;
 /// | 1024 | 0.10 | 0.10 |
 /// | 65,536 | 0.09 | 0.08 |
 /// | 44,100 | 0.15 | 0.10 |
-/// | 1,000,000 | 0.10 | 0.06 |
-/// | 999 = 27·37, 11,025, 30,021 = 3·10,007 | 0.10, 0.10, 0.20 | 0.11, 0.10, 0.17 |
-/// | 1009, 10,007, 65,537, primes | 0.26, 0.23, 0.20 | 0.22, 0.20, 0.28 |
-/// | 100,003, 1,000,003, primes | 0.19, 0.19 | 0.22, 0.15 |
+/// | 1,000,000 | 0.08 | 0.06 |
+/// | 999 = 27·37, 11,025, 30,021 = 3·10,007 | 0.10, 0.10, 0.18 | 0.11, 0.10, 0.17 |
+/// | 1009, 10,007, 65,537, primes | 0.26, 0.19, 0.18 | 0.22, 0.20, 0.28 |
+/// | 100,003, 1,000,003, primes | 0.18, 0.17 | 0.22, 0.15 |
 ///
 /// What even lengths err more than SciPy's is from the complex transforms inside: rustfft takes the cosine of a
 /// rounded angle, so that its cos 2π/3 is −0.4999999999999998. Those of odd lengths are ours.
@@ -94,19 +96,29 @@ pub struct Workspace<T: Real> {
 
 impl<T: Real> Workspace<T> {
     fn both(&mut self, reals: usize, complex: usize) -> (&mut [T], &mut [Complex<T>]) {
-        self.complex(complex);
-        if self.reals.len() < reals {
-            self.reals.resize(reals, T::zero());
-        }
-        (&mut self.reals[..reals], &mut self.complex[..complex])
+        (aligned(&mut self.reals, reals, T::zero()), aligned(&mut self.complex, complex, zero()))
     }
 
     fn complex(&mut self, count: usize) -> &mut [Complex<T>] {
-        if self.complex.len() < count {
-            self.complex.resize(count, Complex::new(T::zero(), T::zero()));
-        }
-        &mut self.complex[..count]
+        aligned(&mut self.complex, count, zero())
     }
+}
+
+fn zero<T: Real>() -> Complex<T> {
+    Complex::new(T::zero(), T::zero())
+}
+
+/// So many of `numbers`, made more where these are not enough, from the start of a cache line: a vector that is as
+/// long as a line else lies in two.
+fn aligned<N: Copy>(numbers: &mut Vec<N>, count: usize, zero: N) -> &mut [N] {
+    const LINE: usize = 64;
+    let slack = LINE / size_of::<N>();
+    if numbers.len() < count + slack {
+        numbers.resize(count + slack, zero);
+    }
+    // Where the offset is not to be had, they begin somewhere else, and all else holds.
+    let start = numbers.as_ptr().align_offset(LINE).min(slack);
+    &mut numbers[start..start + count]
 }
 
 impl<T: Real> RealFft<T> {
@@ -302,9 +314,8 @@ impl<T: Real> Kernel<T> {
 
     fn reals(&self) -> usize {
         match self {
-            Self::Prime(prime) => prime.reals(),
             Self::Split(split) => split.reals(),
-            Self::Direct(_) | Self::Even(_) => 0,
+            Self::Direct(_) | Self::Even(_) | Self::Prime(_) => 0,
         }
     }
 
@@ -321,7 +332,7 @@ impl<T: Real> Kernel<T> {
         match self {
             Self::Direct(direct) => direct.forward(x, out),
             Self::Even(even) => even.forward(x, out, work),
-            Self::Prime(prime) => prime.forward(x, out, reals, work),
+            Self::Prime(prime) => prime.forward(x, 1, out, work),
             Self::Split(split) => split.forward(x, out, reals, work),
         }
     }

@@ -1,5 +1,7 @@
 //! The noise floor: where an idle signal lies and how far it scatters, whatever else is in it.
 
+use linalg::lanes::{Task, Vectors, run};
+
 use crate::door::finite;
 use crate::{Error, Result};
 
@@ -126,23 +128,63 @@ pub(crate) fn sigma_about_zero(x: &[f64]) -> f64 {
         let mut some: Vec<f64> = x.iter().step_by(x.len() / SOME).map(|x| x.abs()).collect();
         some.sort_unstable_by(f64::total_cmp);
         let (low, high) = (some[some.len() / 2 - REACH], some[some.len() / 2 + REACH]);
-        let (mut below, mut near) = (0, Vec::new());
-        let mut found = [0.0; 256];
-        for part in x.chunks(found.len()) {
-            // Each is written and only those between are counted: a branch would be a toss of a coin.
-            let mut count = 0;
-            for size in part.iter().map(|x| x.abs()) {
-                found[count] = size;
-                below += usize::from(size < low);
-                count += usize::from((size >= low) & (size <= high));
-            }
-            near.extend_from_slice(&found[..count]);
-        }
+        let mut near = Vec::new();
+        let below = run(Between { x, low, high, near: &mut near });
         if (below + 1..below + near.len()).contains(&half) {
             return NORMAL * middle(&mut near, half - below, even);
         }
     }
     NORMAL * median(&mut x.iter().map(|x| x.abs()).collect::<Vec<f64>>())
+}
+
+/// Those of |x| from `low` to `high`, in order; gives how many are lower.
+struct Between<'a> {
+    x: &'a [f64],
+    low: f64,
+    high: f64,
+    near: &'a mut Vec<f64>,
+}
+
+impl Task<f64> for Between<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run<V: Vectors<f64>>(self, _: V) -> usize {
+        const BLOCK: usize = 64;
+        const PART: usize = 8 * BLOCK;
+        let Self { x, low, high, near } = self;
+        let mut found = [0.0; PART];
+        let mut below = 0;
+        for part in x.chunks(PART) {
+            let mut count = 0;
+            let (blocks, rest) = part.as_chunks::<BLOCK>();
+            for block in blocks {
+                // A bit for each: in a loop of its own, which the compiler turns into vector compares.
+                let (mut not_below, mut not_above) = (0_u64, 0_u64);
+                for (j, x) in block.iter().enumerate() {
+                    not_below |= u64::from(x.abs() >= low) << j;
+                    not_above |= u64::from(x.abs() <= high) << j;
+                }
+                below += not_below.count_zeros() as usize;
+                let mut inside = not_below & not_above;
+                let (mut place, until) = (count, count + inside.count_ones() as usize);
+                // Eight at a time, some of them beyond the last: cheaper than a branch after each.
+                while place < until {
+                    for _ in 0..8 {
+                        found[place % PART] = block[inside.trailing_zeros() as usize % BLOCK].abs();
+                        inside &= inside.wrapping_sub(1);
+                        place += 1;
+                    }
+                }
+                count = until;
+            }
+            near.extend_from_slice(&found[..count]);
+            let sizes = rest.iter().map(|x| x.abs());
+            below += sizes.clone().filter(|&size| size < low).count();
+            near.extend(sizes.filter(|size| (low..=high).contains(size)));
+        }
+        below
+    }
 }
 
 /// The middle value, or the mean of the two middle ones; 0 of nothing. Reorders `x`.

@@ -146,6 +146,7 @@ fn factor<T: Scalar>(a: &mut DMatrixViewMut<'_, T>, offset: usize, threads: Thre
         b: adjoint(below),
         beta: T::one(),
         lower: Some(0),
+        around: None,
     };
     multiply(&job, rest.as_view_mut(), threads);
     factor(&mut rest, offset + half, threads)

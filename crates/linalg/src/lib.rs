@@ -24,7 +24,7 @@
 //!
 //! | for | use |
 //! |---|---|
-//! | products, transposed, accumulated, into a given output | [`gemm`], [`product`] |
+//! | products, transposed, accumulated, into a given output | [`gemm`], [`product`], [`affine`] |
 //! | A·x = b, square | [`Lu`] |
 //! | A·x = b, Hermitian positive definite | [`Cholesky`] |
 //! | min ‖b − A·x‖, full column rank | [`Qr`] |
@@ -116,7 +116,7 @@ pub use lu::Lu;
 pub use nalgebra::{self, Complex, DMatrix, DMatrixView, DMatrixViewMut, DVector};
 pub use operator::LinearOperator;
 pub use pinv::PseudoInverse;
-pub use product::{Operand, Threads, adjoint, gemm, product, transpose};
+pub use product::{Operand, Threads, adjoint, affine, gemm, product, transpose};
 pub use qr::{LeastSquares, Qr};
 pub use roots::{Roots, roots};
 pub use scalar::{Real, Scalar};

@@ -1,6 +1,7 @@
 //! Matrix products.
 
-use crate::gemm::{self, Job};
+use crate::gemm::{self, Around, Job};
+use crate::operator::check_length;
 use crate::{DMatrix, DMatrixView, DMatrixViewMut, Error, Result, Scalar};
 use nalgebra::{Const, Dyn};
 use std::ops::Range;
@@ -193,6 +194,48 @@ pub fn gemm<'a, 'b, T: Scalar>(
     threads: Threads,
 ) -> Result<()> {
     let (a, b) = (a.into(), b.into());
+    fit(&a, &b, &c)?;
+    gemm::multiply(&Job { alpha, a, b, beta, lower: None, around: None }, c, threads);
+    Ok(())
+}
+
+/// c ← f(a·b + o), with the column o added to every column, and f, which `then` does to the entries of any stretch of a
+/// column in their place.
+///
+/// Each block of columns is finished while it is in the cache. A dense layer with its activation is such a map.
+///
+/// # Errors
+/// As [`gemm`]; [`Error::Shape`] for `offset` where it is no column of `c`.
+///
+/// # Examples
+/// ```
+/// use linalg::{DMatrix, Threads, affine};
+/// let a = DMatrix::from_row_slice(2, 2, &[1.0, 2.0, 3.0, 4.0]);
+/// let mut c = DMatrix::zeros(2, 2);
+/// let rectify = |c: &mut [f64]| c.iter_mut().for_each(|c| *c = c.max(0.0));
+/// affine(&a, &a, &[-10.0, 1.0], &rectify, c.as_view_mut(), Threads::One)?;
+/// assert_eq!(c, DMatrix::from_row_slice(2, 2, &[0.0, 0.0, 16.0, 23.0]));
+/// # Ok::<(), linalg::Error>(())
+/// ```
+pub fn affine<'a, 'b, T: Scalar>(
+    a: impl Into<Operand<'a, T>>,
+    b: impl Into<Operand<'b, T>>,
+    offset: &[T],
+    then: &(dyn Fn(&mut [T]) + Sync),
+    c: DMatrixViewMut<'_, T>,
+    threads: Threads,
+) -> Result<()> {
+    let (a, b) = (a.into(), b.into());
+    fit(&a, &b, &c)?;
+    check_length("offset", c.nrows(), offset.len())?;
+    let around = Some(Around { offset, then });
+    let job = Job { alpha: T::one(), a, b, beta: T::one(), lower: None, around };
+    gemm::multiply(&job, c, threads);
+    Ok(())
+}
+
+/// Whether c has the shape of a·b.
+fn fit<T: Scalar>(a: &Operand<'_, T>, b: &Operand<'_, T>, c: &DMatrixViewMut<'_, T>) -> Result<()> {
     let ((m, k), (kb, n)) = (a.shape(), b.shape());
     if k != kb {
         return Err(Error::Shape {
@@ -212,6 +255,5 @@ pub fn gemm<'a, 'b, T: Scalar>(
             expected_columns: n,
         });
     }
-    gemm::multiply(&Job { alpha, a, b, beta, lower: None }, c, threads);
     Ok(())
 }

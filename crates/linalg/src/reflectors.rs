@@ -89,7 +89,11 @@ fn multiply<'a, T: Scalar>(
 ) {
     if !c.is_empty() {
         let (a, b) = (a.into(), b.into());
-        gemm::multiply(&Job { alpha: T::one(), a, b, beta: T::zero(), lower: None }, c, threads);
+        gemm::multiply(
+            &Job { alpha: T::one(), a, b, beta: T::zero(), lower: None, around: None },
+            c,
+            threads,
+        );
     }
 }
 

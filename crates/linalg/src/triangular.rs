@@ -71,7 +71,11 @@ pub(crate) fn subtract_product<'a, T: Scalar>(
 ) {
     if !c.is_empty() {
         let (a, b) = (a.into(), b.into());
-        multiply(&Job { alpha: -T::one(), a, b, beta: T::one(), lower: None }, c, threads);
+        multiply(
+            &Job { alpha: -T::one(), a, b, beta: T::one(), lower: None, around: None },
+            c,
+            threads,
+        );
     }
 }
 

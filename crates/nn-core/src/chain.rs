@@ -156,9 +156,8 @@ impl<T: Real> Chain<T> {
         wanted: Gradients,
         trace: &mut Trace<T>,
     ) -> Result<()> {
-        let to_input = wanted != Gradients::Parameters;
         let Numbers { parameters, state, prepared } = numbers;
-        self.walk_back((state, prepared), (x, outside), to_input, trace, |index, pass| {
+        self.walk_back((state, prepared), (x, outside), wanted, trace, |index, pass| {
             let parameters = &parameters[self.parameters[index].clone()];
             let gradient = pass.gradient.filter(|_| wanted != Gradients::Input);
             self.layers[index].backward(Backward { parameters, gradient, ..pass })
@@ -175,7 +174,8 @@ impl<T: Real> Chain<T> {
         x: &[T],
         trace: &mut Trace<T>,
     ) -> Result<()> {
-        self.walk_back(state_and_prepared, (x, None), false, trace, |index, pass| {
+        let wanted = Gradients::Parameters;
+        self.walk_back(state_and_prepared, (x, None), wanted, trace, |index, pass| {
             let parameters = &mut parameters[self.parameters[index].clone()];
             self.layers[index].descend(descent, parameters, pass)
         })
@@ -186,7 +186,7 @@ impl<T: Real> Chain<T> {
         &self,
         (state, prepared): (&[T], &[Buffer<T>]),
         (x, mut outside): (&[T], Option<&[T]>),
-        to_input: bool,
+        wanted: Gradients,
         trace: &mut Trace<T>,
         mut step: impl FnMut(usize, Backward<'_, T>) -> Result<()>,
     ) -> Result<()> {
@@ -194,11 +194,11 @@ impl<T: Real> Chain<T> {
         trace.has_input_gradient = false;
         for index in (0..self.layers.len()).rev() {
             let given = (x, outside.take());
-            self.step_back((state, prepared), given, to_input, trace, index, |pass| {
+            self.step_back((state, prepared), given, wanted, trace, index, |pass| {
                 step(index, pass)
             })?;
         }
-        trace.has_input_gradient = to_input;
+        trace.has_input_gradient = wanted != Gradients::Parameters;
         Ok(())
     }
 
@@ -208,7 +208,7 @@ impl<T: Real> Chain<T> {
         &self,
         (state, prepared): (&[T], &[Buffer<T>]),
         (x, outside): (&[T], Option<&[T]>),
-        to_input: bool,
+        wanted: Gradients,
         trace: &mut Trace<T>,
         index: usize,
         step: impl FnOnce(Backward<'_, T>) -> Result<()>,
@@ -218,7 +218,9 @@ impl<T: Real> Chain<T> {
         let (before, after) = trace.outputs.split_at(index);
         let dy = outside.unwrap_or(&trace.delta[..outputs]);
         let unknown = outside.is_none() && trace.first_bad_delta.is_none();
-        if unknown && !self.parameters[index].is_empty() && !is_finite(dy) {
+        let unknown = unknown && !self.parameters[index].is_empty();
+        let sums = self.layers[index].delta_sums().filter(|_| wanted != Gradients::Input);
+        if unknown && sums.is_none() && !is_finite(dy) {
             trace.first_bad_delta = Some(index);
         }
         step(Backward {
@@ -230,13 +232,20 @@ impl<T: Real> Chain<T> {
             y: &after[0][..outputs],
             dy,
             gradient: Some(&mut trace.gradient.as_mut_slice()[self.parameters[index].clone()]),
-            dx: (index > 0 || to_input).then(|| &mut trace.next_delta[..inputs]),
+            dx: (index > 0 || wanted != Gradients::Parameters)
+                .then(|| &mut trace.next_delta[..inputs]),
             record: &trace.records[index],
             scratch: &mut trace.scratch,
             mode: mode_of(trace.mode, index),
             first_sample: trace.first_sample,
             threads: trace.threads,
         })?;
+        if let (true, Some(sums)) = (unknown, sums) {
+            let gradient = &trace.gradient.as_slice()[self.parameters[index].clone()];
+            if !is_finite(&gradient[sums]) {
+                trace.first_bad_delta = Some(index);
+            }
+        }
         swap(&mut trace.delta, &mut trace.next_delta);
         Ok(())
     }
@@ -304,7 +313,7 @@ impl<T: Real> Chain<T> {
             if index > 0 {
                 let parameters = &numbers.parameters[self.parameters[index].clone()];
                 let kept = (numbers.state, numbers.prepared);
-                self.step_back(kept, (x, None), true, trace, index, |pass| {
+                self.step_back(kept, (x, None), Gradients::Input, trace, index, |pass| {
                     self.layers[index].backward(Backward { parameters, gradient: None, ..pass })
                 })?;
             }

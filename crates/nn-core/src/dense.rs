@@ -1,9 +1,10 @@
 //! The dense layer, y = W·x + b, alone and with the activation that follows it.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use linalg::parallel::{available_threads, join};
-use linalg::{DMatrixView, DMatrixViewMut, Real, Threads, gemm, transpose};
+use linalg::{DMatrixView, DMatrixViewMut, Real, Threads, affine, gemm, transpose};
 use rand::Rng;
 
 use crate::{
@@ -57,26 +58,25 @@ impl Dense {
         DMatrixView::from_slice(self.split(parameters).0, self.outputs, self.inputs)
     }
 
-    /// Y = W·X + b for as many columns as there are.
+    /// Y = f(W·X + b) for as many columns as there are, with f that `then` does to any of Y's entries.
     fn columns<T: Real>(
         &self,
         parameters: &[T],
         x: &[T],
+        then: &(dyn Fn(&mut [T]) + Sync),
         y: &mut [T],
         threads: Threads,
     ) -> Result<()> {
         let (weight, bias) = self.split(parameters);
         if few::are_few(self.outputs, self.inputs) {
             few::columns(weight, bias, x, y);
+            then(y);
             return Ok(());
         }
         let samples = y.len() / self.outputs;
-        for column in y.chunks_exact_mut(self.outputs) {
-            column.copy_from_slice(bias);
-        }
         let x = DMatrixView::from_slice(x, self.inputs, samples);
         let y = DMatrixViewMut::from_slice(y, self.outputs, samples);
-        Ok(gemm(T::one(), self.weight(parameters), x, T::one(), y, threads)?)
+        Ok(affine(self.weight(parameters), x, bias, then, y, threads)?)
     }
 
     /// dX = Wᵀ·dY.
@@ -196,6 +196,11 @@ impl<T: Real> Layer<T> for Dense {
         true
     }
 
+    fn delta_sums(&self) -> Option<Range<usize>> {
+        let weights = self.outputs * self.inputs;
+        Some(weights..weights + self.outputs)
+    }
+
     fn fuse(&self, next: &dyn Layer<T>) -> Option<Arc<dyn Layer<T>>> {
         let Some(activation) = next.activation() else { return narrow::fuse(self, None, next) };
         // Where the slope needs z, z has to be kept, and the two layers do that.
@@ -204,7 +209,7 @@ impl<T: Real> Layer<T> for Dense {
     }
 
     fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
-        self.columns(pass.parameters, pass.x, pass.y, pass.threads)
+        self.columns(pass.parameters, pass.x, &|_| {}, pass.y, pass.threads)
     }
 
     fn backward(&self, mut pass: Backward<'_, T>) -> Result<()> {
@@ -299,11 +304,16 @@ pub(crate) struct Activated<T: Real> {
 }
 
 impl<T: Real> Activated<T> {
-    /// A = f(Z).
-    fn apply(&self, z: &[T], a: &mut [T], threads: Threads) {
-        in_pieces(a, 0, pieces(z.len(), threads), &|start, a| {
-            self.activation.values(&z[start..start + a.len()], a);
-        });
+    /// A = f(Z), in the place of Z.
+    fn apply(&self, values: &mut [T]) {
+        /// Values that stay in the first-level cache.
+        const PIECE: usize = 256;
+        let mut z = [T::zero(); PIECE];
+        for a in values.chunks_mut(PIECE) {
+            let z = &mut z[..a.len()];
+            z.copy_from_slice(a);
+            self.activation.values(z, a);
+        }
     }
 
     /// dZ into `dz`, and its row sums into `sums`.
@@ -384,6 +394,10 @@ impl<T: Real> Layer<T> for Activated<T> {
         true
     }
 
+    fn delta_sums(&self) -> Option<Range<usize>> {
+        Layer::<T>::delta_sums(&self.dense)
+    }
+
     fn fuse(&self, next: &dyn Layer<T>) -> Option<Arc<dyn Layer<T>>> {
         narrow::fuse(&self.dense, Some(&self.activation), next)
     }
@@ -393,10 +407,8 @@ impl<T: Real> Layer<T> for Activated<T> {
     }
 
     fn forward(&self, pass: Forward<'_, T>) -> Result<()> {
-        let z = &mut pass.scratch[..pass.y.len()];
-        self.dense.columns(pass.parameters, pass.x, z, pass.threads)?;
-        self.apply(z, pass.y, pass.threads);
-        Ok(())
+        let then = |values: &mut [T]| self.apply(values);
+        self.dense.columns(pass.parameters, pass.x, &then, pass.y, pass.threads)
     }
 
     fn backward(&self, mut pass: Backward<'_, T>) -> Result<()> {

@@ -4,6 +4,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt::{self, Debug};
+use std::ops::Range;
 use std::sync::Arc;
 
 use linalg::{DMatrixView, LinearOperator, Real, Threads};
@@ -132,6 +133,13 @@ pub trait Layer<T: Real>: Any + Debug + Send + Sync {
     /// default.
     fn uses_threads(&self) -> bool {
         false
+    }
+
+    /// Where in its gradient a backward pass leaves the row sums of dy, or of what it makes of dy for its
+    /// parameters. Where those are numbers so is all that they sum, and a NaN or an infinity is looked for in them
+    /// instead of in dy. Nowhere by default.
+    fn delta_sums(&self) -> Option<Range<usize>> {
+        None
     }
 
     /// Multiplications and additions for one sample's forward pass. One for each parameter by

@@ -125,11 +125,12 @@ impl Equispaced {
             sums[k / stride] += term;
         }
         FftPlanner::new().plan_fft_inverse(sums.len()).process(&mut sums);
+        // No ring lies beyond n steps, where the shorter sums begin again.
         let first = self.offset / 2;
-        (0..self.count)
-            .map(|i| {
-                let sum = sums[(i + first) % sums.len()];
-                let pole = self.offset != 1 && (i + first).is_multiple_of(n);
+        (first..first + self.count)
+            .map(|at| {
+                let sum = sums[if at < sums.len() { at } else { 0 }];
+                let pole = self.offset != 1 && (at == 0 || at == n);
                 match series {
                     Series::Cosine => sum.re * if pole { 0.5 } else { 1.0 },
                     Series::Sine if pole => 0.0,

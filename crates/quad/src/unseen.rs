@@ -19,7 +19,7 @@ pub(crate) struct Witness<T: Sample> {
 /// The share of a cell's width between its outermost samples and its side, about: 0.02 for 7 nodes.
 const MARGIN: f64 = 0.02;
 
-/// The cells, by their indices, in which a witness or a sample of a smaller neighbor next to the side
+/// The cells, by their indices, in which a witness or a sample of a neighbor no wider next to the side
 /// differs from all samples by more than these differ from one another, and by more than `enough` where
 /// multiplied by the area in question.
 pub(crate) fn unseen<T: Sample>(
@@ -44,9 +44,9 @@ pub(crate) fn unseen<T: Sample>(
     }
     for leaf in leaves {
         for (direction, value) in leaf.outermost(frame) {
-            // Of two cells as wide neither can tell more than the other.
+            // A wider cell's outermost samples lie farther from the side than those beyond it.
             if let Some(index) = at(&direction)
-                && leaves[index].cell.depth < leaf.cell.depth
+                && leaves[index].cell.depth <= leaf.cell.depth
             {
                 let area = MARGIN * (leaf.area * leaves[index].area).sqrt();
                 found[index] |= leaves[index].surprise(value) * area > enough;
@@ -120,16 +120,18 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_along_a_side_is_looked_for_in_the_wider_cell() {
+    fn a_jump_along_a_side_is_looked_for_in_the_cells_that_are_no_smaller() {
         // 1 on the smallest cell but one, 0 on the others, so that each is constant.
         let frame = Rotation::generic(3);
         let all = cells();
         let small = all[all.len() - 2];
         let leaves = leaves(|cell, _| f64::from(u8::from(cell == small)), &frame);
         let found = unseen(&leaves, &frame, &[], 1e-6);
-        // Its neighbors are two whole quarters of faces, the half, and a cell as wide as it is.
-        let expected = [Cell::root(3), Cell::root(16), Cell::root(17).halved(Axis::Xi)[1]];
-        assert_eq!(found.len(), 3);
+        // Its neighbors are two whole quarters of faces, the half, and a cell as wide as it is, of which each
+        // surprises the other.
+        let [wide, twin] = [Cell::root(17).halved(Axis::Xi)[1], all[all.len() - 1]];
+        let expected = [Cell::root(3), Cell::root(16), wide, twin, small];
+        assert_eq!(found.len(), expected.len());
         assert!(expected.iter().all(|&cell| found.iter().any(|&index| all[index] == cell)));
         assert!(unseen(&leaves, &frame, &[], 0.1).is_empty());
     }

@@ -41,6 +41,17 @@ pub fn rollouts<S: Simulator>(
     actions: &DMatrix<f64>,
     seeds: &[u64],
 ) -> Result<Vec<Outcome>> {
+    each_outcome(simulators, contexts, actions, seeds, |outcome| outcome)
+}
+
+/// [`rollouts`], of which only that is kept which `keep` makes of each outcome, on the thread that has it.
+pub(crate) fn each_outcome<S: Simulator, R: Send>(
+    simulators: &mut [S],
+    contexts: &DMatrix<f64>,
+    actions: &DMatrix<f64>,
+    seeds: &[u64],
+    keep: impl Fn(Outcome) -> R + Sync,
+) -> Result<Vec<R>> {
     let Some(first) = simulators.first() else {
         return Err(Error::Empty { argument: "simulators" });
     };
@@ -62,7 +73,7 @@ pub fn rollouts<S: Simulator>(
         for (index, (outcome, action)) in outcomes.iter().zip(actions.column_iter()).enumerate() {
             check::reward(range.start + index, &action.as_slice(), outcome.reward)?;
         }
-        Ok(outcomes)
+        Ok(outcomes.into_iter().map(&keep).collect())
     })
 }
 

@@ -6,7 +6,7 @@ use linalg::Real;
 use linalg::lanes::{Task, Vectors, run};
 
 use super::numbers::root_of_unity;
-use super::rows::Parts;
+use super::rows::{Parts, widest};
 
 /// Columns that are summed up before their sums are computed, and those whose sums are computed at once.
 const BLOCK: usize = 16;
@@ -18,19 +18,22 @@ const TERMS: usize = 4;
 #[derive(Clone)]
 pub(super) struct Columns<T: Real> {
     m: usize,
-    /// Values of a column that are computed: (p + 1)/2, or as many as the longest vector holds.
+    /// Values of a column that are computed: (p + 1)/2, and as many more as fill the last vector.
     count: usize,
-    /// cos 2π rs/p and −sin 2π rs/p for r = 1 … (p − 1)/2 and s = 0 … count − 1.
-    cosines: Vec<T>,
-    sines: Vec<T>,
+    /// For the s of each vector: for r = 1 … (p − 1)/2, cos 2π rs/p of all, then −sin 2π rs/p.
+    waves: Vec<T>,
 }
 
 impl<T: Real> Columns<T> {
     /// For odd p.
     pub(super) fn new(p: usize, m: usize, count: usize) -> Self {
-        let waves = (1..=p / 2).flat_map(|r| (0..count).map(move |s| root_of_unity::<T>(r * s, p)));
-        let (cosines, sines) = waves.map(|w| (w.re, w.im)).unzip();
-        Self { m, count, cosines, sines }
+        let widest = widest::<T>();
+        let rows = (0..count).step_by(widest).flat_map(|s| (1..=p / 2).map(move |r| (r, s)));
+        let row = |(r, first): (usize, usize)| {
+            let waves = (first..first + widest).map(move |s| root_of_unity::<T>(r * s, p));
+            waves.clone().map(|w| w.re).chain(waves.map(|w| w.im))
+        };
+        Self { m, count, waves: rows.flat_map(row).collect() }
     }
 
     /// Numbers of workspace.
@@ -59,36 +62,35 @@ impl<T: Real> Task<T> for Sums<'_, T> {
     #[inline(always)]
     fn run<V: Vectors<T>>(self, v: V) {
         let Self { columns, x, twiddles, to: [to_re, to_im], rows } = self;
-        let Columns { m, count, cosines, sines } = columns;
+        let Columns { m, count, waves } = columns;
         let (m, count, lanes) = (*m, *count, v.lanes());
         let p = x.len() / m;
         let h = p / 2;
         let (own, rows) = rows.split_at_mut(1);
         let (even, odd) = rows[..2 * h].split_at_mut(h);
-        let own = &mut own[0];
+        let (own, zero) = (&mut own[0], v.splat(T::zero()));
+        // The vectors of a row of waves: as many of cosines as of sines.
+        let wide = widest::<T>() / lanes;
         for first in (0..m).step_by(BLOCK) {
             let block = BLOCK.min(m - first);
             gather(x, first..first + block, m, own, [even, odd]);
-            let mut s = 0;
-            loop {
+            for s in 0..count / lanes {
+                let waves = &v.whole(waves)[s / wide * 2 * wide * h..][..2 * wide * h];
                 for (group, own) in own.as_chunks::<ONCE>().0.iter().enumerate() {
                     let q = group * ONCE;
                     if q >= block {
                         break;
                     }
-                    let zero = v.splat(T::zero());
                     let (mut re, mut im) = ([zero; ONCE], [zero; ONCE]);
                     for i in 0..ONCE {
                         re[i] = v.splat(own[i]);
                     }
-                    let waves = cosines.chunks(TERMS * count).zip(sines.chunks(TERMS * count));
                     let samples = even.chunks(TERMS).zip(odd.chunks(TERMS));
-                    for ((cosines, sines), (even, odd)) in waves.zip(samples) {
+                    for (waves, (even, odd)) in waves.chunks(2 * wide * TERMS).zip(samples) {
                         let (mut some_re, mut some_im) = ([zero; ONCE], [zero; ONCE]);
-                        let waves = cosines.chunks_exact(count).zip(sines.chunks_exact(count));
-                        for ((cosines, sines), (even, odd)) in waves.zip(even.iter().zip(odd)) {
-                            let cosines = v.whole(&cosines[s..s + lanes])[0];
-                            let sines = v.whole(&sines[s..s + lanes])[0];
+                        let waves = waves.chunks_exact(2 * wide);
+                        for (waves, (even, odd)) in waves.zip(even.iter().zip(odd)) {
+                            let (cosines, sines) = (waves[s % wide], waves[wide + s % wide]);
                             let even = &even.as_chunks::<ONCE>().0[group];
                             let odd = &odd.as_chunks::<ONCE>().0[group];
                             for i in 0..ONCE {
@@ -102,7 +104,7 @@ impl<T: Real> Task<T> for Sums<'_, T> {
                         }
                     }
                     for i in 0..ONCE.min(block - q) {
-                        let at = (first + q + i) * count + s;
+                        let at = (first + q + i) * count + s * lanes;
                         let cos = v.whole(&twiddles[0][at..at + lanes])[0];
                         let sin = v.whole(&twiddles[1][at..at + lanes])[0];
                         let less = v.product_add(im[i], sin, zero);
@@ -112,11 +114,6 @@ impl<T: Real> Task<T> for Sums<'_, T> {
                         v.whole_mut(&mut to_im[at..at + lanes])[0] = turned;
                     }
                 }
-                if s + lanes == count {
-                    break;
-                }
-                // The last vector overlaps the one before it, rather than to be a part of one.
-                s = (s + lanes).min(count - lanes);
             }
         }
     }

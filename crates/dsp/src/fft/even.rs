@@ -7,6 +7,7 @@ use linalg::lanes::{Task, Vectors, run};
 use linalg::{Complex, Real};
 use rustfft::{Fft, FftPlanner};
 
+use super::long::Long;
 use super::numbers::root_of_unity;
 
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub(super) struct Even<T: Real> {
     inverse: Arc<dyn Fft<T>>,
     /// ½ e^{−2πi k/N} for k from 1 to below N/4.
     twiddles: Vec<Complex<T>>,
+    long: Option<Long<T>>,
 }
 
 #[derive(Clone, Copy)]
@@ -27,13 +29,12 @@ enum Direction {
 impl<T: Real> Even<T> {
     pub(super) fn new(len: usize, planner: &mut FftPlanner<T>) -> Self {
         let half = len / 2;
-        let scale = T::from_double(0.5);
-        let twiddles = (1..half.div_ceil(2)).map(|k| root_of_unity::<T>(k, len).scale(scale));
         Self {
             half,
+            long: Long::<T>::suits(half).then(|| Long::new(half, planner)),
             forward: planner.plan_fft_forward(half),
             inverse: planner.plan_fft_inverse(half),
-            twiddles: twiddles.collect(),
+            twiddles: halves(len),
         }
     }
 
@@ -44,10 +45,16 @@ impl<T: Real> Even<T> {
 
     /// Complex numbers of workspace for [`Self::forward`].
     pub(super) fn work(&self) -> usize {
-        self.half + self.scratch()
+        match &self.long {
+            Some(long) => long.work(),
+            None => self.half + self.scratch(),
+        }
     }
 
     pub(super) fn forward(&self, x: &[T], out: &mut [Complex<T>], work: &mut [Complex<T>]) {
+        if let Some(long) = &self.long {
+            return long.forward(x, &self.twiddles, out, work);
+        }
         let (pairs, scratch) = work.split_at_mut(self.half);
         run(Pair { x, pairs: &mut *pairs });
         self.forward.process_outofplace_with_scratch(pairs, &mut out[..self.half], scratch);
@@ -88,6 +95,12 @@ impl<T: Real> Even<T> {
         let right = &mut right[skipped..];
         run(Untangle { left, right, twiddles: &self.twiddles, direction });
     }
+}
+
+/// ½ e^{−2πi k/N} for k from 1 to below N/4.
+pub(super) fn halves<T: Real>(len: usize) -> Vec<Complex<T>> {
+    let scale = T::from_double(0.5);
+    (1..(len / 2).div_ceil(2)).map(|k| root_of_unity::<T>(k, len).scale(scale)).collect()
 }
 
 /// Even samples as real parts, odd ones as imaginary parts.

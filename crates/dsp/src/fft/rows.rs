@@ -37,6 +37,7 @@ pub(super) type Parts<'a, T> = [&'a mut [T]; 2];
 pub(super) struct Rows<T: Real> {
     len: usize,
     count: usize,
+    used: usize,
     steps: Vec<Step<T>>,
     /// Takes one after the other, where the length has a prime factor above [`LONGEST`].
     each: Option<Arc<dyn Fft<T>>>,
@@ -55,8 +56,9 @@ struct Step<T> {
 }
 
 impl<T: Real> Rows<T> {
-    /// For `count` transforms of `len` values, an odd number; at least as many as [`widest`].
-    pub(super) fn new(len: usize, count: usize, planner: &mut FftPlanner<T>) -> Self {
+    /// For `count` transforms of `len` values, an odd number; a multiple of [`widest`], of which the first
+    /// `used` are wanted.
+    pub(super) fn new(len: usize, count: usize, used: usize, planner: &mut FftPlanner<T>) -> Self {
         let radices = radices(len);
         let each = radices.is_none().then(|| planner.plan_fft_forward(len));
         let (mut left, mut stretch) = (len, count);
@@ -77,7 +79,7 @@ impl<T: Real> Rows<T> {
             });
             (left, stretch) = (groups, stretch * radix);
         }
-        Self { len, count, steps, each }
+        Self { len, count, used, steps, each }
     }
 
     /// Complex numbers of workspace.
@@ -101,7 +103,7 @@ impl<T: Real> Rows<T> {
         if let Some(each) = &self.each {
             let (row, work) = work.split_at_mut(self.len);
             let [re, im] = &mut from;
-            for s in 0..self.count {
+            for s in 0..self.used {
                 let places = (s..).step_by(self.count);
                 for (z, at) in row.iter_mut().zip(places.clone()) {
                     *z = Complex::new(re[at], im[at]);
@@ -169,17 +171,18 @@ impl<T: Real> Taken<'_, T> {
     #[inline(always)]
     fn of<V: Vectors<T>, const R: usize>(self, v: V) {
         let Self { step, from: [re, im], to: [to_re, to_im] } = self;
-        let (stretch, apart) = (step.stretch, step.stretch * step.groups);
-        let (lanes, zero) = (v.lanes(), v.splat(T::zero()));
+        let (re, im, to_re, to_im) =
+            (v.whole(re), v.whole(im), v.whole_mut(to_re), v.whole_mut(to_im));
+        let stretch = step.stretch / v.lanes();
+        let (apart, zero) = (stretch * step.groups, v.splat(T::zero()));
         let waves = &step.waves[..];
         for p in 0..step.groups {
             let twiddles = &step.twiddles[p * (R - 1)..(p + 1) * (R - 1)];
-            let mut q = 0;
-            loop {
+            for q in 0..stretch {
                 let mut z = [[zero; 2]; R];
                 for k in 0..R {
                     let at = k * apart + p * stretch + q;
-                    z[k] = [v.whole(&re[at..at + lanes])[0], v.whole(&im[at..at + lanes])[0]];
+                    z[k] = [re[at], im[at]];
                 }
                 butterfly(v, &mut z, waves);
                 if p > 0 {
@@ -189,14 +192,8 @@ impl<T: Real> Taken<'_, T> {
                 }
                 for j in 0..R {
                     let at = (p * R + j) * stretch + q;
-                    v.whole_mut(&mut to_re[at..at + lanes])[0] = z[j][0];
-                    v.whole_mut(&mut to_im[at..at + lanes])[0] = z[j][1];
+                    (to_re[at], to_im[at]) = (z[j][0], z[j][1]);
                 }
-                if q + lanes == stretch {
-                    break;
-                }
-                // The last vector overlaps the one before it, rather than to be a part of one.
-                q = (q + lanes).min(stretch - lanes);
             }
         }
     }
@@ -205,28 +202,26 @@ impl<T: Real> Taken<'_, T> {
     #[inline(always)]
     fn long<V: Vectors<T>>(self, v: V) {
         let Self { step, from: [re, im], to: [to_re, to_im] } = self;
-        let (radix, stretch, apart) = (step.radix, step.stretch, step.stretch * step.groups);
-        let h = radix / 2;
-        let (lanes, zero) = (v.lanes(), v.splat(T::zero()));
+        let (re, im, to_re, to_im) =
+            (v.whole(re), v.whole(im), v.whole_mut(to_re), v.whole_mut(to_im));
+        let (radix, stretch) = (step.radix, step.stretch / v.lanes());
+        let (apart, h, zero) = (stretch * step.groups, radix / 2, v.splat(T::zero()));
         let (mut even, mut odd) = ([[zero; 2]; MOST], [[zero; 2]; MOST]);
         let (even, odd) = (&mut even[..h], &mut odd[..h]);
         for p in 0..step.groups {
             let twiddles = &step.twiddles[p * (radix - 1)..(p + 1) * (radix - 1)];
-            let mut q = 0;
-            loop {
+            for q in 0..stretch {
                 let at = p * stretch + q;
-                let own = [v.whole(&re[at..at + lanes])[0], v.whole(&im[at..at + lanes])[0]];
+                let own = [re[at], im[at]];
                 let mut sum = own;
                 for (k, (even, odd)) in even.iter_mut().zip(odd.iter_mut()).enumerate() {
                     let (a, b) = (at + (k + 1) * apart, at + (radix - 1 - k) * apart);
-                    let a = [v.whole(&re[a..a + lanes])[0], v.whole(&im[a..a + lanes])[0]];
-                    let b = [v.whole(&re[b..b + lanes])[0], v.whole(&im[b..b + lanes])[0]];
+                    let (a, b) = ([re[a], im[a]], [re[b], im[b]]);
                     (*even, *odd) = (plus(v, a, b), minus(v, a, b));
                     sum = plus(v, sum, *even);
                 }
                 let to = p * radix * stretch + q;
-                v.whole_mut(&mut to_re[to..to + lanes])[0] = sum[0];
-                v.whole_mut(&mut to_im[to..to + lanes])[0] = sum[1];
+                (to_re[to], to_im[to]) = (sum[0], sum[1]);
                 for (j, waves) in step.waves.chunks_exact(h).enumerate() {
                     let (mut cosines, mut sines) = (own, [zero; 2]);
                     for (w, (even, odd)) in waves.iter().zip(even.iter().zip(odd.iter())) {
@@ -239,16 +234,10 @@ impl<T: Real> Taken<'_, T> {
                         behind = turned(v, behind, twiddles[radix - 2 - j]);
                     }
                     let at = to + (j + 1) * stretch;
-                    v.whole_mut(&mut to_re[at..at + lanes])[0] = ahead[0];
-                    v.whole_mut(&mut to_im[at..at + lanes])[0] = ahead[1];
+                    (to_re[at], to_im[at]) = (ahead[0], ahead[1]);
                     let at = to + (radix - 1 - j) * stretch;
-                    v.whole_mut(&mut to_re[at..at + lanes])[0] = behind[0];
-                    v.whole_mut(&mut to_im[at..at + lanes])[0] = behind[1];
+                    (to_re[at], to_im[at]) = (behind[0], behind[1]);
                 }
-                if q + lanes == stretch {
-                    break;
-                }
-                q = (q + lanes).min(stretch - lanes);
             }
         }
     }
@@ -319,8 +308,8 @@ mod tests {
     #[test]
     fn every_row_is_the_sum_that_defines_it() {
         for len in [1, 3, 5, 7, 9, 11, 13, 17, 27, 35, 45, 61, 67, 143, 189, 323] {
-            for count in [8, 13, 19, 24] {
-                let rows = Rows::new(len, count, &mut FftPlanner::new());
+            for count in [8, 16, 24] {
+                let rows = Rows::new(len, count, count, &mut FftPlanner::new());
                 let value = |i: usize| (i as f64 * 0.618_033_988_749_894_9).fract() - 0.25;
                 let size = len * count;
                 let x = [0, size].map(|first| (first..first + size).map(value).collect::<Vec<_>>());

@@ -48,7 +48,7 @@ fn work<T>(p: usize, m: usize) -> f64 {
 pub(super) struct Split<T: Real> {
     p: usize,
     m: usize,
-    /// Rows that are computed: (p + 1)/2, or as many as the longest vector holds.
+    /// Rows that are computed: (p + 1)/2, and as many more as fill the last vector.
     count: usize,
     columns: Column<T>,
     rows: Rows<T>,
@@ -67,7 +67,8 @@ enum Column<T: Real> {
 impl<T: Real> Split<T> {
     /// For odd p.
     pub(super) fn new(p: usize, m: usize, planner: &mut FftPlanner<T>) -> Self {
-        let (n, count) = (p * m, (p / 2 + 1).max(widest::<T>()));
+        let (n, used) = (p * m, p / 2 + 1);
+        let count = used.next_multiple_of(widest::<T>());
         let twiddles = (0..m).flat_map(|q| (0..count).map(move |s| root_of_unity::<T>(s * q, n)));
         let (cos, sin) = twiddles.map(|w| (w.re, w.im)).unzip();
         Self {
@@ -79,7 +80,7 @@ impl<T: Real> Split<T> {
             } else {
                 Column::Each(Prime::new(p, planner))
             },
-            rows: Rows::new(m, count, planner),
+            rows: Rows::new(m, count, used, planner),
             twiddles: [cos, sin],
         }
     }
@@ -87,7 +88,7 @@ impl<T: Real> Split<T> {
     pub(super) fn reals(&self) -> usize {
         let column = match &self.columns {
             Column::Together(_) => Columns::<T>::reals(self.p),
-            Column::Each(prime) => self.p + prime.reals(),
+            Column::Each(_) => 0,
         };
         4 * self.count * self.m + column
     }
@@ -119,15 +120,11 @@ impl<T: Real> Split<T> {
                 columns.forward(x, [cos, sin], [&mut *re, &mut *im], reals);
             }
             Column::Each(prime) => {
-                let (samples, reals) = reals.split_at_mut(p);
                 let (bins, work) = work.split_at_mut(p / 2 + 1);
                 let rows = re.chunks_exact_mut(count).zip(im.chunks_exact_mut(count));
                 let twiddles = cos.chunks_exact(count).zip(sin.chunks_exact(count));
                 for (q, (row, (cos, sin))) in rows.zip(twiddles).enumerate() {
-                    for (sample, x) in samples.iter_mut().zip(x[q..].iter().step_by(m)) {
-                        *sample = *x;
-                    }
-                    prime.forward(samples, bins, reals, work);
+                    prime.forward(&x[q..], m, bins, work);
                     run(Turn { bins, cos, sin, to: row });
                 }
             }

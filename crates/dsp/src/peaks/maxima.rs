@@ -90,7 +90,7 @@ fn middle(x: &[f64], i: usize) -> Option<usize> {
 /// Steps from one sample to the next that are looked at together, a bit each, and how many such
 /// blocks in one go: few, so that the next samples are on their way from memory while these are listed.
 const BLOCK: usize = 64;
-const BLOCKS: usize = 8;
+const BLOCKS: usize = 4;
 
 /// Bit j is step j of a block, from sample j to sample j + 1.
 #[derive(Clone, Copy, Default)]
@@ -125,10 +125,10 @@ impl Task<f64> for Blocks<'_> {
                 let tops = ((rises << 1) | rose) & not_up;
                 rose = rises >> (BLOCK - 1);
                 if tops & flat == 0 {
-                    list([tops], first, &mut middles, &mut count);
+                    list(tops, first, &mut middles, &mut count);
                 } else {
                     let Plateaus { lefts, rights, open } = plateaus(tops, flat, falls);
-                    list([lefts, rights], first, &mut middles, &mut count);
+                    list_runs([lefts, rights], first, &mut middles, &mut count);
                     if let Some(middle) = open.and_then(|left| middle(x, first + left)) {
                         middles[count] = middle;
                         count += 1;
@@ -171,33 +171,73 @@ struct Plateaus {
 #[inline(always)]
 fn plateaus(tops: u64, flat: u64, falls: u64) -> Plateaus {
     let (sum, goes_on) = tops.overflowing_add(flat);
-    let rights = sum & !flat & falls;
-    // And back, over the samples that were come to by a flat step.
-    let back = (flat << 1).reverse_bits();
-    let lefts = (rights.reverse_bits().wrapping_add(back) & !back).reverse_bits();
     let open = goes_on.then(|| BLOCK - 1 - tops.leading_zeros() as usize);
+    let lasts = sum & !flat;
+    let rights = lasts & falls;
+    let lefts = if lasts & !falls & (tops | flat << 1) == 0 {
+        // None ends in a rise, so each counts but the one that goes on.
+        open.map_or(tops, |open| tops & !(1 << open))
+    } else {
+        // And back, over the samples that were come to by a flat step.
+        let back = (flat << 1).reverse_bits();
+        (rights.reverse_bits().wrapping_add(back) & !back).reverse_bits()
+    };
     Plateaus { lefts, rights, open }
 }
 
-/// Appends the middles between the first bits of all masks, the second ones, and so on; the masks have as
-/// many. Eight at a time, some of them beyond the last: cheaper than a branch after each.
+/// The places of the bits of each byte, up to four: no two tops are neighbors.
+static PLACES: [[u8; 4]; 256] = {
+    let mut places = [[0; 4]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut place, mut count) = (0, 0);
+        while place < 8 && count < 4 {
+            if byte >> place & 1 == 1 {
+                places[byte][count] = place;
+                count += 1;
+            }
+            place += 1;
+        }
+        byte += 1;
+    }
+    places
+};
+
+/// Appends the places of the bits, by bytes and always four of each, some of them beyond the last: no branch
+/// depends on how many there are.
 #[inline(always)]
-fn list<const N: usize>(
-    mut masks: [u64; N],
+fn list(tops: u64, first: usize, middles: &mut [usize; BLOCKS * BLOCK], count: &mut usize) {
+    for (start, byte) in (first..).step_by(8).zip(tops.to_le_bytes()) {
+        if let Some(middles) = middles.get_mut(*count..*count + 4) {
+            for (middle, place) in middles.iter_mut().zip(PLACES[usize::from(byte)]) {
+                *middle = start + usize::from(place);
+            }
+        }
+        *count += byte.count_ones() as usize;
+    }
+}
+
+/// Appends the middles of runs, from the first bit of `lefts` to that of `rights`, and so on: as if all were one
+/// sample long, and then those of longer ones are put right.
+#[inline(always)]
+fn list_runs(
+    [lefts, rights]: [u64; 2],
     first: usize,
     middles: &mut [usize; BLOCKS * BLOCK],
     count: &mut usize,
 ) {
-    let (mut place, until) = (*count, *count + masks[0].count_ones() as usize);
-    while place < until {
-        for _ in 0..8 {
-            let sum: u32 = masks.iter().map(|mask| mask.trailing_zeros()).sum();
-            middles[place % (BLOCKS * BLOCK)] = first + sum as usize / N;
-            masks = masks.map(|mask| mask & mask.wrapping_sub(1));
-            place += 1;
+    let start = *count;
+    list(lefts, first, middles, count);
+    let (mut longer, mut ends) = (lefts & !rights, rights & !lefts);
+    while longer != 0 {
+        let (left, right) = (longer.trailing_zeros(), ends.trailing_zeros());
+        let before = (lefts & ((1 << left) - 1)).count_ones() as usize;
+        if let Some(middle) = middles.get_mut(start + before) {
+            *middle += (right - left) as usize / 2;
         }
+        longer &= longer - 1;
+        ends &= ends.wrapping_sub(1);
     }
-    *count = until;
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use std::slice::Chunks;
 const DEPTH: usize = 512;
 /// Bytes in a block of A, for the second-level cache.
 const A_BYTES: usize = 786_432;
+/// Bytes of an A that is packed as a whole, with all of its columns.
+const WHOLE_BYTES: usize = 917_504;
 /// Columns of B in one block, for the third-level cache.
 const WIDTH: usize = 2048;
 /// Bytes in a block of B where one block of A has all rows: B's then need not outlast it, and both have
@@ -35,51 +37,62 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
     let a_panels = Panels { width: V * lanes, unit: lanes };
     let b_panels = Panels { width: N, unit: N };
     let depth = even_block(k, DEPTH, 1);
-    let height = even_block(m, A_BYTES / (DEPTH * size_of::<T>()), a_panels.width);
-    let whole = height >= m;
-    let width = if whole { B_BYTES / (depth * size_of::<T>()) } else { WIDTH };
+    let whole = a_panels.total(m) * k * size_of::<T>() <= WHOLE_BYTES;
+    let limit = if whole { m } else { A_BYTES / (DEPTH * size_of::<T>()) };
+    let height = even_block(m, limit, a_panels.width);
+    let all_rows = height >= m;
+    let width = if all_rows { B_BYTES / (depth * size_of::<T>()) } else { WIDTH };
     let width = even_block(n, width.max(N), N);
-    let a_length = height * depth * T::PARTS;
+    let a_length = height * if whole { k } else { depth } * T::PARTS;
     let b_length = width * depth * T::PARTS;
     let across = job.b.flipped();
     // B's columns are read in their place where they serve few rows.
     let stored = m <= STORED_ROWS && !job.b.is_transposed() && !job.b.is_conjugated();
     let mut buffer = Buffer::<T::Part>::take();
     let (a_block, b_block) = buffer.numbers(a_length + b_length).split_at_mut(a_length);
-    for inner in (0..k).step_by(depth) {
-        let inners = inner..k.min(inner + depth);
+    let (depths, widths) = (k.div_ceil(depth), n.div_ceil(width));
+    for step in 0..depths * widths {
+        // Columns of C are done with at once where all of A is at hand, and come back for each block of it
+        // where it is not.
+        let (inner, column) =
+            if whole { (step % depths, step / depths) } else { (step / widths, step % widths) };
+        let inners = inner * depth..k.min((inner + 1) * depth);
+        let columns = column * width..n.min((column + 1) * width);
         let parts = inners.len() * T::PARTS;
         let mut scale = job.scale();
-        if inner > 0 {
+        if inner == 0 {
+            job.begin(c, columns.clone());
+        } else {
             scale.beta = T::ONE;
         }
-        for column in (0..n).step_by(width) {
-            let columns = column..n.min(column + width);
-            let packed_from = if stored { columns.end - columns.len() % N } else { columns.start };
-            let b = &mut b_block[..b_panels.total(columns.end - packed_from) * parts];
-            pack::pack(&across, packed_from..columns.end, inners.clone(), b_panels, b);
-            for row in (0..m).step_by(height) {
-                let rows = row..m.min(row + height);
-                if is_above(job.lower, &rows, &columns) {
-                    continue;
-                }
-                let a = &mut a_block[..a_panels.total(rows.len()) * parts];
-                if !whole || column == 0 {
-                    pack::pack(&job.a, rows.clone(), inners.clone(), a_panels, a);
-                }
-                for first in columns.clone().step_by(N) {
-                    let right = if first < packed_from {
-                        Right::Stored(std::array::from_fn(|j| {
-                            &job.b.stored_column(first + j)[inners.clone()]
-                        }))
-                    } else {
-                        Right::Packed(&b[(first - packed_from) * parts..][..N * parts])
-                    };
-                    let columns = first..columns.end.min(first + N);
-                    let a = a.chunks(a_panels.width * parts);
-                    strip::<S, T, V, N>(simd, scale, job.lower, a, right, (&rows, columns), c);
-                }
+        let packed_from = if stored { columns.end - columns.len() % N } else { columns.start };
+        let b = &mut b_block[..b_panels.total(columns.end - packed_from) * parts];
+        pack::pack(&across, packed_from..columns.end, inners.clone(), b_panels, b);
+        for row in (0..m).step_by(height) {
+            let rows = row..m.min(row + height);
+            if is_above(job.lower, &rows, &columns) {
+                continue;
             }
+            let start = if whole { a_panels.total(m) * inners.start * T::PARTS } else { 0 };
+            let a = &mut a_block[start..][..a_panels.total(rows.len()) * parts];
+            if column == 0 || !all_rows {
+                pack::pack(&job.a, rows.clone(), inners.clone(), a_panels, a);
+            }
+            for first in columns.clone().step_by(N) {
+                let right = if first < packed_from {
+                    Right::Stored(std::array::from_fn(|j| {
+                        &job.b.stored_column(first + j)[inners.clone()]
+                    }))
+                } else {
+                    Right::Packed(&b[(first - packed_from) * parts..][..N * parts])
+                };
+                let columns = first..columns.end.min(first + N);
+                let a = a.chunks(a_panels.width * parts);
+                strip::<S, T, V, N>(simd, scale, job.lower, a, right, (&rows, columns), c);
+            }
+        }
+        if inner + 1 == depths {
+            job.finish(c, columns);
         }
     }
 }
@@ -111,6 +124,7 @@ fn strip<S: Simd, T: Entry, const V: usize, const N: usize>(
         match height.div_ceil(lanes) {
             1 => T::tile::<S, 1, N>(simd, scale, a, b, slices, row),
             2 => T::tile::<S, 2, N>(simd, scale, a, b, slices, row),
+            3 if V > 3 => T::tile::<S, 3, N>(simd, scale, a, b, slices, row),
             _ => T::tile::<S, V, N>(simd, scale, a, b, slices, row),
         }
     }

@@ -32,6 +32,7 @@ pub(crate) use part::Part;
 use part::{Buffer, Buffers};
 use pulp::{Arch, Simd, WithSimd};
 use std::cell::Cell;
+use std::fmt;
 use std::ops::Range;
 use std::ops::{Add, Mul};
 use std::thread::LocalKey;
@@ -82,9 +83,43 @@ pub struct Job<'a, T: nalgebra::Scalar> {
     /// Where only C's lower triangle is wanted: entries with row + `lower` >= column are right, and
     /// the others may hold anything.
     pub(crate) lower: Option<isize>,
+    /// What is done to C beside the product, which then has a `beta` of 1.
+    pub(crate) around: Option<Around<'a, T>>,
+}
+
+/// What C holds before a product is added, and what is done to its entries when that is complete: while they are at
+/// hand, which saves passes over a C larger than the caches.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a, T> {
+    /// The column that every column of C begins as.
+    pub(crate) offset: &'a [T],
+    /// Done to stretches of C's columns.
+    pub(crate) then: &'a (dyn Fn(&mut [T]) + Sync),
+}
+
+impl<T: fmt::Debug> fmt::Debug for Around<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Around").field("offset", &self.offset).finish_non_exhaustive()
+    }
 }
 
 impl<T: Entry> Job<'_, T> {
+    /// Prepares columns of C for the product.
+    fn begin(&self, c: &mut DMatrixViewMut<'_, T>, columns: Range<usize>) {
+        let Some(Around { offset, .. }) = self.around else { return };
+        for mut column in c.columns_range_mut(columns).column_iter_mut() {
+            column.as_mut_slice().copy_from_slice(offset);
+        }
+    }
+
+    /// Finishes columns of C that the product was added to.
+    fn finish(&self, c: &mut DMatrixViewMut<'_, T>, columns: Range<usize>) {
+        let Some(Around { then, .. }) = self.around else { return };
+        for mut column in c.columns_range_mut(columns).column_iter_mut() {
+            then(column.as_mut_slice());
+        }
+    }
+
     fn scale(&self) -> Scale<T> {
         Scale { alpha: self.alpha, beta: self.beta }
     }
@@ -92,7 +127,9 @@ impl<T: Entry> Job<'_, T> {
     /// The job for a part of C's rows.
     fn rows(&self, rows: Range<usize>) -> Job<'_, T> {
         let lower = self.lower.map(|offset| offset.saturating_add_unsigned(rows.start));
-        Job { a: self.a.rows_range(rows), lower, ..*self }
+        let around =
+            self.around.map(|around| Around { offset: &around.offset[rows.clone()], ..around });
+        Job { a: self.a.rows_range(rows), lower, around, ..*self }
     }
 
     /// The job for a part of C's columns.
@@ -145,7 +182,11 @@ pub(crate) fn pieces(work: usize, threads: Threads) -> usize {
 /// c ← alpha·a·b + beta·c; shapes have been checked.
 pub(crate) fn multiply<T: Entry>(job: &Job<'_, T>, mut c: DMatrixViewMut<'_, T>, threads: Threads) {
     let (m, n) = c.shape();
-    if m == 1 && n > 1 {
+    if m > 0 && n > 0 && job.around.is_some() && (m == 1 || Path::of(job, n) != Path::Blocked) {
+        job.begin(&mut c, 0..n);
+        multiply(&Job { around: None, ..*job }, c.as_view_mut(), threads);
+        job.finish(&mut c, 0..n);
+    } else if m == 1 && n > 1 {
         // A row of C: the transposed product makes a column.
         let mut buffer = Buffer::<T>::take();
         let column = buffer.numbers(n);
@@ -165,22 +206,23 @@ pub(crate) fn multiply<T: Entry>(job: &Job<'_, T>, mut c: DMatrixViewMut<'_, T>,
 
 /// The product, its matrix C divided into `pieces` for as many threads.
 fn split<T: Entry>(path: Path, job: &Job<'_, T>, mut c: DMatrixViewMut<'_, T>, pieces: usize) {
-    /// A multiple of every tile's rows and columns.
-    const UNIT: usize = 48;
+    /// Multiples of every tile's rows and columns.
+    const UNITS: (usize, usize) = (64, 24);
     let (m, n) = c.shape();
-    let at =
-        |total: usize| (total * (pieces / 2)).div_ceil(pieces).next_multiple_of(UNIT).min(total);
-    if pieces == 1 || m.max(n) <= UNIT {
+    let at = |total: usize, unit: usize| {
+        (total * (pieces / 2)).div_ceil(pieces).next_multiple_of(unit).min(total)
+    };
+    if pieces == 1 || m.max(n) <= UNITS.0 {
         T::run(path, job, c);
     } else if m >= n {
-        let middle = at(m);
+        let middle = at(m, UNITS.0);
         let (top, bottom) = c.rows_range_pair_mut(..middle, middle..);
         join(
             || split(path, &job.rows(0..middle), top, pieces / 2),
             || split(path, &job.rows(middle..m), bottom, pieces - pieces / 2),
         );
     } else {
-        let middle = at(n);
+        let middle = at(n, UNITS.1);
         let (left, right) = c.columns_range_pair_mut(..middle, middle..);
         join(
             || split(path, &job.columns(0..middle), left, pieces / 2),
@@ -274,13 +316,13 @@ macro_rules! entry {
 }
 
 entry!(
-    f32, f32, 1, 1.0, real_tile, (2, 6), (3, 8),
+    f32, f32, 1, 1.0, real_tile, (2, 6), (4, 6),
     |x, _sign| 0 => x;
     x;
     |entries, first, _second| first.copy_from_slice(entries)
 );
 entry!(
-    f64, f64, 1, 1.0, real_tile, (2, 6), (3, 8),
+    f64, f64, 1, 1.0, real_tile, (2, 6), (4, 6),
     |x, _sign| 0 => x;
     x;
     |entries, first, _second| first.copy_from_slice(entries)

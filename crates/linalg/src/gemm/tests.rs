@@ -6,7 +6,7 @@
 )]
 
 use super::*;
-use crate::{DMatrix, DMatrixView, Operand, Scalar, Threads, adjoint, gemm, transpose};
+use crate::{DMatrix, DMatrixView, Operand, Scalar, Threads, adjoint, affine, gemm, transpose};
 use nalgebra::{Const, Dyn};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -114,7 +114,7 @@ fn worst_ratio<T: Scalar + Number>(
 }
 
 /// Sizes on both sides of every border: tiles, panels, the thin paths.
-const SIZES: [(usize, usize, usize); 17] = [
+const SIZES: [(usize, usize, usize); 22] = [
     (1, 1, 1),
     (1, 7, 9),
     (9, 7, 1),
@@ -132,6 +132,11 @@ const SIZES: [(usize, usize, usize); 17] = [
     (65, 530, 6),
     (5, 530, 130),
     (100, 40, 70),
+    (260, 7, 1),
+    (130, 7, 1),
+    (100, 7, 1),
+    (301, 1, 6),
+    (112, 20, 13),
 ];
 
 fn agrees_with_the_definition<T: Scalar + Number>(arch: &str) {
@@ -164,6 +169,40 @@ fn products_agree_with_the_definition() {
         agrees_with_the_definition::<Complex<f32>>(arch);
         agrees_with_the_definition::<Complex<f64>>(arch);
     });
+}
+
+/// Offset and function are met once by each entry, in products of every path, in views, and in the bits of the product
+/// without them.
+#[test]
+fn an_affine_map_is_its_product_with_what_is_around_it() {
+    // The last two are of several blocks of columns and rows, the last with A in parts.
+    let sizes = SIZES.into_iter().chain([(70, 600, 500), (800, 700, 9)]);
+    let negated = |c: &mut [f64]| c.iter_mut().for_each(|c| *c = -*c);
+    on_each_arch(|arch| {
+        for (m, k, n) in sizes.clone() {
+            let (a, b) = (random::<f64>(m, k, 1), random::<f64>(k, n, 2));
+            let offset: Vec<f64> = (0..m).map(|i| 1.0 + i as f64).collect();
+            let mut expected = DMatrix::from_fn(m, n, |i, _| offset[i]);
+            gemm(1.0, &a, &b, 1.0, expected.as_view_mut(), Threads::One).expect("the shapes fit");
+            // Other threads take the best instruction set, whatever is forced on this one.
+            let all = [Threads::One, Threads::Pool];
+            for &threads in if arch == "best" { &all[..] } else { &all[..1] } {
+                let mut whole = DMatrix::from_element(m + 2, n + 2, f64::NAN);
+                affine(&a, &b, &offset, &negated, whole.view_mut((1, 1), (m, n)), threads)
+                    .expect("the shapes fit");
+                assert!(whole.view((1, 1), (m, n)) == -&expected, "{arch} {m} x {k} x {n}");
+                let written = whole.iter().filter(|c| !c.is_nan()).count();
+                assert_eq!(written, m * n, "{arch} {m} x {k} x {n}");
+            }
+        }
+    });
+    let one = DMatrix::from_element(2, 2, 1.0);
+    let mut c = DMatrix::zeros(2, 2);
+    let short = affine(&one, &one, &[1.0], &negated, c.as_view_mut(), Threads::One);
+    assert_eq!(short.unwrap_err().to_string(), "offset is 1 x 1, expected 2 x 1");
+    let flat =
+        affine(&one, &one, &[1.0; 3], &negated, DMatrix::zeros(3, 2).as_view_mut(), Threads::One);
+    assert_eq!(flat.unwrap_err().to_string(), "c is 3 x 2, expected 2 x 2");
 }
 
 #[test]
@@ -232,7 +271,14 @@ fn only_the_lower_triangle_is_promised() {
     let a = random::<f64>(130, 20, 1);
     let before = random::<f64>(130, 130, 2);
     let mut c = before.clone();
-    let job = Job { alpha: -1.0, a: (&a).into(), b: transpose(&a), beta: 1.0, lower: Some(0) };
+    let job = Job {
+        alpha: -1.0,
+        a: (&a).into(),
+        b: transpose(&a),
+        beta: 1.0,
+        lower: Some(0),
+        around: None,
+    };
     multiply(&job, c.as_view_mut(), Threads::Pool);
     let full = &before - &a * a.transpose();
     let far = (0, 129);

@@ -29,11 +29,31 @@ pub(super) fn sum_columns<S: Simd, T: Entry>(
     }
     for start in (0..m).step_by(CHUNK) {
         let rows = start..m.min(start + CHUNK);
+        if k == 1 && !job.a.is_conjugated() && job.beta == T::ONE {
+            // The update of rank one: nothing but this pass over C.
+            let line = [&job.a.stored_column(0)[rows.clone()]];
+            for (j, factor) in factors.chunks_exact(1).enumerate() {
+                let mut column = c.column_mut(j);
+                let target = &mut column.as_mut_slice()[rows.clone()];
+                add_columns::<S, T, 1, false>(simd, line, factor, target);
+            }
+            continue;
+        }
         for j in 0..n {
             let mut column = c.column_mut(j);
             scale(job.beta, &mut column.as_mut_slice()[rows.clone()]);
         }
-        let mut first = 0;
+        let mut rows = rows;
+        if n == 1 && !job.a.is_conjugated() {
+            let target = &mut c.column_mut(0);
+            let target = &mut target.as_mut_slice()[rows.clone()];
+            let done = match S::REGISTER_COUNT {
+                32.. => sum_tall::<S, T, 16>(simd, job, rows.start, factors, target),
+                _ => sum_tall::<S, T, 8>(simd, job, rows.start, factors, target),
+            };
+            rows.start += done;
+        }
+        let mut first = if rows.is_empty() { k } else { 0 };
         while first < k {
             let group = if first + GROUP <= k { GROUP } else { 1 };
             for j in 0..n {
@@ -65,6 +85,40 @@ pub(super) fn sum_columns<S: Simd, T: Entry>(
             first += group;
         }
     }
+}
+
+/// The first rows of target ← target + Σ `factors[l]`·(column l of A, from row `first`): as many times V vectors as there
+/// are, of which each stays in its register for all columns. Returns how many rows that is: none where that would read
+/// an A of long columns in short pieces.
+#[inline(always)]
+fn sum_tall<S: Simd, T: Entry, const V: usize>(
+    simd: S,
+    job: &Job<'_, T>,
+    first: usize,
+    factors: &[T],
+    target: &mut [T],
+) -> usize {
+    let height = V * T::lanes::<S>();
+    let mut done = 0;
+    if job.a.shape().0 > 2 * height {
+        return done;
+    }
+    for target in T::split_mut::<S>(target).0.as_chunks_mut::<V>().0 {
+        let mut sums = *target;
+        let rows = first + done..first + done + height;
+        for (l, &factor) in factors.iter().enumerate() {
+            let factor = T::splat(simd, factor);
+            let column = T::split::<S>(&job.a.stored_column(l)[rows.clone()]).0;
+            if let Some(column) = column.first_chunk::<V>() {
+                for i in 0..V {
+                    sums[i] = T::mul_add(simd, column[i], factor, sums[i]);
+                }
+            }
+        }
+        *target = sums;
+        done += height;
+    }
+    done
 }
 
 /// target ← target + Σ `factors[l]`·`columns[l]`.
@@ -191,7 +245,9 @@ fn gather<T: Entry>(factor: &Operand<'_, T>, target: &mut [T]) {
     if rows == 0 {
         return;
     }
-    if factor.is_transposed() {
+    if factor.is_transposed() && rows == 1 {
+        target.copy_from_slice(factor.stored_column(0));
+    } else if factor.is_transposed() {
         for k in 0..rows {
             let line = factor.stored_column(k);
             for (target, &entry) in target[k..].iter_mut().step_by(rows).zip(line) {

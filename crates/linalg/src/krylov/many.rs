@@ -5,7 +5,7 @@ use super::vector::norm;
 use super::{Method, Options, Solution, Stop, solve};
 use crate::door::finite;
 use crate::operator::check_shape;
-use crate::{DMatrix, Error, LinearOperator, Result, Scalar};
+use crate::{DMatrix, DMatrixView, Error, LinearOperator, Result, Scalar};
 
 /// Systems that are swept side by side: eight numbers of `f64` fill a line of the cache.
 const TOGETHER: usize = 8;
@@ -43,8 +43,8 @@ pub fn solve_many<T: Scalar>(
     let mut solutions = Vec::with_capacity(b.ncols());
     for first in (0..b.ncols()).step_by(TOGETHER) {
         let count = TOGETHER.min(b.ncols() - first);
-        let part = b.columns(first, count).into_owned();
-        let swept = if count > 1 { sweep(a, &part, options)? } else { None };
+        let part = b.columns(first, count);
+        let swept = if count > 1 { sweep(a, part, options)? } else { None };
         let mut swept = swept.unwrap_or_default();
         swept.resize_with(count, || None);
         for (column, swept) in swept.into_iter().enumerate() {
@@ -73,7 +73,7 @@ fn of<'a, T: Scalar>(options: &Options<'a, T>) -> Options<'a, T> {
 /// Sweeps while every residual falls; what converged, and `None` for what did not.
 fn sweep<T: Scalar>(
     a: &dyn LinearOperator<T>,
-    b: &DMatrix<T>,
+    b: DMatrixView<'_, T>,
     options: &Options<'_, T>,
 ) -> Result<Option<Vec<Option<Solution<T>>>>> {
     let count = b.ncols();
@@ -87,14 +87,12 @@ fn sweep<T: Scalar>(
         return Ok(None);
     }
     let tolerance = options.tolerance;
-    let (mut x, mut residual) = (DMatrix::zeros(b.nrows(), count), b.clone());
+    let (mut x, mut residual) = (DMatrix::zeros(b.nrows(), count), None::<DMatrix<T>>);
     let mut left = norms.clone();
     let mut history: Vec<Vec<f64>> = vec![Vec::new(); count];
     let mut applications = 0;
     loop {
-        for (column, r) in residual.column_iter().enumerate() {
-            sweeps.begin(column, r.as_slice(), left[column]);
-        }
+        sweeps.begin(residual.as_ref().map_or(b, |residual| residual.as_view()), &left);
         let from = left.clone();
         let (mut done, mut slow) = (false, false);
         while !done && !slow && history[0].len() < options.iterations {
@@ -105,22 +103,23 @@ fn sweep<T: Scalar>(
                 let relative = met[column] * from[column] / norms[column];
                 let goal = tolerance.max(ROUND * from[column] / norms[column]);
                 // What is met is from before the sweep, more or less.
-                let before = history.last().copied();
-                history.push(relative);
-                done &= before.is_some_and(|before| relative * relative / before <= goal)
+                let before = |sweeps| history.len().checked_sub(sweeps).map(|at| history[at]);
+                done &= before(1).is_some_and(|before| relative * relative <= goal * before)
                     || relative <= tolerance;
-                slow |= before.is_some_and(|before| {
-                    !(relative <= CONTRACTION * before) && !(relative <= goal)
+                slow |= before(2).is_some_and(|earlier| {
+                    !(relative <= CONTRACTION * earlier) && !(relative <= goal)
                 });
+                history.push(relative);
             }
         }
-        for column in 0..count {
-            sweeps.correct(column, from[column], x.column_mut(column).as_mut_slice());
-        }
+        sweeps.correct(&from, x.as_view_mut());
+        let residual = residual.get_or_insert_with(|| DMatrix::zeros(b.nrows(), count));
         a.apply_block(x.as_view(), residual.as_view_mut())?;
-        residual.zip_apply(b, |r, b| *r = b - *r);
         applications += 1;
-        left = residual.column_iter().map(|r| norm(r.as_slice())).collect();
+        for ((mut r, b), left) in residual.column_iter_mut().zip(b.column_iter()).zip(&mut left) {
+            r.zip_apply(&b, |r, b| *r = b - *r);
+            *left = norm(r.as_slice());
+        }
         let mut columns = left.iter().zip(&from).zip(&norms);
         let all = columns.clone().all(|((left, _), norm)| *left <= tolerance * norm);
         let gained = if slow { GAINED } else { 0.5 };

@@ -85,7 +85,8 @@ pub trait LinearOperator<T: Scalar> {
     /// One Gauss–Seidel sweep in single precision for `columns` systems A·x = b at once, each entry of A
     /// being read once for all, where the operator can visit its rows one by one: for i = 0, 1, …,
     /// xᵢ ← xᵢ + rᵢ/aᵢᵢ with rᵢ = bᵢ − Σⱼ aᵢⱼ·xⱼ, the new x₀ … xᵢ₋₁ in the sum. Of a few of the new ones an
-    /// operator may take the old values, so that two threads can work side by side.
+    /// operator may take the old values, so that two threads can work side by side; and it may visit its rows in
+    /// another order and step farther, as [`Csr`](crate::Csr) does on a grid.
     ///
     /// Row i of X is `x[i·columns..(i + 1)·columns]`, and likewise of B; `inverse_diagonal` holds 1/aᵢᵢ.
     /// Single precision is enough for corrections, with b a residual over its norm, and half of the memory.

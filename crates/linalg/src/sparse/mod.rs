@@ -1,5 +1,6 @@
 //! Sparse matrices by rows ([`Csr`](crate::Csr)) and by columns ([`Csc`](crate::Csc)).
 
+mod colors;
 mod compressed;
 mod csc;
 pub(crate) mod csr;

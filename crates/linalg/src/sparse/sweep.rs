@@ -1,15 +1,14 @@
-//! Gauss–Seidel sweeps over compressed rows, for several systems side by side and on several threads.
+//! Gauss–Seidel sweeps over compressed rows, for several systems side by side and on two threads.
 //!
 //! A sweep is sequential: each row needs what the rows before it have become. But the order of the rows is free,
-//! and rows that lie far apart seldom look at one another. So the rows are divided into eight strands, and taken
-//! from them in turn: where a row waits for the one before it, as on a grid, a processor works on other strands
-//! meanwhile. Four strands are for each of two threads, which go on in phases, each with the x of the other from
-//! before the phase. That is the same on one thread and on two, and so are the bits.
+//! and rows that lie far apart seldom look at one another. So half of the rows are for each of two threads, which go on
+//! in phases, each with the x of the other from before the phase. That is the same on one thread and on two, and so
+//! are the bits.
 //!
 //! x is in single precision, since a sweep waits for entries of x that lie anywhere: 0.4 MB of them for 100,000
-//! units stay in a core's cache where 0.8 MB do not. A stays as it is and is rounded on the way.
+//! units stay in a core's cache where 0.8 MB do not. A stays as it is and is rounded on the way: it is read once,
+//! in order.
 
-use std::array::from_fn;
 use std::ops::Range;
 
 use nalgebra::ComplexField;
@@ -20,15 +19,10 @@ use crate::gemm::arch;
 use crate::parallel::{available_threads, join};
 use crate::{Scalar, Threads};
 
-/// Strands of a thread: enough for a row's arithmetic to be done when its strand's turn comes again.
-const STRANDS: usize = 4;
 /// Phases of a sweep: one in 32 entries sees a value that is a sweep old.
 const PHASES: usize = 16;
 /// Fewer rows are swept one after the other.
 const FEW: usize = 1 << 14;
-
-/// The rows that a thread sweeps in a phase: some of each strand.
-type Pieces = [Range<usize>; STRANDS];
 
 /// The systems that are swept: 1/aᵢᵢ, and b and x with the numbers of a row side by side.
 pub(super) struct Systems<'a, S> {
@@ -36,10 +30,10 @@ pub(super) struct Systems<'a, S> {
     pub(super) b: &'a [S],
 }
 
-/// Rows to be swept, the first of each piece, then the second of each, compiled for the machine's vectors.
-struct Lines<'a, T: Scalar, const C: usize, const P: usize> {
+/// Rows to be swept, one after the other, compiled for the machine's vectors.
+struct Lines<'a, T: Scalar, const C: usize> {
     rows: &'a Compressed<T>,
-    pieces: &'a [Range<usize>; P],
+    lines: Range<usize>,
     systems: &'a Systems<'a, T::Single>,
     x: &'a mut [T::Single],
 }
@@ -55,7 +49,7 @@ impl<T: Scalar> Compressed<T> {
     ) -> [f64; C] {
         let lines = self.lines();
         let squares = if lines < FEW {
-            self.relax_lines::<C, 1>(&from_fn(|_| 0..lines), systems, x)
+            self.relax_lines::<C>(0..lines, systems, x)
         } else if threads == Threads::Pool && available_threads() > 1 {
             self.relax_on_two_threads::<C>(systems, x)
         } else {
@@ -65,17 +59,14 @@ impl<T: Scalar> Compressed<T> {
     }
 
     /// What each of the two threads sweeps in each phase.
-    fn phases(&self) -> impl Iterator<Item = [Pieces; 2]> + use<T> {
+    fn phases(&self) -> impl Iterator<Item = [Range<usize>; 2]> + use<T> {
         let lines = self.lines();
-        let strand = lines.div_ceil(2 * STRANDS);
-        let rows = strand.div_ceil(PHASES);
-        (0..strand).step_by(rows).map(move |first| {
-            [0, STRANDS].map(|side| {
-                from_fn(|k| {
-                    let start = (side + k) * strand;
-                    let end = lines.min(start + strand.min(first + rows));
-                    end.min(start + first)..end
-                })
+        let half = lines.div_ceil(2);
+        let rows = half.div_ceil(PHASES);
+        (0..half).step_by(rows).map(move |first| {
+            [0, half].map(|start| {
+                let end = lines.min(start + half.min(first + rows));
+                end.min(start + first)..end
             })
         })
     }
@@ -89,10 +80,10 @@ impl<T: Scalar> Compressed<T> {
         let mut kept = Vec::new();
         for [first, second] in self.phases() {
             pick::<_, C>(x, &first, &mut kept);
-            add(&mut squares, self.relax_lines(&first, systems, x));
+            add(&mut squares, self.relax_lines(first.clone(), systems, x));
             // The second thread's are not to see what became of the first one's.
             exchange::<_, C>(x, &first, &mut kept);
-            add(&mut squares, self.relax_lines(&second, systems, x));
+            add(&mut squares, self.relax_lines(second, systems, x));
             exchange::<_, C>(x, &first, &mut kept);
         }
         squares
@@ -110,11 +101,11 @@ impl<T: Scalar> Compressed<T> {
         other.copy_from_slice(x);
         // What each thread found in the last phase, and where.
         let (mut found, mut news) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
-        let mut places: [Pieces; 2] = from_fn(|_| from_fn(|_| 0..0));
+        let mut places = [0..0, 0..0];
         for phase in self.phases() {
-            let work = |x: &mut [T::Single], pieces: &Pieces, found: &mut Vec<_>| {
-                let sums = self.relax_lines(pieces, systems, x);
-                pick::<_, C>(x, pieces, found);
+            let work = |x: &mut [T::Single], lines: &Range<usize>, found: &mut Vec<_>| {
+                let sums = self.relax_lines(lines.clone(), systems, x);
+                pick::<_, C>(x, lines, found);
                 sums
             };
             let sums = join(
@@ -137,68 +128,67 @@ impl<T: Scalar> Compressed<T> {
     }
 
     /// The sweep of some rows; Σ |r|² of each system.
-    fn relax_lines<const C: usize, const P: usize>(
+    fn relax_lines<const C: usize>(
         &self,
-        pieces: &[Range<usize>; P],
+        lines: Range<usize>,
         systems: &Systems<'_, T::Single>,
         x: &mut [T::Single],
     ) -> [T::Single; C] {
-        arch().dispatch(Lines::<T, C, P> { rows: self, pieces, systems, x })
+        arch().dispatch(Lines::<T, C> { rows: self, lines, systems, x })
     }
 }
 
-impl<T: Scalar, const C: usize, const P: usize> WithSimd for Lines<'_, T, C, P> {
+impl<T: Scalar, const C: usize> WithSimd for Lines<'_, T, C> {
     type Output = [T::Single; C];
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _simd: S) -> [T::Single; C] {
-        let Self { rows, pieces, systems, x } = self;
+        let Self { rows, lines, systems, x } = self;
         // With a length that is known, an entry is looked up by one comparison.
         let (x, b) = (x.as_chunks_mut::<C>().0, systems.b.as_chunks::<C>().0);
-        let (starts, positions, values) = (&rows.starts[..], &rows.positions[..], &rows.values[..]);
-        let mut squares = [[nalgebra::zero(); C]; P];
-        let longest = pieces.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
-        for row in 0..longest {
-            for (piece, squares) in pieces.iter().zip(&mut squares) {
-                let line = piece.start + row;
-                if line >= piece.end {
-                    continue;
-                }
-                let range = starts[line]..starts[line + 1];
-                let mut r = b[line];
-                for (&position, value) in positions[range.clone()].iter().zip(&values[range]) {
-                    let (value, x) = (value.single(), &x[position as usize]);
-                    for c in 0..C {
-                        r[c] -= value * x[c];
-                    }
-                }
-                let (x, inverse) = (&mut x[line], systems.inverse[line]);
-                for c in 0..C {
-                    squares[c] += r[c].conjugate() * r[c];
-                    x[c] += inverse * r[c];
-                }
+        let mut squares = [nalgebra::zero(); C];
+        for line in lines {
+            let r = rows.met(line, &b[line], x);
+            let (x, inverse) = (&mut x[line], systems.inverse[line]);
+            for c in 0..C {
+                squares[c] += r[c].conjugate() * r[c];
+                x[c] += inverse * r[c];
             }
         }
-        let mut sums = [nalgebra::zero(); C];
-        squares.into_iter().for_each(|squares| add(&mut sums, squares));
-        sums
+        squares
+    }
+}
+
+impl<T: Scalar> Compressed<T> {
+    /// r = b − Σ a·`x_position` of a line.
+    #[inline(always)]
+    pub(super) fn met<const C: usize>(
+        &self,
+        line: usize,
+        b: &[T::Single; C],
+        x: &[[T::Single; C]],
+    ) -> [T::Single; C] {
+        let range = self.starts[line]..self.starts[line + 1];
+        let mut r = *b;
+        for (&position, value) in self.positions[range.clone()].iter().zip(&self.values[range]) {
+            let (value, x) = (value.single(), &x[position as usize]);
+            for c in 0..C {
+                r[c] -= value * x[c];
+            }
+        }
+        r
     }
 }
 
 /// Copies the numbers of some rows, C to a row.
-fn pick<T: Copy, const C: usize>(x: &[T], pieces: &Pieces, into: &mut Vec<T>) {
+fn pick<T: Copy, const C: usize>(x: &[T], lines: &Range<usize>, into: &mut Vec<T>) {
     into.clear();
-    pieces.iter().for_each(|piece| into.extend_from_slice(&x[piece.start * C..piece.end * C]));
+    into.extend_from_slice(&x[lines.start * C..lines.end * C]);
 }
 
 /// Exchanges the numbers of some rows, C to a row.
-fn exchange<T, const C: usize>(x: &mut [T], pieces: &Pieces, with: &mut [T]) {
-    let mut rest = with;
-    for piece in pieces {
-        let (part, others) = rest.split_at_mut(piece.len() * C);
-        x[piece.start * C..piece.end * C].swap_with_slice(part);
-        rest = others;
-    }
+fn exchange<T, const C: usize>(x: &mut [T], lines: &Range<usize>, with: &mut [T]) {
+    x[lines.start * C..lines.end * C].swap_with_slice(with);
 }
 
 fn add<T: Scalar, const C: usize>(squares: &mut [T; C], sums: [T; C]) {
@@ -218,32 +208,29 @@ mod tests {
     const N: usize = 20_000;
 
     #[test]
-    fn each_thread_sweeps_its_strands_without_the_other_ones_of_the_phase() {
+    fn each_thread_sweeps_its_half_without_the_other_one_of_the_phase() {
         let a = shifted_random(N, 6, 1.0, 3);
         let inverse = a.diagonal().unwrap().map(|d| (1.0 / d).single());
         let single = |seed| random(N, 1, seed).map(|x| x.single());
         let (b, start) = (single(4), single(5));
         let mut x = start.clone();
         let met = a.relax(inverse.as_slice(), 1, b.as_slice(), x.as_mut_slice()).unwrap().unwrap();
-        // By the definition: eight strands of 2500 rows, in phases of 157.
-        let (strand, rows) = (N / 8, (N / 8_usize).div_ceil(16));
+        // By the definition: two halves of 10,000 rows, in phases of 625.
+        let (half, rows) = (N / 2, N / 32);
         let (mut expected, mut square) = (start, 0.0_f64);
         let mut entries = vec![Vec::new(); N];
         a.entries().for_each(|(i, j, value)| entries[i].push((j, value.single())));
         for phase in 0..16 {
             let before = expected.clone();
             for side in 0..2 {
-                for row in phase * rows..strand.min((phase + 1) * rows) {
-                    for i in (4 * side..4 * side + 4).map(|k| k * strand + row) {
-                        let mut r = b[i];
-                        for &(j, value) in &entries[i] {
-                            let hidden = j < N / 2 && j % strand / rows == phase;
-                            let old = side == 1 && hidden;
-                            r -= value * if old { before[j] } else { expected[j] };
-                        }
-                        square += f64::from(r * r);
-                        expected[i] += inverse[i] * r;
+                for i in (phase * rows..(phase + 1) * rows).map(|row| side * half + row) {
+                    let mut r = b[i];
+                    for &(j, value) in &entries[i] {
+                        let hidden = side == 1 && j / rows == phase;
+                        r -= value * if hidden { before[j] } else { expected[j] };
                     }
+                    square += f64::from(r * r);
+                    expected[i] += inverse[i] * r;
                 }
             }
         }

@@ -1,5 +1,8 @@
 //! The chain: an estimated dL/dP of a black box into the backpropagation of a network.
 
+use std::ops::Range;
+
+use linalg::parallel::{inside, join};
 use linalg::{DMatrix, DVector, Real};
 use nn_core::{Gradients, Network, Trace};
 
@@ -257,7 +260,8 @@ impl Chain {
                 clipped += 1;
             }
         }
-        let moments = backpropagate(network, x, &output_gradients)?;
+        let samples = 0..outputs.ncols();
+        let moments = inside(|| backpropagate(network, x, &output_gradients, samples))?;
         Ok(ChainGradient {
             gradient: moments.mean().map(T::from_double),
             std_error: moments.std_error(),
@@ -272,20 +276,32 @@ impl Chain {
     }
 }
 
-/// The moments over the samples of (∂Pₙ/∂θ)ᵀ Cₙ. A sample at a time: that is what their spread is seen from.
+/// Samples that one thread takes: always as many, so that the sums are the same for any number of threads.
+const SHARD: usize = 64;
+
+/// The moments over these samples of (∂Pₙ/∂θ)ᵀ Cₙ, of which there is at least one.
 fn backpropagate<T: Real>(
     network: &Network<T>,
     x: &DMatrix<T>,
     output_gradients: &DMatrix<f64>,
+    samples: Range<usize>,
 ) -> Result<Moments> {
+    if samples.len() > SHARD {
+        let middle = samples.start + samples.len().div_ceil(2 * SHARD) * SHARD;
+        let half = |samples| move || backpropagate(network, x, output_gradients, samples);
+        let (left, right) = join(half(samples.start..middle), half(middle..samples.end));
+        return Ok(left?.join(&right?));
+    }
+    // A sample at a time: that is what their spread is seen from.
     let mut trace = Trace::new();
     let mut moments = Moments::new(network.parameters().len());
     let mut column = DMatrix::zeros(x.nrows(), 1);
     let mut delta = DMatrix::zeros(output_gradients.nrows(), 1);
     let mut term = vec![0.0; network.parameters().len()];
-    for (sample, own) in output_gradients.column_iter().enumerate() {
+    for sample in samples {
         column.copy_from(&x.column(sample));
         network.forward(&column, &mut trace)?;
+        let own = output_gradients.column(sample);
         delta.iter_mut().zip(&own).for_each(|(delta, &c)| *delta = T::from_double(c));
         network.backward(&delta, Gradients::Parameters, &mut trace)?;
         term.iter_mut().zip(trace.gradient()).for_each(|(term, g)| *term = g.to_double());

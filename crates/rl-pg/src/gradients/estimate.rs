@@ -84,6 +84,21 @@ impl Moments {
         }
     }
 
+    /// Those of both (T. F. Chan, G. H. Golub and others, The American Statistician 37, 1983).
+    pub(crate) fn join(mut self, other: &Self) -> Self {
+        let all = self.count + other.count;
+        let share = real(other.count) / real(all.max(1));
+        let weight = real(self.count) * share;
+        let (means, squares) = (self.mean.iter_mut(), self.squares.iter_mut());
+        for (k, (mean, square)) in means.zip(squares).enumerate() {
+            let off = other.mean[k] - *mean;
+            *mean += off * share;
+            *square += other.squares[k] + off * off * weight;
+        }
+        self.count = all;
+        self
+    }
+
     pub(crate) fn mean(&self) -> &DVector<f64> {
         &self.mean
     }

@@ -8,7 +8,8 @@ use crate::check::{self, real};
 use crate::gradients::estimate::Moments;
 use crate::gradients::probe::Probe;
 use crate::{
-    Baseline, Error, GradientEstimate, Result, Simulator, Slopes, gradients::baseline, rollouts,
+    Baseline, Error, GradientEstimate, Result, Simulator, Slopes, gradients::baseline,
+    rollouts::each_outcome,
 };
 
 /// How to estimate ∇f(x) when only values f(x, seed) can be had: which points to ask for, and how far
@@ -252,7 +253,7 @@ impl Estimator {
     /// [`Self::gradient`] with the same seed.
     ///
     /// # Errors
-    /// As [`Self::gradient`] and [`rollouts`].
+    /// As [`Self::gradient`] and [`rollouts`](crate::rollouts()).
     ///
     /// # Examples
     /// ```
@@ -371,8 +372,7 @@ impl Asked {
         action_length: usize,
     ) -> Result<Vec<f64>> {
         let actions = DMatrix::from_vec(action_length, self.seeds.len(), self.points);
-        let outcomes = rollouts(simulators, contexts, &actions, &self.seeds)?;
-        Ok(outcomes.into_iter().map(|outcome| outcome.reward).collect())
+        each_outcome(simulators, contexts, &actions, &self.seeds, |outcome| outcome.reward)
     }
 
     /// The next answer; there is one for every question.

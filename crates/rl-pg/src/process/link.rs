@@ -1,12 +1,12 @@
 //! Bytes to a child and from it, never waiting for longer than one wants to.
 
 #[cfg(unix)]
-mod sockets;
+mod pipes;
 #[cfg(any(not(unix), test))]
 mod threads;
 
 #[cfg(unix)]
-pub(super) use sockets::Sockets as Link;
+pub(super) use pipes::Pipes as Link;
 #[cfg(not(unix))]
 pub(super) use threads::Threads as Link;
 
@@ -27,7 +27,7 @@ mod tests {
     use std::process::{Child, Command};
     use std::time::{Duration, Instant};
 
-    use super::sockets::Sockets;
+    use super::pipes::Pipes;
     use super::threads::Threads;
     use super::*;
 
@@ -60,7 +60,7 @@ mod tests {
             })*
         };
     }
-    both!(Sockets Threads);
+    both!(Pipes Threads);
 
     /// Not at all, for less than the waits of these tests, and for longer than a clock counts.
     const WATCHES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(2), Duration::MAX];
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn all_comes_back_in_order_and_the_end_is_seen() {
         for watch in WATCHES {
-            echoes::<Sockets>(watch);
+            echoes::<Pipes>(watch);
         }
         echoes::<Threads>(Duration::ZERO);
     }
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn who_does_not_read_is_not_waited_for() {
         for watch in WATCHES {
-            is_deaf::<Sockets>(watch);
+            is_deaf::<Pipes>(watch);
         }
         is_deaf::<Threads>(Duration::ZERO);
     }

@@ -2,8 +2,8 @@
 //!
 //! Take one for a simulator that is not Rust (Python, MATLAB, C++ with a license manager), that may
 //! crash or hang, or that runs elsewhere (`ssh there worker`). With a Python worker a round trip costs
-//! 30 to 130 µs in JSON, most of it to wake a core that idles ([`Options::watch`] spares that), and a
-//! rollout in lists of 64 costs 6 to 65 µs: little where a rollout takes a millisecond. It is the wrong
+//! 25 to 130 µs in JSON, most of it to wake a core that idles ([`Options::watch`] spares that: 11 to 30 µs), and a
+//! rollout in lists of 64 costs 4 to 65 µs: little where a rollout takes a millisecond. It is the wrong
 //! way for a simulator that is Rust and safe: [`Simulator`] in the same process costs nothing at all.
 //! For several at once, start several, one for each thread.
 //!
@@ -66,9 +66,7 @@
 //!
 //! Flush what is written. Answers may be held back to be written at once, but not for as long as
 //! [`Options::reply_timeout`], which limits the silence of a worker that has something to do. The end
-//! of its input is the end of its work: a worker that then goes on is killed. On Unix both are sockets,
-//! which know time-outs where pipes do not: read and written as pipes are, but `/dev/stdout` cannot be
-//! opened anew.
+//! of its input is the end of its work: a worker that then goes on is killed.
 //!
 //! **Binary**, for simulators of a few microseconds. After the hello, which is JSON always, each
 //! message is its length in bytes (32 bits), then that many bytes, all little-endian. A request has one

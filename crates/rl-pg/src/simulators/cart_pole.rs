@@ -62,6 +62,9 @@ const STEEPEST: f64 = 12.0 * 2.0 * std::f64::consts::PI / 360.0;
 /// learning control problems", IEEE Transactions on Systems, Man, and Cybernetics 13, 1983, with the
 /// equations corrected by R. V. Florian, "Correct equations for the dynamics of the cart-pole system",
 /// 2007; `gymnasium/envs/classic_control/cartpole.py` of Gymnasium 1.
+// Environments lie side by side in a slice and are stepped by threads of their own: two that share a stretch of
+// memory which caches pass as one would wait for each other at every step.
+#[repr(align(128))]
 #[derive(Debug, Clone)]
 pub struct CartPole {
     state: [f64; 4],

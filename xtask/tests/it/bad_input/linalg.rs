@@ -11,7 +11,7 @@ use linalg::operator::{
 use linalg::team::{Pieces, digest};
 use linalg::{
     Cholesky, Csc, Csr, DMatrix, HermitianEigen, LinearOperator, Lu, Operand, PseudoInverse, Qr,
-    Svd, Threads, adjoint, bounded_least_squares, condition_number, eigenvalues, gemm,
+    Svd, Threads, adjoint, affine, bounded_least_squares, condition_number, eigenvalues, gemm,
     hermitian_eigenvalues, product, residual, roots, singular_values, transpose, tridiagonal_eigen,
     tridiagonal_spectrum,
 };
@@ -163,6 +163,13 @@ fn products() {
         row("gemm", |x| {
             let (a, b, mut c) = (x.matrix(&definite()), x.matrix(&b()), x.matrix(&b()));
             gemm(x.number(1.0), &a, &b, x.number(0.5), c.as_view_mut(), Threads::One)?;
+            shown(c)
+        })
+        .passes("a product of matrices"),
+        row("affine", |x| {
+            let (a, b, mut c) = (x.matrix(&definite()), x.matrix(&b()), x.matrix(&b()));
+            let (offset, threads) = (x.slice(&[1.0; 5]), Threads::One);
+            affine(&a, &b, &offset, &|_| {}, c.as_view_mut(), threads)?;
             shown(c)
         })
         .passes("a product of matrices"),
