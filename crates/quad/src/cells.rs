@@ -503,15 +503,15 @@ impl TotalError {
 mod tests {
     use super::*;
 
-    fn leaves(f: impl Fn(&Direction) -> f64) -> Vec<Leaf<f64>> {
+    fn leaves(order: Order, f: impl Fn(&Direction) -> f64) -> Vec<Leaf<f64>> {
         let frame = Rotation::generic(0);
         (0..ROOTS)
             .map(|root| {
                 let cell = Cell::root(root);
                 let mut nodes = Vec::new();
-                cell.all_nodes(Order::Fifteen, &frame, &mut nodes);
+                cell.all_nodes(order, &frame, &mut nodes);
                 let samples: Vec<f64> = nodes.iter().map(&f).collect();
-                Leaf::new(cell, Order::Fifteen, &samples, false)
+                Leaf::new(cell, order, &samples, false)
             })
             .collect()
     }
@@ -521,7 +521,7 @@ mod tests {
         // Degree 2 in every direction, so that no face can be missed or turned.
         let u = Direction::from_angles(1.0, 2.0).unwrap();
         for (f, expected) in [(0, 3.0), (1, 0.0), (2, 1.0)] {
-            let leaves = leaves(|x| u.dot(x).powi(f));
+            let leaves = leaves(Order::Fifteen, |x| u.dot(x).powi(f));
             let sum: f64 = leaves.iter().map(|leaf| leaf.value).sum();
             let expected = 4.0 * PI / 3.0 * expected;
             assert!((sum - expected).abs() < 1e-12, "power {f}: {sum} {expected}");
@@ -542,11 +542,26 @@ mod tests {
     }
 
     #[test]
+    fn errors_scale_with_the_samples_and_the_side_to_halve_does_not_depend_on_the_scale() {
+        let u = Direction::from_angles(1.0, 2.0).unwrap();
+        let f = |x: &Direction| (20.0 * u.dot(x)).exp();
+        // To the bit: a power of two rounds nothing.
+        for order in [Order::Three, Order::Seven, Order::Fifteen] {
+            for scale in [0.5f64.powi(60), 2f64.powi(60)] {
+                for (one, scaled) in leaves(order, f).iter().zip(leaves(order, |x| scale * f(x))) {
+                    assert_eq!((scale * one.error).to_bits(), scaled.error.to_bits());
+                    assert_eq!(one.axis, scaled.axis);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn many_errors_add_like_independent_ones_and_few_like_a_sum() {
         assert!((TotalError::of([1.0, 1.0].into_iter()).value() - 2.0).abs() < 1e-15);
-        let mut many = TotalError::of(std::iter::repeat_n(1.0, 900));
-        assert!((many.value() - 60.0).abs() < 1e-12);
-        (0..900).for_each(|_| many.halve(1.0));
-        assert!((many.value() - 30.0).abs() < 1e-12);
+        let mut many = TotalError::of(std::iter::repeat_n(3.0, 900));
+        assert!((many.value() - 180.0).abs() < 1e-12);
+        (0..900).for_each(|_| many.halve(3.0));
+        assert!((many.value() - 90.0).abs() < 1e-12);
     }
 }

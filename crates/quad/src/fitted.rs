@@ -62,3 +62,20 @@ pub(crate) fn highest_positive(
     }
     Ok((low, best))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_degree_with_positive_weights_is_found_wherever_it_lies() {
+        for highest in 0..9 {
+            for limit in 0..=highest {
+                let sign = |degree| if degree <= limit { 1.0 } else { -1.0 };
+                let found =
+                    highest_positive(highest, |degree| Ok(Some(vec![sign(degree)]))).unwrap();
+                assert_eq!(found, (limit, vec![1.0]), "up to {highest}");
+            }
+        }
+    }
+}

@@ -152,6 +152,27 @@ mod tests {
     }
 
     #[test]
+    fn a_wide_hole_is_filled_by_a_low_degree_which_does_not_amplify_noise() {
+        let phi: Vec<f64> = (0..64).map(|j| 2.0 * PI * real(j) / 64.0).collect();
+        let noise = |j: usize| 1e-3 * (if j.is_multiple_of(3) { 1.0 } else { -0.5 });
+        for first in [0, 5, 50] {
+            let mut ring: Vec<f64> = (0..64).map(|j| phi[j].cos() + noise(j)).collect();
+            // A quarter of the ring, across its end for the last one.
+            (first..first + 16).for_each(|j| ring[j % 64] = f64::NAN);
+            let (values, residual) = fit(&ring, &phi).unwrap();
+            for (value, phi) in values.iter().zip(&phi) {
+                // The noise at most; a fit of degree 6, which the 48 samples would allow, is off by 0.05.
+                assert!((value - phi.cos()).abs() <= 1e-3, "{first}: {:e}", value - phi.cos());
+            }
+            // √(1/3 + 2/3 · 1/4) of 10⁻³, which three of 48 coefficients hardly lower.
+            assert!(
+                (residual / (1e-3 * 0.5f64.sqrt()) - 1.0).abs() < 0.05,
+                "{first}: {residual:e}"
+            );
+        }
+    }
+
+    #[test]
     fn an_empty_ring_and_an_infinity_are_refused() {
         let rule = question();
         let mut p = vec![1.0; rule.len()];

@@ -314,6 +314,21 @@ mod tests {
     ];
     const MEASURES: [Kind; 3] = [Kind::SolidAngle, Kind::JacobianIncluded, Kind::Flat];
 
+    #[test]
+    fn legendre_columns_are_orthonormal_over_gauss_nodes() {
+        let rule = GaussLegendre::new(12).unwrap();
+        let columns = legendre_columns(DMatrix::zeros(12, 12), rule.nodes().iter().copied());
+        for (a, k) in columns.column_iter().zip(0..) {
+            for (b, l) in columns.column_iter().zip(0..) {
+                let sum: f64 =
+                    rule.weights().iter().enumerate().map(|(i, w)| w * a[i] * b[i]).sum();
+                let expected = if k == l { 1.0 } else { 0.0 };
+                // Three roundings a step of the recurrence, of twelve, in either column.
+                assert!((sum - expected).abs() < 72.0 * f64::EPSILON, "{k} {l}: {sum}");
+            }
+        }
+    }
+
     /// ∫ Pₖ(cos θ) against sin θ dθ, and against dθ.
     fn moment(k: usize, measure: Kind) -> f64 {
         match (measure, k) {

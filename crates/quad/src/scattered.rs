@@ -230,6 +230,23 @@ mod tests {
     }
 
     #[test]
+    fn the_error_estimate_is_what_the_upper_third_of_the_degrees_adds() {
+        let points = points(300);
+        let rule = ScatteredRule::new(&points).unwrap();
+        let basis = harmonics(&points, rule.degree());
+        let lower = (2 * rule.degree() / 3 + 1).pow(2);
+        for (k, column) in basis.column_iter().enumerate() {
+            let found = rule.integrate_samples(column.as_slice()).unwrap();
+            if k < lower {
+                assert!(found.error_estimate < 1e-11, "{k}: {:e}", found.error_estimate);
+            }
+        }
+        let above: Vec<f64> =
+            basis.columns(lower, basis.ncols() - lower).column_sum().as_slice().to_vec();
+        assert!(rule.integrate_samples(&above).unwrap().error_estimate > 1e-4);
+    }
+
+    #[test]
     fn bad_samples_are_refused() {
         let rule = ScatteredRule::new(&points(20)).unwrap();
         assert_eq!(

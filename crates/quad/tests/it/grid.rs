@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 use linalg::DMatrix;
 use proptest::prelude::*;
 use quad::{
-    Azimuths, Colatitudes, Direction, Flat, JacobianIncluded, RingKind, Seam, SolidAngle,
+    Azimuths, Colatitudes, Direction, Flat, JacobianIncluded, Measure, RingKind, Seam, SolidAngle,
     SphereRule,
 };
 
@@ -103,6 +103,33 @@ fn the_estimate_is_seldom_low() {
     assert!(cases > 200, "{cases}");
     assert!(low * 33 <= cases, "{low} of {cases} estimates are low");
     assert_eq!(ten_times_low, 0, "of {cases}");
+}
+
+#[test]
+fn value_and_estimate_scale_with_the_samples() {
+    // A power of two rounds nothing in a sum; an estimate takes logarithms, up to 100 with a few roundings of them,
+    // ten times as far as they were fitted.
+    fn hold<M: Measure>(rule: &SphereRule<M>, g: fn(f64) -> f64, u: &Direction, name: &str) {
+        let scale = 0.5f64.powi(40);
+        let one = rule.integrate(|x| g(u.dot(x))).unwrap();
+        let scaled = rule.integrate(|x| scale * g(u.dot(x))).unwrap();
+        assert_eq!((scale * one.value).to_bits(), scaled.value.to_bits(), "{name}");
+        let expected = scale * one.error_estimate;
+        let change = (scaled.error_estimate - expected).abs();
+        assert!(change <= 4000.0 * f64::EPSILON * expected, "{name}: {:e}", change / expected);
+    }
+    for Zonal { name, g, .. } in &ZONAL {
+        for kind in [RingKind::Vertices, RingKind::Cells, RingKind::Gauss] {
+            for n in [16, 45] {
+                let solid = SphereRule::product(SolidAngle, kind, n, 2 * n).unwrap();
+                let flat = SphereRule::product(Flat, kind, n, 2 * n).unwrap();
+                for u in axes() {
+                    hold(&solid, *g, &u, name);
+                    hold(&flat, *g, &u, name);
+                }
+            }
+        }
+    }
 }
 
 #[test]
