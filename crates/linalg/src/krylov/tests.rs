@@ -255,6 +255,11 @@ fn the_cyclic_shift_defeats_every_restart_below_n() {
         assert_eq!((found.stop, found.iterations), (Stop::Stagnated, m));
         assert_eq!(found.x, DVector::zeros(n));
     }
+    for m in 1..n - 1 {
+        // The first iteration sets the mark that the others do not fall below.
+        let found = gmres(&shift, &b, Options::default().restart(n).patience(m)).unwrap();
+        assert_eq!((found.stop, found.iterations), (Stop::Stagnated, m + 1));
+    }
     let found = gmres(&shift, &b, Options::default().restart(n)).unwrap();
     assert_eq!((found.stop, found.iterations), (Stop::Converged, n));
 }

@@ -69,6 +69,17 @@ fn an_update_learns_from_as_many_samples_and_batches_as_it_is_told() {
     }
 }
 
+#[test]
+fn the_recent_return_is_the_mean_of_the_last_hundred() {
+    let mut learner = learner(LearnOptions::default(), 1);
+    (1..100).for_each(|episode| learner.note(f64::from(episode)));
+    assert_eq!(learner.recent_return(), None);
+    learner.note(100.0);
+    assert_eq!(learner.recent_return(), Some(50.5));
+    (101..=130).for_each(|episode| learner.note(f64::from(episode)));
+    assert_eq!((learner.recent_return(), learner.episodes()), (Some(80.5), 130));
+}
+
 /// The mean squared distance from the target, of the actions that the policy prefers.
 fn miss(actor: &Actor<f64, DiagonalGaussian>) -> f64 {
     let points = (0..=20).map(|i| {

@@ -143,22 +143,28 @@ proptest! {
                     let rate = (late - reward(end)).abs() / 1e-6;
                     (None, rate * (1e-13 + 60.0 * f64::EPSILON / closing.abs()))
                 }
-                End::Miss(time) => (Some(time), 0.0),
+                End::Miss(time) => {
+                    // Beside the blade's face or beyond which end, and whether farther than counts.
+                    let moment = swing.at(time.unwrap());
+                    let side = if moment.excess() > 0.0 { moment.along.signum() } else { 0.0 };
+                    (Some((time, side, moment.distance() < FAR)), 0.0)
+                }
             };
             (reward(end), nearest, rounding)
         };
         let h = 1e-4;
-        let [a, b, c, d] = [-2.0 * h, -h, h, 2.0 * h].map(at);
-        // Not across the edge, nor where another point of the grid becomes the nearest.
+        let [a, b, c, d, e, f] = [-2.0 * h, -h, -0.5 * h, 0.5 * h, h, 2.0 * h].map(at);
+        // Not across the edge, nor where another point of the grid or part of the blade becomes the nearest.
         let nearest = at(0.0).1;
-        prop_assume!([a, b, c, d].iter().all(|end| end.1 == nearest));
-        let (far, near) = ((d.0 - a.0) / (4.0 * h), (c.0 - b.0) / (2.0 * h));
+        prop_assume!([a, b, c, d, e, f].iter().all(|end| end.1 == nearest));
+        let far = (f.0 - a.0) / (4.0 * h);
+        let (near, half) = ((e.0 - b.0) / (2.0 * h), (d.0 - c.0) / h);
         let exact: f64 = gradient.iter().zip(&direction).map(|(g, d)| g * d).sum();
-        // The nearer difference is off by a third of what the two differ, and terms of higher order, of
+        // The nearest difference is off by a third of what the nearest two differ, and terms of higher order, of
         // which there are many at a grazing contact; beside those of their times rewards have a rounding of 1e-14.
-        let rounding = b.2.max(c.2) + 1e-14 * (1.0 + exact.abs());
-        let allowed = (far - near).abs() + rounding / h + 1e-9;
-        prop_assert!((near - exact).abs() <= allowed, "{near} {far} {exact}");
+        let rounding = c.2.max(d.2) + 1e-14 * (1.0 + exact.abs());
+        let allowed = (far - near).abs().max((near - half).abs()) + 2.0 * rounding / h + 1e-9;
+        prop_assert!((half - exact).abs() <= allowed, "{half} {near} {far} {exact}");
     }
 }
 
