@@ -120,6 +120,19 @@ pub trait Activation<T: Real>: Any + Debug + Send + Sync {
         }
     }
 
+    /// The slopes of f below and above 0, where f is linear on either side and f(0) = 0; they differ where f has
+    /// a kink. `None` by default.
+    ///
+    /// # Examples
+    /// ```
+    /// use nn_core::{Activation, Elu, Relu};
+    /// assert_eq!(Activation::<f64>::linear_sides(&Relu), Some([0.0, 1.0]));
+    /// assert_eq!(Activation::<f64>::linear_sides(&Elu::default()), None); // no line below 0
+    /// ```
+    fn linear_sides(&self) -> Option<[T; 2]> {
+        None
+    }
+
     /// What keeps f from having an inverse, where that is one turn or one flat stretch; beyond it f
     /// is one to one. `None` by default.
     fn fold(&self) -> Option<Fold> {
@@ -189,6 +202,10 @@ impl<T: Real> Activation<T> for Identity {
 
     fn slope_from_value(&self, _a: T) -> Option<T> {
         Some(T::one())
+    }
+
+    fn linear_sides(&self) -> Option<[T; 2]> {
+        Some([T::one(); 2])
     }
 
     fn inverse_domain(&self) -> Option<Interval> {
@@ -268,6 +285,21 @@ mod tests {
     fn the_slope_at_a_kink_is_the_left_one() {
         assert_eq!(Relu.slope(0.0), 0.0);
         assert_eq!(LeakyRelu::new(0.25).unwrap().slope(0.0), 0.25);
+    }
+
+    #[test]
+    fn linear_sides_are_the_slopes_of_the_values() {
+        for f in all::<f64>() {
+            let Some(slopes) = f.linear_sides() else { continue };
+            for (z, slope) in [(-2.0, slopes[0]), (2.0, slopes[1])] {
+                assert_eq!((f.value(z), f.slope(z)), (slope * z, slope), "{}", f.name());
+            }
+        }
+        assert_eq!(
+            Activation::<f64>::linear_sides(&LeakyRelu::new(0.1).unwrap()),
+            Some([0.1, 1.0])
+        );
+        assert_eq!(Activation::<f64>::linear_sides(&Tanh), None);
     }
 
     #[test]

@@ -39,6 +39,10 @@ impl<T: Real> Activation<T> for Relu {
         Some(self.slope(a))
     }
 
+    fn linear_sides(&self) -> Option<[T; 2]> {
+        Some([T::zero(), T::one()])
+    }
+
     fn fold(&self) -> Option<Fold> {
         Some(Fold::Flat(0.0))
     }
@@ -107,6 +111,10 @@ impl<T: Real> Activation<T> for LeakyRelu {
 
     fn slope_from_value(&self, a: T) -> Option<T> {
         Some(self.slope(a))
+    }
+
+    fn linear_sides(&self) -> Option<[T; 2]> {
+        Some([T::from_double(self.alpha), T::one()])
     }
 
     fn inverse_domain(&self) -> Option<Interval> {

@@ -216,7 +216,7 @@ impl<'a, T: Real> Chain<'a, T> {
     }
 
     /// What `link` makes of each column.
-    fn forward(&self, link: &Link<'a, T>, h: &DMatrix<T>) -> Result<DMatrix<T>> {
+    pub(crate) fn forward(&self, link: &Link<'a, T>, h: &DMatrix<T>) -> Result<DMatrix<T>> {
         let mut value = DMatrix::zeros(link.outputs, h.ncols());
         match &link.kind {
             Kind::Affine { weight, bias } => {
@@ -263,25 +263,17 @@ impl<T: Real> Map<T> for Chain<'_, T> {
         Ok(value.column(0).into_owned())
     }
 
+    fn chain(&self) -> Option<Chain<'_, T>> {
+        Some(self.clone())
+    }
+
     fn linearize<'b>(&'b self, x: &DVector<T>) -> Result<Linearization<'b, T>> {
         let mut value = DMatrix::from_column_slice(x.len(), 1, x.as_slice());
         batch("x", &value, self.inputs)?;
         let mut factors = Vec::with_capacity(self.links.len());
         for link in &self.links {
             let next = self.forward(link, &value)?;
-            factors.push(match &link.kind {
-                Kind::Affine { weight, .. } => Factor::Weight(weight),
-                Kind::Pointwise(function) => {
-                    let ones = vec![T::one(); link.outputs];
-                    let mut slopes = ones.clone();
-                    let (z, a) = (value.as_slice(), next.as_slice());
-                    function.get().pull_back(z, a, &ones, &mut slopes);
-                    Factor::Slopes(slopes)
-                }
-                Kind::Softmax { channels } => {
-                    Factor::Softmax { channels: *channels, p: next.as_slice().to_vec() }
-                }
-            });
+            factors.push(link.factor(value.as_slice(), next.as_slice()));
             value = next;
         }
         let (rows, columns) = (self.outputs(), self.inputs);
@@ -298,7 +290,8 @@ struct Jacobian<'a, T: Real> {
     threads: Threads,
 }
 
-enum Factor<'a, T: Real> {
+/// The Jacobian of a link at a point.
+pub(crate) enum Factor<'a, T: Real> {
     Weight(&'a Weight<'a, T>),
     Slopes(Vec<T>),
     /// diag p − p·pᵀ in each group.
@@ -308,9 +301,56 @@ enum Factor<'a, T: Real> {
     },
 }
 
+impl<'a, T: Real> Link<'a, T> {
+    /// The Jacobian where z is made a.
+    pub(crate) fn factor<'b>(&'b self, z: &[T], a: &[T]) -> Factor<'b, T>
+    where
+        'a: 'b,
+    {
+        match &self.kind {
+            Kind::Affine { weight, .. } => Factor::Weight(weight),
+            Kind::Pointwise(function) => {
+                let ones = vec![T::one(); self.outputs];
+                let mut slopes = ones.clone();
+                function.get().pull_back(z, a, &ones, &mut slopes);
+                Factor::Slopes(slopes)
+            }
+            Kind::Softmax { channels } => Factor::Softmax { channels: *channels, p: a.to_vec() },
+        }
+    }
+}
+
+impl<T: Real> Link<'_, T> {
+    /// ∑ⱼ |wᵢⱼ·hⱼ| + |bᵢ|, which says how far zᵢ is rounded; where W is only multiplied with, what is known of it.
+    pub(crate) fn sums(&self, h: &DMatrix<T>, z: &DMatrix<T>) -> DVector<f64> {
+        let size = |x: T| x.to_double().abs();
+        let mut sums = DVector::from_iterator(z.len(), z.iter().copied().map(size));
+        match &self.kind {
+            Kind::Affine { weight: Weight::Dense(weight), bias } => {
+                for (sum, &b) in sums.iter_mut().zip(bias.iter()) {
+                    *sum = size(b);
+                }
+                for (column, &h) in weight.column_iter().zip(h) {
+                    for (sum, &w) in sums.iter_mut().zip(&column) {
+                        *sum += size(w) * size(h);
+                    }
+                }
+            }
+            Kind::Affine { bias, .. } => {
+                let largest = sums.max().max(h.iter().copied().map(size).fold(0.0, f64::max));
+                for (sum, &b) in sums.iter_mut().zip(bias.iter()) {
+                    *sum = largest + size(b);
+                }
+            }
+            Kind::Pointwise(_) | Kind::Softmax { .. } => {}
+        }
+        sums
+    }
+}
+
 impl<T: Real> Factor<'_, T> {
     /// The same for a symmetric factor, in place on each column.
-    fn scale(&self, columns: &mut [T]) {
+    pub(crate) fn scale(&self, columns: &mut [T]) {
         match self {
             Self::Weight(_) => {}
             Self::Slopes(slopes) => {
@@ -420,7 +460,12 @@ impl<T: Real> Weight<'_, T> {
     }
 
     /// y ← Wᵀ·x.
-    fn apply_adjoint_to(&self, x: &[T], y: &mut [T], threads: Threads) -> linalg::Result<()> {
+    pub(crate) fn apply_adjoint_to(
+        &self,
+        x: &[T],
+        y: &mut [T],
+        threads: Threads,
+    ) -> linalg::Result<()> {
         match self {
             Self::Dense(matrix) => {
                 let rows = y.len();

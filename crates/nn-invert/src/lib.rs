@@ -101,7 +101,8 @@
 //! much, and [`Preimages::nearest`] finds the nearest input there is, which satisfies
 //! x − seed ∈ range(Jᵀ). Through one linear layer the two are the same point, seed + W⁺·(y − W·seed); through
 //! 30-20-10 tanh networks the search ends a few percent to twice as far away. Through a ReLU the set has edges,
-//! and the nearest input often lies on one, where those conditions do not hold: [`Nearest::stop`] says so.
+//! and the nearest input often lies on one: [`Nearest::kinks`] names the units that are at their kinks there, and
+//! the conditions are those of all pieces that meet.
 //!
 //! ```
 //! use std::ops::ControlFlow;

@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 
 use linalg::{DVector, LinearOperator, Real};
 
-use crate::Result;
+use crate::{Chain, Result};
 
 /// A differentiable map y = f(x), with the Jacobian J = ∂y/∂x known by its products.
 ///
@@ -28,6 +28,12 @@ pub trait Map<T: Real> {
     /// # Errors
     /// As [`Self::value`].
     fn linearize<'a>(&'a self, x: &DVector<T>) -> Result<Linearization<'a, T>>;
+
+    /// The same map link by link, where it has a view as a chain: what shows the kinks of a ReLU, on which
+    /// [`Preimages::nearest`](crate::Preimages::nearest) depends. `None` by default.
+    fn chain(&self) -> Option<Chain<'_, T>> {
+        None
+    }
 }
 
 /// A map at a point, see [`Map::linearize`].

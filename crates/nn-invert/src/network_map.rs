@@ -7,7 +7,7 @@ use linalg::{DMatrix, DVector, LinearOperator, Real};
 use nn_core::{Direction, Gradients, Network, Trace};
 
 use crate::arguments::batch;
-use crate::{Linearization, Map, Result};
+use crate::{Chain, Linearization, Map, Result};
 
 impl<T: Real> Map<T> for Network<T> {
     fn inputs(&self) -> usize {
@@ -32,6 +32,10 @@ impl<T: Real> Map<T> for Network<T> {
         let value = trace.output().column(0).into_owned();
         let jacobian = Box::new(Jacobian { network: self, trace: Mutex::new(trace) });
         Ok(Linearization { value, jacobian })
+    }
+
+    fn chain(&self) -> Option<Chain<'_, T>> {
+        Chain::of(self).ok()
     }
 }
 

@@ -1,5 +1,7 @@
 //! All inputs of one output: the set around a solution, walks on it, and its nearest member.
 
+mod creases;
+mod edges;
 mod nearest;
 mod place;
 #[cfg(test)]
@@ -70,6 +72,8 @@ struct Set<'a, T: Real> {
     target: &'a DVector<T>,
     /// The farthest ‖f(x) − y‖ that counts as being on the set.
     tolerance: f64,
+    /// What may be left of it where steps do not make it smaller any more.
+    rounding: f64,
     handling: Handling,
 }
 
@@ -126,7 +130,7 @@ impl<'a, T: Real> Preimages<'a, T> {
         let size = target.norm().to_double();
         let terms = map.inputs().max(map.outputs()).min(DENSE);
         let tolerance = 64.0 * terms as f64 * T::EPSILON * if size > 0.0 { size } else { 1.0 };
-        let set = Set { map, target, tolerance, handling };
+        let set = Set { map, target, tolerance, rounding: tolerance, handling };
         match set.retract(member.clone())? {
             Some(here) => Ok(Self { set, here }),
             None => {
@@ -178,7 +182,7 @@ impl<'a, T: Real> Preimages<'a, T> {
     pub fn tangent(&self, v: &DVector<T>) -> Result<DVector<T>> {
         size("v", "entries", v.len(), self.here.x.len())?;
         finite("v", v.as_slice(), v.len())?;
-        Ok(self.here.split(v, self.accuracy())?.along)
+        Ok(self.here.split(v, accuracy::<T>())?.along)
     }
 
     /// Walks `length` along the set from the member, setting out along the part of `direction`
@@ -248,11 +252,11 @@ impl<'a, T: Real> Preimages<'a, T> {
         };
         (0..count).map(|_| walk()).collect()
     }
+}
 
-    /// To what least squares by products are solved where the answer depends on it: for `f64` 1.8e-12.
-    fn accuracy(&self) -> f64 {
-        T::EPSILON.powf(0.75)
-    }
+/// To what least squares by products are solved where the answer depends on it: for `f64` 1.8e-12.
+fn accuracy<T: Real>() -> f64 {
+    T::EPSILON.powf(0.75)
 }
 
 /// ‖f(x) − y‖₂.

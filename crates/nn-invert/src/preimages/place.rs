@@ -8,7 +8,7 @@ use crate::Result;
 use crate::search::{DENSE, entries};
 
 /// Most entries of a Jacobian that is decomposed: a second's work or less.
-const ENTRIES: usize = 1 << 20;
+pub(super) const ENTRIES: usize = 1 << 20;
 /// Gauss-Newton steps that bring a point back onto the set.
 const BACK: usize = 12;
 /// To what the steps of a Jacobian known by products are solved for: the next step makes up for it.
@@ -131,7 +131,7 @@ impl<'a, T: Real> Set<'a, T> {
                 return Ok(Some(place));
             }
             if size > 0.9 * before {
-                return Ok(None);
+                return Ok((size <= self.rounding).then_some(place));
             }
             before = size;
             x = place.step(&r)? + place.x;

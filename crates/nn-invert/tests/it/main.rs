@@ -3,6 +3,7 @@
 
 mod invertible;
 mod learned;
+mod nearest;
 mod recurrent;
 
 use linalg::{DMatrix, DVector, Real};

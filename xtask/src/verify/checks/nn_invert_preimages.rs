@@ -2,9 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use linalg::{DVector, PseudoInverse};
-use nn_core::Network;
-use nn_invert::{Chain, Map, Preimages, SearchOptions, SearchStop, search};
+use linalg::{DMatrix, DVector, PseudoInverse, bounded_least_squares};
+use nn_core::{LeakyRelu, Network, Relu};
+use nn_invert::{
+    Chain, Error, Linearization, Map, NearestStop, Preimages, SearchOptions, SearchStop, search,
+};
+use rand::Rng;
 
 use super::nn_invert_search::{normal, normal_vector, tanh_network};
 use crate::verify::check::{BoxError, Check, Context, Control, Evidence};
@@ -22,6 +25,12 @@ pub(super) const CHECKS: &[Check] = &[
         question: Some(11),
         claim: "the input nearest to the seed satisfies the conditions for being it",
         run: nearest_to_seed,
+    },
+    Check {
+        id: "nn-invert/nearest-on-edges",
+        question: Some(11),
+        claim: "through ReLUs too, from the input nearest to the seed no way along the set leads nearer",
+        run: nearest_on_edges,
     },
 ];
 
@@ -118,5 +127,137 @@ fn nearest_to_seed(context: &Context) -> Result<Evidence, BoxError> {
                 "Through one linear layer the search ends at seed + W⁺(y − W·seed) itself, to {linear:.0e}."
             ),
         ],
+    })
+}
+
+/// W₂·f(W₁·x + b₁) + b₂ with f of slope `alpha` below 0 and 1 above.
+struct Rectified {
+    w1: DMatrix<f64>,
+    b1: DVector<f64>,
+    w2: DMatrix<f64>,
+    b2: DVector<f64>,
+    alpha: f64,
+}
+
+impl Rectified {
+    fn new(widths: [usize; 3], alpha: f64, rng: &mut impl Rng) -> Self {
+        let mut weight = |rows, columns| normal(rows, columns, rng) / (columns as f64).sqrt();
+        let (w1, w2) = (weight(widths[1], widths[0]), weight(widths[2], widths[1]));
+        let (b1, b2) = (normal_vector(widths[1], rng) * 0.3, normal_vector(widths[2], rng) * 0.3);
+        Self { w1, b1, w2, b2, alpha }
+    }
+
+    fn network(&self) -> nn_core::Result<Network<f64>> {
+        let first = Network::builder(self.w1.ncols())
+            .dense_from(self.w1.clone(), self.b1.as_slice().to_vec());
+        let second = if self.alpha > 0.0 {
+            first.activation(LeakyRelu::new(self.alpha)?)
+        } else {
+            first.activation(Relu)
+        };
+        second.dense_from(self.w2.clone(), self.b2.as_slice().to_vec()).build_given()
+    }
+
+    /// The most that the distance falls for each unit of a way along the set from x. Units within 1e-9 of their
+    /// kinks may go to either side: for each choice the ways are a cone, {d : J·d = 0, ±∇zₖ·d ≥ 0}, and what the
+    /// nearest combination of its normals leaves of x − seed is the fall.
+    fn fall(&self, x: &DVector<f64>, seed: &DVector<f64>) -> Result<f64, BoxError> {
+        let z = &self.w1 * x + &self.b1;
+        let kinks: Vec<usize> = (0..z.len()).filter(|&k| z[k].abs() <= 1e-9).collect();
+        let (away, outputs) = (x - seed, self.w2.nrows());
+        let mut most = 0.0_f64;
+        for sides in 0..1_usize << kinks.len() {
+            let mut above: Vec<bool> = z.iter().map(|&z| z > 0.0).collect();
+            let mut normals = DMatrix::zeros(x.len(), outputs + kinks.len());
+            for (i, &k) in kinks.iter().enumerate() {
+                above[k] = sides >> i & 1 == 1;
+                let sign = if above[k] { 1.0 } else { -1.0 };
+                normals.set_column(outputs + i, &(self.w1.row(k).transpose() * sign));
+            }
+            let slope = |k: usize, _| if above[k] { 1.0 } else { self.alpha };
+            let slopes = DMatrix::from_diagonal(&DVector::from_fn(z.len(), slope));
+            let jacobian = &self.w2 * slopes * &self.w1;
+            normals.columns_mut(0, outputs).copy_from(&jacobian.transpose());
+            let least = |j, _| if j < outputs { f64::NEG_INFINITY } else { 0.0 };
+            let lower = DVector::from_fn(normals.ncols(), least);
+            let upper = DVector::from_element(normals.ncols(), f64::INFINITY);
+            let left = bounded_least_squares(&normals, &away, &lower, &upper)?.residual;
+            most = most.max(left.norm() / away.norm());
+        }
+        Ok(most)
+    }
+}
+
+/// A network that does not show where it has kinks.
+struct Blind<'a>(&'a Network<f64>);
+
+impl Map<f64> for Blind<'_> {
+    fn inputs(&self) -> usize {
+        self.0.inputs()
+    }
+
+    fn outputs(&self) -> usize {
+        self.0.outputs()
+    }
+
+    fn value(&self, x: &DVector<f64>) -> nn_invert::Result<DVector<f64>> {
+        self.0.value(x)
+    }
+
+    fn linearize<'a>(&'a self, x: &DVector<f64>) -> nn_invert::Result<Linearization<'a, f64>> {
+        self.0.linearize(x)
+    }
+}
+
+fn nearest_on_edges(context: &Context) -> Result<Evidence, BoxError> {
+    let mut rng = context.rng();
+    let (mut measured, mut control) = (0.0_f64, 0.0_f64);
+    let (mut cases, mut edges, mut met, mut refused) = (0, 0, 0, 0);
+    for alpha in [0.0, 0.1] {
+        for _ in 0..30 {
+            let map = Rectified::new([10, 12, 3], alpha, &mut rng);
+            let network = map.network()?;
+            let y = network.value(&normal_vector(10, &mut rng))?;
+            let seed = normal_vector(10, &mut rng);
+            let options = SearchOptions::default();
+            let found = search(&network, &y, &seed, &options, |_| ControlFlow::Continue(()))?;
+            if found.stop != SearchStop::Converged {
+                continue;
+            }
+            let nearest = match Preimages::new(&network, &y, &found.input) {
+                Ok(set) => set.nearest(&seed)?,
+                // The search has crept up to an edge beyond which alone the set lies.
+                Err(Error::NotAMember { .. }) => {
+                    refused += 1;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
+            if nearest.stop != NearestStop::Stationary {
+                return Err(format!("{:?} at {:e}", nearest.stop, nearest.optimality).into());
+            }
+            measured = measured.max(map.fall(&nearest.input, &seed)?);
+            cases += 1;
+            edges += usize::from(!nearest.kinks.is_empty());
+            met = met.max(nearest.kinks.len());
+            let blind = Blind(&network);
+            let nearest = Preimages::new(&blind, &y, &found.input)?.nearest(&seed)?;
+            control = control.max(map.fall(&nearest.input, &seed)?);
+        }
+    }
+    Ok(Evidence {
+        measured,
+        limit: 1e-8,
+        reason: "the cosine of the angle between seed − x and the way along the set that falls most, over all \
+                 linear pieces that meet in x: as for the smooth set, the square root of rounding",
+        control: Control {
+            what: "where the same steps end that do not know of the kinks",
+            measured: control,
+        },
+        plots: vec![],
+        notes: vec![format!(
+            "ReLU and leaky ReLU networks 10-12-3: of {cases} nearest inputs {edges} lie on an edge of the set, \
+             where up to {met} units are at their kinks. {refused} ends of searches were no members of the set."
+        )],
     })
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use linalg::operator::Diagonal;
 use linalg::{DMatrix, DVector, LinearOperator};
 use nn_core::Shape;
-use nn_core::{Layer, Network, Sin, Steps, Tanh, View};
+use nn_core::{Layer, Network, Relu, Sin, Steps, Tanh, View};
 use nn_invert::{
     BeliefNetwork, Boxed, Chain, Circulant, Coupling, Divergence, Equilibrium, Flow, Half,
     LayerwiseInverse, LayerwiseOptions, LearnedInverse, Lesson, Mixing, MultiStart, Outside,
@@ -205,6 +205,19 @@ fn searches() {
                 Preimages::sample(&set, x.pick(2, vec![0, 1]), x.number(0.1), &mut rng())?,
                 set.nearest(&x.vector(&[0.0, 0.1, 0.2]))?,
             ))
+        })
+        .passes(FIGURES),
+        row("Preimages::nearest", |x| {
+            let network = Network::builder(3)
+                .dense_from(DMatrix::from_fn(4, 3, |i, j| (i + 2 * j) as f64 - 2.5), vec![0.0; 4])
+                .activation(Relu)
+                .dense_from(DMatrix::from_element(1, 4, 0.5), vec![0.0])
+                .build_given()?;
+            let at = [0.1, 0.2, 0.3];
+            let y = network.predict(&DMatrix::from_column_slice(3, 1, &at))?;
+            let target = x.vector(y.as_slice());
+            let set = Preimages::new(&network, &target, &x.vector(&at))?;
+            shown(set.nearest(&x.vector(&[0.0, 0.1, 0.2]))?)
         })
         .passes(FIGURES),
         row("Circulant", |x| {
