@@ -314,6 +314,18 @@ fn normalizations_have_the_digits_of_pytorch() {
 }
 
 #[test]
+fn embeddings_begin_normal() {
+    // As PyTorch's. Of n independent normals the mean is within 5/√n, and the mean square within 5 √(2/n) of 1, in all
+    // but one of a million cases.
+    let network = build(Shape::sequence(1, 3), |b| b.embedding(100, 50));
+    let parameters = network.parameters();
+    let n = parameters.len() as f64;
+    assert!(parameters.mean().abs() <= 5.0 / n.sqrt(), "{}", parameters.mean());
+    let square = parameters.norm_squared() / n;
+    assert!((square - 1.0).abs() <= 5.0 * (2.0 / n).sqrt(), "{square}");
+}
+
+#[test]
 fn embeddings_have_the_digits_of_pytorch() {
     let mut network = build(Shape::sequence(1, 3), |b| b.embedding(4, 2));
     // PyTorch has the vectors in rows.
