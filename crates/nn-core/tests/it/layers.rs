@@ -317,7 +317,9 @@ fn normalizations_have_the_digits_of_pytorch() {
 fn embeddings_begin_normal() {
     // As PyTorch's. Of n independent normals the mean is within 5/√n, and the mean square within 5 √(2/n) of 1, in all
     // but one of a million cases.
-    let network = build(Shape::sequence(1, 3), |b| b.embedding(100, 50));
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let builder = Network::<f64>::builder(Shape::sequence(1, 3)).embedding(100, 50);
+    let network = builder.build(&mut rng).unwrap();
     let parameters = network.parameters();
     let n = parameters.len() as f64;
     assert!(parameters.mean().abs() <= 5.0 / n.sqrt(), "{}", parameters.mean());
