@@ -205,6 +205,33 @@ fn an_affine_map_is_its_product_with_what_is_around_it() {
     assert_eq!(flat.unwrap_err().to_string(), "c is 3 x 2, expected 2 x 2");
 }
 
+/// Few columns of B serve an A in its place; its transpose is always copied.
+#[test]
+fn a_factor_read_in_its_place_gives_the_bits_of_its_copy() {
+    fn check<T: Scalar + Number>() {
+        on_each_arch(|arch| {
+            for (m, k, n) in [(130, 70, 50), (128, 600, 7), (200, 9, 256), (70, 530, 24)] {
+                let (a, b) = (random::<T>(m, k, 1), random::<T>(k, n, 2));
+                let turned = a.transpose();
+                let before = random::<T>(m, n, 3);
+                let result = |a: Operand<'_, T>| {
+                    let (mut c, minus) = (before.clone(), T::number(-1.0, 0.0));
+                    gemm(minus, a, &b, minus, c.as_view_mut(), Threads::One)
+                        .expect("the shapes fit");
+                    c
+                };
+                assert!(
+                    result((&a).into()) == result(transpose(&turned)),
+                    "{arch} {m} x {k} x {n}"
+                );
+            }
+        });
+    }
+    check::<f32>();
+    check::<f64>();
+    check::<Complex<f32>>();
+}
+
 #[test]
 fn zero_beta_overwrites_what_was_not_a_number() {
     on_each_arch(|arch| {
