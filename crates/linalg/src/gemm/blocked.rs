@@ -110,13 +110,13 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
                 // tenth of a product with 32 columns.
                 match width {
                     2 => {
-                        strip::<S, T, V, 2>(simd, scale, job.lower, &a, Right::Packed(b), place, c)
+                        strip::<S, T, V, 2>(simd, scale, job.lower, &a, Right::Packed(b), place, c);
                     }
                     4 => {
-                        strip::<S, T, V, 4>(simd, scale, job.lower, &a, Right::Packed(b), place, c)
+                        strip::<S, T, V, 4>(simd, scale, job.lower, &a, Right::Packed(b), place, c);
                     }
                     _ => {
-                        strip::<S, T, V, N>(simd, scale, job.lower, &a, Right::Packed(b), place, c)
+                        strip::<S, T, V, N>(simd, scale, job.lower, &a, Right::Packed(b), place, c);
                     }
                 }
             }
