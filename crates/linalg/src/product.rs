@@ -126,6 +126,11 @@ impl<T: nalgebra::Scalar> Operand<'_, T> {
         self.conjugated
     }
 
+    /// Entries of the memory in which the matrix lies, those between its columns included.
+    pub(crate) fn span(&self) -> usize {
+        self.stored.strides().1 * self.stored.ncols()
+    }
+
     /// A column of the matrix in memory.
     #[inline(always)]
     pub(crate) fn stored_column(&self, column: usize) -> &[T] {

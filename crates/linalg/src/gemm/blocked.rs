@@ -1,14 +1,14 @@
 //! A product in blocks that fit the caches.
 
-use super::kernel::{Right, Scale};
+use super::kernel::{Left, Right, Scale};
 use super::lanes::Lanes;
 use super::pack::{self, Panels};
 use super::part::Buffer;
 use super::{Entry, Job};
 use crate::DMatrixViewMut;
+use crate::product::Operand;
 use pulp::Simd;
 use std::ops::Range;
-use std::slice::Chunks;
 
 /// Columns of A and rows of B in one block: a panel of B stays in the first-level cache.
 const DEPTH: usize = 512;
@@ -23,6 +23,10 @@ const WIDTH: usize = 2048;
 const B_BYTES: usize = 262_144;
 /// With more rows than this, B is copied into panels even where it could be read in its place.
 const STORED_ROWS: usize = 2000;
+/// With more columns than this, A is copied into panels even where it could be read in its place.
+const STORED_COLUMNS: usize = 256;
+/// The last strip of B, where its columns are fewer than a tile's, has as few multiples of this as hold them.
+const LAST_COLUMNS: usize = 2;
 
 /// The whole product on one thread, in tiles of V vectors by N columns.
 #[inline(always)]
@@ -35,7 +39,7 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
     let k = job.a.columns();
     let lanes = T::Part::lanes::<S>();
     let a_panels = Panels { width: V * lanes, unit: lanes };
-    let b_panels = Panels { width: N, unit: N };
+    let b_panels = Panels { width: N, unit: LAST_COLUMNS };
     let depth = even_block(k, DEPTH, 1);
     let whole = a_panels.total(m) * k * size_of::<T>() <= WHOLE_BYTES;
     let limit = if whole { m } else { A_BYTES / (DEPTH * size_of::<T>()) };
@@ -45,6 +49,11 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
     let width = even_block(n, width.max(N), N);
     let a_length = height * if whole { k } else { depth } * T::PARTS;
     let b_length = width * depth * T::PARTS;
+    // A's rows, as far as they fill whole tiles, are read in their place where they serve few columns and stay in the
+    // second-level cache between them.
+    let lies = T::PARTS == 1 && !job.a.is_transposed() && !job.a.is_conjugated();
+    let lies = lies && whole && n <= STORED_COLUMNS && job.a.span() * size_of::<T>() <= WHOLE_BYTES;
+    let lying = if lies { m - m % a_panels.width } else { 0 };
     let across = job.b.flipped();
     // B's columns are read in their place where they serve few rows.
     let stored = m <= STORED_ROWS && !job.b.is_transposed() && !job.b.is_conjugated();
@@ -73,22 +82,43 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
             if is_above(job.lower, &rows, &columns) {
                 continue;
             }
-            let start = if whole { a_panels.total(m) * inners.start * T::PARTS } else { 0 };
-            let a = &mut a_block[start..][..a_panels.total(rows.len()) * parts];
+            let copied = rows.start.max(lying)..rows.end;
+            let start = if whole { a_panels.total(m - lying) * inners.start * T::PARTS } else { 0 };
+            let a = &mut a_block[start..][..a_panels.total(copied.len()) * parts];
             if column == 0 || !all_rows {
-                pack::pack(&job.a, rows.clone(), inners.clone(), a_panels, a);
+                pack::pack(&job.a, copied.clone(), inners.clone(), a_panels, a);
             }
+            let a = Block {
+                matrix: job.a.columns_range(inners.clone()),
+                lying,
+                panels: a_panels,
+                copy: a,
+            };
             for first in columns.clone().step_by(N) {
-                let right = if first < packed_from {
-                    Right::Stored(std::array::from_fn(|j| {
-                        &job.b.stored_column(first + j)[inners.clone()]
-                    }))
-                } else {
-                    Right::Packed(&b[(first - packed_from) * parts..][..N * parts])
-                };
                 let columns = first..columns.end.min(first + N);
-                let a = a.chunks(a_panels.width * parts);
-                strip::<S, T, V, N>(simd, scale, job.lower, a, right, (&rows, columns), c);
+                let place = (&rows, columns.clone());
+                if first < packed_from {
+                    let b = Right::Stored(std::array::from_fn(|j| {
+                        &job.b.stored_column(first + j)[inners.clone()]
+                    }));
+                    strip::<S, T, V, N>(simd, scale, job.lower, &a, b, place, c);
+                    continue;
+                }
+                let width = b_panels.last_width(columns.len());
+                let b = &b[(first - packed_from) * parts..][..width * parts];
+                // The last columns in a tile of their own number, or nearly: what a tile of N computed besides was a
+                // tenth of a product with 32 columns.
+                match width {
+                    2 => {
+                        strip::<S, T, V, 2>(simd, scale, job.lower, &a, Right::Packed(b), place, c);
+                    }
+                    4 => {
+                        strip::<S, T, V, 4>(simd, scale, job.lower, &a, Right::Packed(b), place, c);
+                    }
+                    _ => {
+                        strip::<S, T, V, N>(simd, scale, job.lower, &a, Right::Packed(b), place, c);
+                    }
+                }
             }
         }
         if inner + 1 == depths {
@@ -97,13 +127,21 @@ pub(super) fn blocked<S: Simd, T: Entry, const V: usize, const N: usize>(
     }
 }
 
+/// Some columns of a block of A: rows up to `lying` in the matrix, the others in panels.
+struct Block<'a, T: Entry> {
+    matrix: Operand<'a, T>,
+    lying: usize,
+    panels: Panels,
+    copy: &'a [T::Part],
+}
+
 /// All tiles of one block of A with N columns of B.
 #[inline(always)]
 fn strip<S: Simd, T: Entry, const V: usize, const N: usize>(
     simd: S,
     scale: Scale<T>,
     lower: Option<isize>,
-    a: Chunks<'_, T::Part>,
+    a: &Block<'_, T>,
     b: Right<'_, T, N>,
     (rows, columns): (&Range<usize>, Range<usize>),
     c: &mut DMatrixViewMut<'_, T>,
@@ -115,12 +153,22 @@ fn strip<S: Simd, T: Entry, const V: usize, const N: usize>(
         slices.next().map_or_else(Default::default, |column| column.data.into_slice_mut())
     });
     let slices = &mut slices[..columns.len()];
-    for (a, row) in a.zip((0..rows.len()).step_by(V * lanes)) {
+    let lying = rows.start.max(a.lying) - rows.start;
+    // Two loops: in one, the compiler joins the ends of both kinds of tiles, and their sums pass through memory.
+    for row in (0..lying).step_by(V * lanes) {
+        let tile = rows.start + row..rows.start + row + V * lanes;
+        if !is_above(lower, &tile, &columns) {
+            T::tile::<S, V, N>(simd, scale, Left::Stored(a.matrix, tile.start), b, slices, row);
+        }
+    }
+    let panels = a.copy.chunks(a.panels.width * a.matrix.columns() * T::PARTS);
+    for (a, row) in panels.zip((lying..rows.len()).step_by(V * lanes)) {
         let height = (V * lanes).min(rows.len() - row);
         let tile = rows.start + row..rows.start + row + height;
         if is_above(lower, &tile, &columns) {
             continue;
         }
+        let a = Left::Packed(a);
         match height.div_ceil(lanes) {
             1 => T::tile::<S, 1, N>(simd, scale, a, b, slices, row),
             2 => T::tile::<S, 2, N>(simd, scale, a, b, slices, row),

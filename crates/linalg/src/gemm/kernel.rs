@@ -1,7 +1,9 @@
 //! The innermost loops: one tile of C, held in registers, from a panel of A and a panel of B.
 
 use super::Entry;
+use super::lanes::Lanes;
 use super::part::Part;
+use crate::product::Operand;
 use nalgebra::Complex;
 use pulp::{NullaryFnOnce, Simd};
 
@@ -15,6 +17,15 @@ pub struct Scale<T> {
     pub(super) alpha: T,
     /// The factor of what C held.
     pub(super) beta: T,
+}
+
+/// A panel of A.
+#[derive(Debug, Clone, Copy)]
+pub enum Left<'a, T: Entry> {
+    /// Copied.
+    Packed(&'a [T::Part]),
+    /// As it lies in the matrix, from this row: some columns of a real factor, in as many rows as a tile has.
+    Stored(Operand<'a, T>, usize),
 }
 
 /// N columns of B.
@@ -32,19 +43,44 @@ pub enum Right<'a, T: Entry, const N: usize> {
 pub(super) fn real_tile<S: Simd, T: Entry<Part = T> + Part, const V: usize, const N: usize>(
     simd: S,
     scale: Scale<T>,
-    a: &[T],
+    a: Left<'_, T>,
     b: Right<'_, T, N>,
     columns: &mut [&mut [T]],
     row: usize,
 ) {
-    let a = T::split::<S>(a).0.as_chunks::<V>().0;
     let c = Target { columns, row };
+    match a {
+        Left::Packed(a) => {
+            let a = T::split::<S>(a).0.as_chunks::<V>().0;
+            with_right::<S, T, _, V, N>(simd, scale, a, b, c);
+        }
+        Left::Stored(matrix, row) => {
+            with_right::<S, T, _, V, N>(simd, scale, Rows { matrix, row }, b, c);
+        }
+    }
+}
+
+/// The tile, its A given.
+#[inline(always)]
+fn with_right<
+    S: Simd,
+    T: Entry<Part = T> + Part,
+    A: Columns<S, T, V>,
+    const V: usize,
+    const N: usize,
+>(
+    simd: S,
+    scale: Scale<T>,
+    a: A,
+    b: Right<'_, T, N>,
+    c: Target<'_, '_, T>,
+) {
     match b {
         Right::Packed(b) => {
             let b = b.as_chunks::<N>().0;
-            simd.vectorize(RealTile::<S, T, _, V, N> { simd, scale, a, b, c });
+            simd.vectorize(RealTile::<S, T, _, _, V, N> { simd, scale, a, b, c });
         }
-        Right::Stored(b) => simd.vectorize(RealTile::<S, T, _, V, N> { simd, scale, a, b, c }),
+        Right::Stored(b) => simd.vectorize(RealTile::<S, T, _, _, V, N> { simd, scale, a, b, c }),
     }
 }
 
@@ -52,6 +88,57 @@ pub(super) fn real_tile<S: Simd, T: Entry<Part = T> + Part, const V: usize, cons
 struct Target<'a, 'b, T> {
     columns: &'a mut [&'b mut [T]],
     row: usize,
+}
+
+/// V vectors from each column of A.
+trait Columns<S: Simd, T: Lanes, const V: usize>: Copy {
+    /// How many columns there are.
+    fn length(self) -> usize;
+    /// The first `length` of them.
+    fn cut(self, length: usize) -> Self;
+    /// Those of column k.
+    fn at(&self, k: usize) -> Option<&[T::Vector<S>; V]>;
+}
+
+impl<S: Simd, T: Lanes, const V: usize> Columns<S, T, V> for &[[T::Vector<S>; V]] {
+    #[inline(always)]
+    fn length(self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    fn cut(self, length: usize) -> Self {
+        &self[..length]
+    }
+
+    #[inline(always)]
+    fn at(&self, k: usize) -> Option<&[T::Vector<S>; V]> {
+        Some(&self[k])
+    }
+}
+
+/// Columns of a matrix, from a row.
+#[derive(Clone, Copy)]
+struct Rows<'a, T: nalgebra::Scalar> {
+    matrix: Operand<'a, T>,
+    row: usize,
+}
+
+impl<S: Simd, T: Entry, const V: usize> Columns<S, T, V> for Rows<'_, T> {
+    #[inline(always)]
+    fn length(self) -> usize {
+        self.matrix.columns()
+    }
+
+    #[inline(always)]
+    fn cut(self, _length: usize) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn at(&self, k: usize) -> Option<&[T::Vector<S>; V]> {
+        T::split::<S>(&self.matrix.stored_column(k)[self.row..]).0.first_chunk()
+    }
 }
 
 /// N columns of B, entry by entry.
@@ -102,16 +189,19 @@ impl<P: Copy, const N: usize> Entries<Complex<P>> for &[[[P; N]; 2]] {
 }
 
 /// C ← alpha times the sum over k of A's k-th column and B's k-th row, plus beta·C.
-struct RealTile<'a, 'b, S: Simd, T: Part, B, const V: usize, const N: usize> {
+struct RealTile<'a, 'b, S: Simd, T: Part, A, B, const V: usize, const N: usize> {
     simd: S,
     scale: Scale<T>,
-    a: &'a [[T::Vector<S>; V]],
+    a: A,
     b: B,
     c: Target<'a, 'b, T>,
 }
 
-impl<S: Simd, T: Part, B: Entries<T>, const V: usize, const N: usize> NullaryFnOnce
-    for RealTile<'_, '_, S, T, B, V, N>
+impl<S: Simd, T: Part, A, B, const V: usize, const N: usize> NullaryFnOnce
+    for RealTile<'_, '_, S, T, A, B, V, N>
+where
+    A: Columns<S, T, V>,
+    B: Entries<T>,
 {
     type Output = ();
 
@@ -121,9 +211,10 @@ impl<S: Simd, T: Part, B: Entries<T>, const V: usize, const N: usize> NullaryFnO
         let mut sums = [[T::splat(simd, T::ZERO); V]; N];
         // Opaque, or the compiler derives the length from the slices anew for every k; and cut here,
         // where the loop is compiled, or every entry is looked up with a check of its own.
-        let length = std::hint::black_box(self.a.len());
-        let (a, entries) = (&self.a[..length], self.b.cut(length));
-        for (k, a) in a.iter().enumerate() {
+        let length = std::hint::black_box(self.a.length());
+        let (columns, entries) = (self.a.cut(length), self.b.cut(length));
+        for k in 0..length {
+            let Some(a) = columns.at(k) else { continue };
             for j in 0..N {
                 let b = T::splat(simd, entries.at(k, j));
                 for i in 0..V {
@@ -137,8 +228,12 @@ impl<S: Simd, T: Part, B: Entries<T>, const V: usize, const N: usize> NullaryFnO
         if let Ok(columns) = <&mut [&mut [T]; N]>::try_from(&mut *columns)
             && columns.iter().all(|column| column.len() >= row + rows)
         {
-            // All columns first, then little but stores: each sum stays in its register to the end.
-            let mut to = columns.each_mut().map(|column| vectors_mut::<S, T, V>(column, row));
+            // All columns first, then little but stores: each sum stays in its register to the end. (By a loop: a
+            // closure may become a call, before which the registers are emptied.)
+            let mut to: [Option<&mut [T::Vector<S>; V]>; N] = [const { None }; N];
+            for (to, column) in to.iter_mut().zip(columns) {
+                *to = vectors_mut::<S, T, V>(column, row);
+            }
             for j in 0..N {
                 if let Some(to) = &mut to[j] {
                     for i in 0..V {
@@ -198,13 +293,15 @@ fn updated<S: Simd, T: Part>(simd: S, beta: T, sum: T::Vector<S>, c: T::Vector<S
 pub(super) fn complex_tile<S: Simd, P: Part, const V: usize, const N: usize>(
     simd: S,
     scale: Scale<Complex<P>>,
-    a: &[P],
+    a: Left<'_, Complex<P>>,
     b: Right<'_, Complex<P>, N>,
     columns: &mut [&mut [Complex<P>]],
     row: usize,
 ) where
     Complex<P>: Entry<Part = P>,
 {
+    // Real and imaginary parts lie mixed in the matrix: it is always copied.
+    let Left::Packed(a) = a else { return };
     let a = P::split::<S>(a).0.as_chunks::<V>().0.as_chunks::<2>().0;
     let sums: [[[P::Vector<S>; V]; 2]; N] = match b {
         Right::Packed(b) => {

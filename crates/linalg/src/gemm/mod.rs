@@ -25,7 +25,7 @@ use crate::parallel::{available_threads, join};
 use crate::product::Operand;
 use crate::{DMatrixViewMut, Threads};
 use blocked::blocked;
-use kernel::{Right, Scale, complex_tile, real_tile};
+use kernel::{Left, Right, Scale, complex_tile, real_tile};
 pub(crate) use lanes::Lanes;
 use nalgebra::Complex;
 pub(crate) use part::Part;
@@ -63,7 +63,7 @@ pub trait Entry: Lanes + nalgebra::Scalar + Add<Output = Self> + Mul<Output = Se
     fn tile<S: Simd, const V: usize, const N: usize>(
         simd: S,
         scale: Scale<Self>,
-        a: &[Self::Part],
+        a: Left<'_, Self>,
         b: Right<'_, Self, N>,
         columns: &mut [&mut [Self]],
         row: usize,
@@ -282,7 +282,7 @@ macro_rules! entry {
             fn tile<S: Simd, const V: usize, const N: usize>(
                 simd: S,
                 scale: Scale<Self>,
-                a: &[$part],
+                a: Left<'_, Self>,
                 b: Right<'_, Self, N>,
                 columns: &mut [&mut [Self]],
                 row: usize,

@@ -128,27 +128,41 @@ fn turn_strip<T: Entry, const N: usize>(
     sign: T::Part,
     panel: &mut [T::Part],
 ) {
-    let lines: [&[T]; N] = std::array::from_fn(|row| {
-        &source.stored_column(first + offset + row)[columns.start..][..columns.len()]
-    });
+    // Loops, not closures over arrays: those may become calls, without the processor's vectors. And lines by reference:
+    // of a square copied first, the compiler keeps 64 numbers in memory, one by one.
+    let mut lines: [&[T]; N] = [&[]; N];
+    for (row, line) in lines.iter_mut().enumerate() {
+        *line = &source.stored_column(first + offset + row)[columns.start..][..columns.len()];
+    }
     let step = width * T::PARTS;
-    let squares = columns.len() / STRIP;
-    let (target, rest) = panel.split_at_mut(step * squares * STRIP);
-    for (square, target) in target.chunks_exact_mut(STRIP * step).enumerate() {
-        // A square at a time: whole vectors are read, turned in registers, and written.
-        let square: [[T; STRIP]; N] = std::array::from_fn(|row| {
-            let mut entries = [T::default(); STRIP];
-            entries.copy_from_slice(&lines[row][square * STRIP..][..STRIP]);
-            entries
-        });
+    let count = columns.len() / STRIP;
+    let blank = [T::default(); STRIP];
+    let mut squares: [&[[T; STRIP]]; N] = [&[]; N];
+    for (squares, line) in squares.iter_mut().zip(lines) {
+        *squares = &line.as_chunks().0[..count];
+    }
+    let (target, rest) = panel.split_at_mut(step * count * STRIP);
+    for (at, target) in target.chunks_exact_mut(STRIP * step).enumerate() {
+        let mut square: [&[T; STRIP]; N] = [&blank; N];
+        for row in 0..N {
+            square[row] = &squares[row][at];
+        }
         for k in 0..STRIP {
             let target = &mut target[k * step..][..step];
+            if T::PARTS == 1 {
+                let mut turned = [T::default(); N];
+                for row in 0..N {
+                    turned[row] = square[row][k];
+                }
+                T::unpack_all(&turned, sign, &mut target[offset..offset + N]);
+                continue;
+            }
             for row in 0..N {
                 square[row][k].unpack(sign, target, offset + row, width);
             }
         }
     }
-    for (k, target) in (squares * STRIP..columns.len()).zip(rest.chunks_exact_mut(step)) {
+    for (k, target) in (count * STRIP..columns.len()).zip(rest.chunks_exact_mut(step)) {
         for row in 0..N {
             lines[row][k].unpack(sign, target, offset + row, width);
         }

@@ -6,7 +6,9 @@
 )]
 
 use super::*;
-use crate::{DMatrix, DMatrixView, Operand, Scalar, Threads, adjoint, affine, gemm, transpose};
+use crate::{
+    DMatrix, DMatrixView, Operand, Scalar, Threads, adjoint, affine, gemm, product, transpose,
+};
 use nalgebra::{Const, Dyn};
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
@@ -203,6 +205,56 @@ fn an_affine_map_is_its_product_with_what_is_around_it() {
     let flat =
         affine(&one, &one, &[1.0; 3], &negated, DMatrix::zeros(3, 2).as_view_mut(), Threads::One);
     assert_eq!(flat.unwrap_err().to_string(), "c is 3 x 2, expected 2 x 2");
+}
+
+/// Few columns of B serve an A in its place; its transpose is always copied.
+#[test]
+fn a_factor_read_in_its_place_gives_the_bits_of_its_copy() {
+    fn check<T: Scalar + Number>() {
+        on_each_arch(|arch| {
+            for (m, k, n) in [(130, 70, 50), (128, 600, 7), (200, 9, 256), (70, 530, 24)] {
+                let (a, b) = (random::<T>(m, k, 1), random::<T>(k, n, 2));
+                let turned = a.transpose();
+                let before = random::<T>(m, n, 3);
+                let result = |a: Operand<'_, T>| {
+                    let (mut c, minus) = (before.clone(), T::number(-1.0, 0.0));
+                    gemm(minus, a, &b, minus, c.as_view_mut(), Threads::One)
+                        .expect("the shapes fit");
+                    c
+                };
+                assert!(
+                    result((&a).into()) == result(transpose(&turned)),
+                    "{arch} {m} x {k} x {n}"
+                );
+            }
+        });
+    }
+    check::<f32>();
+    check::<f64>();
+    check::<Complex<f32>>();
+}
+
+#[test]
+fn where_a_matrix_lies_in_memory_changes_no_bit() {
+    fn check<T: Scalar + Number>() {
+        on_each_arch(|arch| {
+            for (m, k) in [(256, 30), (130, 9), (64, 20)] {
+                let (numbers, b) = (random::<T>(m * k + 16, 1, 1), random::<T>(k, 1, 2));
+                let same = DMatrix::from_column_slice(m, k, &numbers.as_slice()[16..]);
+                let expected = product(&same, &b).expect("the shapes fit");
+                for start in 0..16 {
+                    let mut moved = numbers.clone();
+                    moved.as_mut_slice()[start..][..m * k].copy_from_slice(same.as_slice());
+                    let a = DMatrixView::from_slice(&moved.as_slice()[start..], m, k);
+                    let result = product(a, &b).expect("the shapes fit");
+                    assert!(result == expected, "{arch} {m} x {k} from {start}");
+                }
+            }
+        });
+    }
+    check::<f32>();
+    check::<f64>();
+    check::<Complex<f32>>();
 }
 
 #[test]

@@ -48,8 +48,8 @@ pub(super) fn sum_columns<S: Simd, T: Entry>(
             let target = &mut c.column_mut(0);
             let target = &mut target.as_mut_slice()[rows.clone()];
             let done = match S::REGISTER_COUNT {
-                32.. => sum_tall::<S, T, 16>(simd, job, rows.start, factors, target),
-                _ => sum_tall::<S, T, 8>(simd, job, rows.start, factors, target),
+                32.. => sum_tall::<S, T, 16, 15>(simd, job, rows.start, factors, target),
+                _ => sum_tall::<S, T, 8, 7>(simd, job, rows.start, factors, target),
             };
             rows.start += done;
         }
@@ -91,21 +91,55 @@ pub(super) fn sum_columns<S: Simd, T: Entry>(
 /// are, of which each stays in its register for all columns. Returns how many rows that is: none where that would read
 /// an A of long columns in short pieces.
 #[inline(always)]
-fn sum_tall<S: Simd, T: Entry, const V: usize>(
+fn sum_tall<S: Simd, T: Entry, const V: usize, const M: usize>(
     simd: S,
     job: &Job<'_, T>,
     first: usize,
     factors: &[T],
     target: &mut [T],
 ) -> usize {
-    let height = V * T::lanes::<S>();
+    let (lanes, height) = (T::lanes::<S>(), V * T::lanes::<S>());
     let mut done = 0;
     if job.a.shape().0 > 2 * height {
         return done;
     }
-    for target in T::split_mut::<S>(target).0.as_chunks_mut::<V>().0 {
-        let mut sums = *target;
+    for target in target.chunks_exact_mut(height) {
         let rows = first + done..first + done + height;
+        let head = head::<S, T>(&job.a.stored_column(0)[rows.clone()]);
+        if head > 0 {
+            // The vectors at both ends overlap with those between them: what both hold is the same sum.
+            let ends = [0, height - lanes];
+            let mut outer = ends.map(|end| T::load_part(simd, &target[end..end + lanes]));
+            let Some(&(mut inner)) = T::split::<S>(&target[head..]).0.first_chunk::<M>() else {
+                continue;
+            };
+            for (l, &factor) in factors.iter().enumerate() {
+                let factor = T::splat(simd, factor);
+                let column = &job.a.stored_column(l)[rows.clone()];
+                for (sum, end) in outer.iter_mut().zip(ends) {
+                    if let Some(&x) = T::split::<S>(&column[end..]).0.first() {
+                        *sum = T::mul_add(simd, x, factor, *sum);
+                    }
+                }
+                if let Some(column) = T::split::<S>(&column[head..]).0.first_chunk::<M>() {
+                    for i in 0..M {
+                        inner[i] = T::mul_add(simd, column[i], factor, inner[i]);
+                    }
+                }
+            }
+            if let Some(target) = T::split_mut::<S>(&mut target[head..]).0.first_chunk_mut() {
+                *target = inner;
+            }
+            for (sum, end) in outer.into_iter().zip(ends) {
+                if let Some(target) = T::split_mut::<S>(&mut target[end..]).0.first_mut() {
+                    *target = sum;
+                }
+            }
+            done += height;
+            continue;
+        }
+        let Some(target) = T::split_mut::<S>(target).0.first_chunk_mut::<V>() else { continue };
+        let mut sums = *target;
         for (l, &factor) in factors.iter().enumerate() {
             let factor = T::splat(simd, factor);
             let column = T::split::<S>(&job.a.stored_column(l)[rows.clone()]).0;
@@ -119,6 +153,14 @@ fn sum_tall<S: Simd, T: Entry, const V: usize>(
         done += height;
     }
     done
+}
+
+/// How many numbers come before the first vector that begins where the memory's vectors do; none where that is not to be
+/// had. A longest vector that begins elsewhere lies in two cache lines, and costs two accesses.
+#[inline(always)]
+fn head<S: Simd, T: Entry>(numbers: &[T]) -> usize {
+    let head = numbers.as_ptr().align_offset(size_of::<T::Vector<S>>());
+    if head < T::lanes::<S>() { head } else { 0 }
 }
 
 /// target ← target + Σ `factors[l]`·`columns[l]`.
