@@ -25,10 +25,10 @@ fn assert_gradient(
     let mut stepped = network.clone();
     let sgd = Sgd::new(1.0, 0.0).expect("a rate greater than 0");
     Trainer::new(sgd, Batch::Full, 1).step(&mut stepped, x, losses.0).expect("finite samples");
-    let before = network.parameters().cast::<f64>();
-    let gradient = &before - stepped.parameters().cast::<f64>();
+    let before = network.parameters().map(f64::from);
+    let gradient = &before - stepped.parameters().map(f64::from);
     let slope = gradient.norm();
-    let x = x.cast::<f64>();
+    let x = x.map(f64::from);
     let loss_at = |by: f64| {
         let mut network = double.clone();
         let parameters = &before + &gradient * (by / slope);
@@ -75,7 +75,7 @@ fn training(criterion: &mut Criterion) {
         step(criterion, "784-256-128-10", builders, samples, (&loss, &loss));
     }
     let targets = numbers(1, 500);
-    let double = targets.cast::<f64>();
+    let double = targets.map(f64::from);
     let loss = MeanSquaredError::new(&targets).expect("finite targets");
     let double = MeanSquaredError::new(&double).expect("finite targets");
     step(criterion, "2-8-1", (nine_units(), nine_units()), 500, (&loss, &double));
