@@ -34,7 +34,7 @@ pub enum Scale {
 /// Points that belong together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
-    /// Its name in the legend.
+    /// Its name in the legend; one without belongs to the series before it and has its color.
     pub label: String,
     /// How it is drawn.
     pub mark: Mark,

@@ -28,8 +28,9 @@ pub fn figure(plot: &Plot) -> String {
     let mut html = format!("<figure>\n<figcaption>{title}</figcaption>\n{}", svg(plot, &title));
     if plot.series.iter().any(|series| !series.label.is_empty()) {
         html.push_str("<ul class=\"legend\">\n");
-        for (index, series) in plot.series.iter().enumerate() {
-            let class = class(index, series.mark);
+        for (series, color) in colored(&plot.series).filter(|(series, _)| !series.label.is_empty())
+        {
+            let class = class(color, series.mark);
             let path = match series.mark {
                 Mark::Dots => "M14 7h0",
                 Mark::Cells(_) => "M8 1h12v12H8z",
@@ -89,12 +90,12 @@ fn svg(plot: &Plot, title: &str) -> String {
     text(&mut svg, (middle, HEIGHT - 8.0), centered, plot.x.label);
     text(&mut svg, (4.0, 15.0), "class=\"label\"", plot.y.label);
     let mut empty = true;
-    for (index, series) in plot.series.iter().enumerate() {
+    for (series, color) in colored(&plot.series) {
         let path = path(series, |(x, y)| {
             Some((x_of(horizontal.fraction(x)?), y_of(vertical.fraction(y)?)))
         });
         if !path.is_empty() {
-            line(&mut svg, &class(index, series.mark), &path);
+            line(&mut svg, &class(color, series.mark), &path);
             empty = false;
         }
     }
@@ -121,14 +122,22 @@ fn widest(ticks: &[Tick]) -> f64 {
     ticks.iter().map(width).fold(0.0, f64::max)
 }
 
-fn class(index: usize, mark: Mark) -> String {
+/// The series and their colors. One without a label belongs to the one before and has its color.
+fn colored(series: &[Series]) -> impl Iterator<Item = (&Series, usize)> {
+    series.iter().scan(0_usize, |labelled, series| {
+        *labelled += usize::from(!series.label.is_empty());
+        Some((series, labelled.saturating_sub(1)))
+    })
+}
+
+fn class(color: usize, mark: Mark) -> String {
     let kind = match mark {
         Mark::Line => "line",
         Mark::Dashed => "dashed",
         Mark::Dots => "dots",
         Mark::Cells(level) => return format!("cells l{level}"),
     };
-    format!("{kind} s{}", index % COLORS)
+    format!("{kind} s{}", color % COLORS)
 }
 
 /// The path through the points that `place` can show. A point between two gaps is a short dash, and a
@@ -189,6 +198,7 @@ fn thin(run: &[(f64, f64)]) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::plot::{Axis, Scale};
 
     fn through(mark: Mark, points: &[(f64, f64)]) -> String {
         let series = Series { label: String::new(), mark, points: points.to_vec() };
@@ -220,6 +230,19 @@ mod tests {
         let run: Vec<_> = (0..1000).map(|k| (f64::from(k) / 1000.0, spike(k))).collect();
         assert_eq!(thin(&run), [(0.0, 0.0), (0.5, 9.0), (0.7, -9.0), (0.999, 0.0)]);
         assert_eq!(thin(&[]), []);
+    }
+
+    #[test]
+    fn what_has_no_label_has_the_color_of_what_it_belongs_to_and_no_place_in_the_legend() {
+        let series =
+            |label: &str, mark| Series { label: label.into(), mark, points: vec![(0.0, 1.0)] };
+        let (dots, dashed) = (Mark::Dots, Mark::Dashed);
+        let all = [series("a", dots), series("", dashed), series("b", dots), series("", dashed)];
+        let colors: Vec<usize> = colored(&all).map(|(_, color)| color).collect();
+        assert_eq!(colors, [0, 0, 1, 1]);
+        let axis = || Axis { label: "", scale: Scale::Linear };
+        let plot = Plot { title: "", x: axis(), y: axis(), series: all.to_vec() };
+        assert_eq!(figure(&plot).matches("<li>").count(), 2);
     }
 
     #[test]
