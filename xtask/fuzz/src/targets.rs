@@ -316,6 +316,9 @@ fn request_seeds() -> Vec<Vec<u8>> {
         binary,
         b"[]\n[[[[\n{}".to_vec(),
         announced,
+        // A frame of one request without its numbers, and a request with too few.
+        [&16u32.to_le_bytes()[..], &[0; 16]].concat(),
+        b"{\"id\":1,\"seed\":0,\"context\":[0.25],\"action\":[]}\n".to_vec(),
     ]
 }
 

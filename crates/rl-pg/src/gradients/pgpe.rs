@@ -129,6 +129,9 @@ mod tests {
     #[test]
     fn bad_input_is_named() {
         let search = DiagonalGaussian::from_parameters(&[0.0, 0.0]).unwrap();
+        // Two pairs are enough to tell how far one is off.
+        assert!(pgpe(&search, |_, _| Ok(1.0), 1, 0).is_err());
+        assert_eq!(pgpe(&search, |_, _| Ok(1.0), 2, 0).unwrap().evaluations, 4);
         let mut calls = 0;
         let failing = |_: &[f64], _: u64| {
             calls += 1;

@@ -94,6 +94,11 @@ pub fn serve(
                 if input.by_ref().take(length).read_to_end(&mut frame)? as u64 != length {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
+                if frame.len() % record != 0 {
+                    let message =
+                        format!("a frame has {length} bytes, expected a multiple of {record}");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                }
                 answers.since = Instant::now();
                 for request in frame.chunks(record) {
                     binary_answer(simulator, request, &mut answers.held);
@@ -134,12 +139,30 @@ fn json_answer(simulator: &mut impl Simulator, request: &Value) -> Value {
     let Some((context, action, seed)) = read() else {
         return json!({ "id": request["id"], "error": "the request cannot be read" });
     };
-    match simulator.rollout(&context, &action, seed) {
+    match rollout(simulator, &context, &action, seed) {
         Ok(Outcome { reward, metrics }) => {
             json!({ "id": request["id"], "reward": reward, "metrics": metrics })
         }
-        Err(error) => json!({ "id": request["id"], "error": error.to_string() }),
+        Err(error) => json!({ "id": request["id"], "error": error }),
     }
+}
+
+/// A rollout of as many numbers as the simulator said that it takes, which need not have come; or what is wrong.
+fn rollout(
+    simulator: &mut impl Simulator,
+    context: &[f64],
+    action: &[f64],
+    seed: u64,
+) -> Result<Outcome, String> {
+    let lengths = [simulator.context_length(), simulator.action_length()];
+    for (argument, given, expected) in
+        [("context", context, lengths[0]), ("action", action, lengths[1])]
+    {
+        if given.len() != expected {
+            return Err(format!("{argument} has {} numbers, expected {expected}", given.len()));
+        }
+    }
+    simulator.rollout(context, action, seed).map_err(|error| error.to_string())
 }
 
 fn binary_answer(simulator: &mut impl Simulator, request: &[u8], answers: &mut Vec<u8>) {
@@ -148,16 +171,54 @@ fn binary_answer(simulator: &mut impl Simulator, request: &[u8], answers: &mut V
     let [id, seed, ..] = words[..] else { return };
     let (context, action) = numbers.split_at(simulator.context_length().min(numbers.len()));
     let (status, body): (u64, Vec<u8>) =
-        match simulator.rollout(context, action, u64::from_le_bytes(seed)) {
+        match rollout(simulator, context, action, u64::from_le_bytes(seed)) {
             Ok(Outcome { reward, metrics }) => {
                 let numbers = [reward].into_iter().chain(metrics);
                 (0, numbers.flat_map(f64::to_le_bytes).collect())
             }
-            Err(error) => (1, error.to_string().into_bytes()),
+            Err(error) => (1, error.into_bytes()),
         };
     let length = u32::try_from(16 + body.len()).unwrap_or(u32::MAX);
     answers.extend(length.to_le_bytes());
     answers.extend(id);
     answers.extend(status.to_le_bytes());
     answers.extend(body);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Square;
+
+    impl Simulator for Square {
+        fn context_length(&self) -> usize {
+            0
+        }
+
+        fn action_length(&self) -> usize {
+            1
+        }
+
+        fn rollout(&mut self, _: &[f64], action: &[f64], _: u64) -> crate::Result<Outcome> {
+            Ok(Outcome { reward: -action[0] * action[0], metrics: Vec::new() })
+        }
+    }
+
+    #[test]
+    fn a_request_of_other_lengths_does_not_reach_the_simulator() {
+        let mut answers = Vec::new();
+        let requests = br#"{"id":1,"seed":0,"context":[],"action":[]}"#;
+        serve(&mut Square, "square", Encoding::Json, &requests[..], &mut answers).unwrap();
+        let answers = String::from_utf8(answers).unwrap();
+        let expected = r#"{"error":"action has 0 numbers, expected 1","id":1}"#;
+        assert_eq!(answers.lines().last(), Some(expected));
+        // A frame that is no whole number of requests cannot be told apart.
+        for length in [8_u8, 16, 32, 40] {
+            let frame = [&[length, 0, 0, 0][..], &vec![0; length.into()]].concat();
+            let found = serve(&mut Square, "square", Encoding::Binary, &frame[..], io::sink());
+            let expected = format!("a frame has {length} bytes, expected a multiple of 24");
+            assert_eq!(found.unwrap_err().to_string(), expected);
+        }
+    }
 }
