@@ -2,8 +2,8 @@
 //!
 //! Take one for a simulator that is not Rust (Python, MATLAB, C++ with a license manager), that may
 //! crash or hang, or that runs elsewhere (`ssh there worker`). With a Python worker a round trip costs
-//! 25 to 130 µs in JSON, most of it to wake a core that idles ([`Options::watch`] spares that: 11 to 30 µs), and a
-//! rollout in lists of 64 costs 4 to 65 µs: little where a rollout takes a millisecond. It is the wrong
+//! 14 to 80 µs in JSON, most of it to wake a core that idles ([`Options::watch`] spares that: 8 to 22 µs), and a
+//! rollout in lists of 64 costs 4 to 13 µs: little where a rollout takes a millisecond. It is the wrong
 //! way for a simulator that is Rust and safe: [`Simulator`] in the same process costs nothing at all.
 //! For several at once, start several, one for each thread.
 //!
