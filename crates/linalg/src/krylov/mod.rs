@@ -73,7 +73,7 @@ pub struct Options<'a, T: Scalar> {
     pub iterations: usize,
     /// Iterations after which GMRES starts again, by default 30; each keeps one vector.
     pub restart: usize,
-    /// Stagnated after this many iterations in which the residual did not fall by a tenth
+    /// Stagnated after this many iterations beyond the first in which the residual did not fall by a tenth
     /// (for LSQR and LSMR that of the normal equations), by default 200.
     pub patience: usize,
     /// Where to start, by default at zero. LSQR and LSMR find the solution nearest to it.
