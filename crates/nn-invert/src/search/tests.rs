@@ -58,6 +58,7 @@ fn one_linear_layer_answers_with_the_projection_of_the_seed() {
         let options = SearchOptions::default().method(method).iterations(20_000).tolerance(1e-12);
         let found = search(&map, &y, &x0, &options, go_on).unwrap();
         assert_eq!(found.stop, SearchStop::Converged, "{method:?} {found:?}");
+        assert!((found.seed_distance - (&found.input - &x0).norm()).abs() <= 1e-12);
         let distance = (&found.input - &expected).norm();
         // Adam scales each coordinate by itself and so leaves the range of Wᵀ; the others do not.
         if matches!(method, SearchMethod::Adam { .. }) {
