@@ -161,10 +161,10 @@ mod tests {
             (first..first + 16).for_each(|j| ring[j % 64] = f64::NAN);
             let (values, residual) = fit(&ring, &phi).unwrap();
             for (value, phi) in values.iter().zip(&phi) {
-                // The noise at most; a fit of degree 6, which the 48 samples would allow, is off by 0.05.
+                // No more than the noise. The 48 samples would allow degree 6, whose fit is off by more in the hole.
                 assert!((value - phi.cos()).abs() <= 1e-3, "{first}: {:e}", value - phi.cos());
             }
-            // √(1/3 + 2/3 · 1/4) of 10⁻³, which three of 48 coefficients hardly lower.
+            // √(1/3 + 2/3 · 1/4) of 10⁻³, of a frequency far from the three terms that are fitted.
             assert!(
                 (residual / (1e-3 * 0.5f64.sqrt()) - 1.0).abs() < 0.05,
                 "{first}: {residual:e}"

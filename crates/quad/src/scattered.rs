@@ -238,7 +238,9 @@ mod tests {
         for (k, column) in basis.column_iter().enumerate() {
             let found = rule.integrate_samples(column.as_slice()).unwrap();
             if k < lower {
-                assert!(found.error_estimate < 1e-11, "{k}: {:e}", found.error_estimate);
+                // Either sum is off by what the test above allows, and ∫ |Y| dΩ is below √4π.
+                let rounding = 3.0 * 300.0 * 4.0 * PI * f64::EPSILON;
+                assert!(found.error_estimate < rounding, "{k}: {:e}", found.error_estimate);
             }
         }
         let above: Vec<f64> =

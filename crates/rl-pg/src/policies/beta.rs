@@ -243,7 +243,7 @@ mod tests {
         for parameters in [[0.3, -0.4], [-3.0, 4.0], [2.0, 1.0]] {
             let policy = policy(&parameters);
             let mode = policy.mode()[0];
-            // The density is concave in ln a and ln(1 - a) with shapes above 1: a step aside on both sides is enough.
+            // With shapes above 1 the log-density is concave: a step to either side is enough.
             let at = |a: f64| policy.log_probability(&vec![a]).unwrap();
             assert!(at(mode) > at(mode * (1.0 - 1e-3)), "{parameters:?}");
             assert!(at(mode) > at(mode + 1e-3 * (1.0 - mode)), "{parameters:?}");
