@@ -1,6 +1,7 @@
 //! The inverse of a chain, one layer at a time, last to first.
 
-use linalg::{DMatrix, DVector, Real};
+use linalg::parallel::inside;
+use linalg::{DMatrix, DVector, Real, Threads};
 use nn_core::Network;
 
 use crate::affine::AffineInverse;
@@ -184,6 +185,13 @@ impl<'a, T: Real> LayerwiseInverse<'a, T> {
     /// cannot give what is asked of it.
     pub fn invert_many(&self, targets: &DMatrix<T>) -> Result<Inversions<T>> {
         batch("target", targets, self.chain.outputs())?;
+        match self.options.threads {
+            Threads::One => self.undo_all(targets),
+            Threads::Pool => inside(|| self.undo_all(targets)),
+        }
+    }
+
+    fn undo_all(&self, targets: &DMatrix<T>) -> Result<Inversions<T>> {
         let mut pass = Pass::new(self, targets);
         for layer in (0..self.steps.len()).rev() {
             pass.undo(layer)?;

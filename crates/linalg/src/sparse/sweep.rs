@@ -16,7 +16,7 @@ use pulp::{Simd, WithSimd};
 
 use super::compressed::{Aligned, Compressed};
 use crate::gemm::arch;
-use crate::parallel::{available_threads, join};
+use crate::parallel::{available_threads, inside, join};
 use crate::{Scalar, Threads};
 
 /// Phases of a sweep: one in 32 entries sees a value that is a sweep old.
@@ -51,7 +51,7 @@ impl<T: Scalar> Compressed<T> {
         let squares = if lines < FEW {
             self.relax_lines::<C>(0..lines, systems, x)
         } else if threads == Threads::Pool && available_threads() > 1 {
-            self.relax_on_two_threads::<C>(systems, x)
+            inside(|| self.relax_on_two_threads::<C>(systems, x))
         } else {
             self.relax_in_phases::<C>(systems, x)
         };
