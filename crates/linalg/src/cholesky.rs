@@ -2,7 +2,7 @@
 
 use crate::columns::{dispatch, scale};
 use crate::door::{finite, hermitian, solution, square};
-use crate::gemm::{Job, multiply};
+use crate::gemm::{self, Job, multiply};
 use crate::operator::check_shape;
 use crate::precision::re;
 use crate::product::{Operand, adjoint};
@@ -63,8 +63,9 @@ impl<T: Scalar> Cholesky<T> {
         finite("a", &a)?;
         square("a", &a)?;
         hermitian("a", &a)?;
-        factor(&mut a.as_view_mut(), 0, threads)?;
         let n = a.nrows();
+        let work = (n / 2).saturating_mul(n / 2).saturating_mul(n / 2);
+        gemm::inside(work, threads, || factor(&mut a.as_view_mut(), 0, threads))?;
         for (j, column) in a.as_mut_slice().chunks_exact_mut(n).enumerate() {
             column[..j].fill(T::zero());
         }

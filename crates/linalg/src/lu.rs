@@ -92,11 +92,10 @@ impl<T: Scalar> Lu<T> {
         }
         let scale = scale_to_the_middle(&mut a, &mut sums);
         let mut pivots = vec![0; a.nrows()];
-        factor(&mut a.as_view_mut(), &mut pivots, threads).map_err(|pivot| Error::Singular {
-            argument: "a",
-            pivot,
-            rcond: 0.0,
-        })?;
+        let half = a.nrows() / 2;
+        let work = half.saturating_mul(half).saturating_mul(half);
+        gemm::inside(work, threads, || factor(&mut a.as_view_mut(), &mut pivots, threads))
+            .map_err(|pivot| Error::Singular { argument: "a", pivot, rcond: 0.0 })?;
         let norm = sums.largest_column;
         let lu = Self { factors: a, pivots, scale, norm, threads, rcond: OnceLock::new() };
         lu.refuse_singular(&sums.rows)?;

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use crate::condition::inverse_norm;
 use crate::door::{finite, power_of_two_near};
+use crate::gemm;
 use crate::krylov::vector::norm;
 use crate::precision::size;
 use crate::reflectors::{Block, Side, Workspace, apply_one_by_one, factor_panel};
@@ -81,18 +82,20 @@ impl<T: Scalar> Qr<T> {
         let k = m.min(n);
         let mut t = DMatrix::zeros(BLOCK.min(k), k);
         let mut v = DMatrix::zeros(m, BLOCK.min(k));
-        let mut workspace = Workspace::default();
-        for start in (0..k).step_by(BLOCK) {
-            let width = BLOCK.min(k - start);
-            let mut rest = a.view_range_mut(start.., start..);
-            let (mut panel, others) = rest.columns_range_pair_mut(..width, width..);
-            v.fill(T::zero());
-            let mut v = v.view_mut((start, 0), (m - start, width));
-            let mut t = t.view_mut((0, start), (width, width));
-            factor_panel(&mut panel, &mut v, &mut t, &mut workspace, threads);
-            let block = Block { v: v.as_view(), t: t.as_view() };
-            block.apply(Side::Adjoint, others, &mut workspace, threads);
-        }
+        gemm::inside(BLOCK.saturating_mul(m).saturating_mul(n), threads, || {
+            let mut workspace = Workspace::default();
+            for start in (0..k).step_by(BLOCK) {
+                let width = BLOCK.min(k - start);
+                let mut rest = a.view_range_mut(start.., start..);
+                let (mut panel, others) = rest.columns_range_pair_mut(..width, width..);
+                v.fill(T::zero());
+                let mut v = v.view_mut((start, 0), (m - start, width));
+                let mut t = t.view_mut((0, start), (width, width));
+                factor_panel(&mut panel, &mut v, &mut t, &mut workspace, threads);
+                let block = Block { v: v.as_view(), t: t.as_view() };
+                block.apply(Side::Adjoint, others, &mut workspace, threads);
+            }
+        });
         if finite("a", &a).is_err() {
             return Err(Error::OutOfRange {
                 argument: "the longest column of a",

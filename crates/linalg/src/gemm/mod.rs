@@ -21,7 +21,7 @@ mod part;
 pub(crate) mod tests;
 mod thin;
 
-use crate::parallel::{available_threads, join};
+use crate::parallel::{self, available_threads, join};
 use crate::product::Operand;
 use crate::{DMatrixViewMut, Threads};
 use blocked::blocked;
@@ -177,6 +177,16 @@ pub(crate) fn pieces(work: usize, threads: Threads) -> usize {
         Threads::One => 1,
         Threads::Pool => available_threads().min(work / GRAIN).max(1),
     }
+}
+
+/// Runs `work`, whose largest product has so many multiplications, where it can hand over the pieces of each
+/// product at once, if there are any.
+pub(crate) fn inside<A: Send>(
+    multiplications: usize,
+    threads: Threads,
+    work: impl FnOnce() -> A + Send,
+) -> A {
+    if pieces(multiplications, threads) > 1 { parallel::inside(work) } else { work() }
 }
 
 /// c ← alpha·a·b + beta·c; shapes have been checked.
