@@ -4,13 +4,13 @@
 use linalg::lanes::{Task, Vectors};
 
 use super::Mode;
-use super::shrink::Shrinking;
+use super::shrink::Shrinkage;
 use crate::fused::Fused;
 
 /// Outputs of either kind that are computed in one go, so that all they need fits the first cache,
 /// and the pairs of taps that the longest filter (db38) has.
-const TILE: usize = 512;
-const MOST_PAIRS: usize = 38;
+pub(super) const TILE: usize = 512;
+pub(super) const MOST_PAIRS: usize = 38;
 
 /// Pairs that [`halve`] and [`join`] take at a time.
 const FEW: usize = 8;
@@ -99,8 +99,6 @@ impl Task<f64> for Analysis<'_> {
 pub(super) struct Synthesis<'a> {
     pub(super) low: &'a [f64],
     pub(super) high: &'a [f64],
-    /// What becomes of the high ones.
-    pub(super) shrinking: Option<Shrinking>,
     pub(super) taps: Taps,
     /// How far the first output lies before the inputs, which then are periods; `None` where there
     /// are as many as are needed.
@@ -127,19 +125,9 @@ impl Task<f64> for Synthesis<'_> {
                 let start = (first + period - turn % period) % period;
                 wrapped(self.low, start, low);
                 wrapped(self.high, start, high);
-                if let Some(shrinking) = self.shrinking {
-                    shrinking.apply(high);
-                }
                 [&*low, high]
             } else {
-                let inputs = [&self.low[first..first + needed], &self.high[first..first + needed]];
-                if let Some(shrinking) = self.shrinking {
-                    high.copy_from_slice(inputs[1]);
-                    shrinking.apply(high);
-                    [inputs[0], high]
-                } else {
-                    inputs
-                }
+                [&self.low[first..first + needed], &self.high[first..first + needed]]
             };
             let pairs = &mut both[..outputs];
             if needed == outputs {
@@ -153,6 +141,30 @@ impl Task<f64> for Synthesis<'_> {
             x.extend_from_slice(both[..outputs].as_flattened());
         }
         x
+    }
+}
+
+/// What becomes of the details of a level.
+#[derive(Clone, Copy)]
+pub(super) struct Shrinking {
+    pub(super) how: Shrinkage,
+    pub(super) threshold: f64,
+}
+
+impl Shrinking {
+    #[inline(always)]
+    pub(super) fn apply(self, details: &mut [f64]) {
+        let Self { how, threshold } = self;
+        // Chosen outside, so that the loop over the details is one without branches on it.
+        match how {
+            Shrinkage::Soft => {
+                details.iter_mut().for_each(|d| *d = Shrinkage::Soft.shrink(*d, threshold));
+            }
+            Shrinkage::Hard => {
+                details.iter_mut().for_each(|d| *d = Shrinkage::Hard.shrink(*d, threshold));
+            }
+            other => details.iter_mut().for_each(|d| *d = other.shrink(*d, threshold)),
+        }
     }
 }
 
@@ -202,7 +214,12 @@ fn wrapped(whole: &[f64], start: usize, out: &mut [f64]) {
 
 /// Two filters over two inputs at once: `out[q][i] = Σ_m taps[q][m][0]·a[i + m] + taps[q][m][1]·b[i + m]`.
 #[inline(always)]
-fn filter<V: Vectors<f64>>(vectors: V, taps: &Taps, inputs: [&[f64]; 2], outputs: [&mut [f64]; 2]) {
+pub(super) fn filter<V: Vectors<f64>>(
+    vectors: V,
+    taps: &Taps,
+    inputs: [&[f64]; 2],
+    outputs: [&mut [f64]; 2],
+) {
     let fused = Fused::of(vectors);
     // Four registers for each output: enough sums side by side to keep the processor busy.
     if vectors.lanes() > 4 {
