@@ -12,8 +12,8 @@ use crate::fused::Fused;
 pub(super) const TILE: usize = 512;
 pub(super) const MOST_PAIRS: usize = 38;
 
-/// Pairs that [`halve`] and [`join`] take at a time.
-const FEW: usize = 8;
+/// Pairs that [`join`] takes at a time.
+const FEW: usize = 32;
 
 /// The taps of two outputs: for each output, for each m, those that meet either input.
 pub(super) type Taps = [Vec<[f64; 2]>; 2];
@@ -73,16 +73,8 @@ impl Task<f64> for Analysis<'_> {
             let pairs = outputs + self.taps[0].len() - 1;
             let from = self.start + 2 * first as isize;
             let (low, high) = (&mut low[..outputs], &mut high[..outputs]);
-            match self.x.get(2 * first..2 * (first + outputs)) {
-                // Two taps need no other samples than their own pair.
-                Some(x) if pairs == outputs && self.start == 0 => {
-                    halve(Fused::of(vectors), &self.taps, x, [low, high]);
-                }
-                _ => {
-                    self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
-                    filter(vectors, &self.taps, [&even[..pairs], &odd[..pairs]], [low, high]);
-                }
-            }
+            self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
+            filter(vectors, &self.taps, [&even[..pairs], &odd[..pairs]], [low, high]);
             let (low, high) = (&low[..outputs], &high[..outputs]);
             found[0].extend_from_slice(low);
             found[1].extend_from_slice(high);
@@ -168,36 +160,26 @@ impl Shrinking {
     }
 }
 
-/// A level of filters of two taps: what `filter` does, of whole pairs of samples. By copies of a few, so
+/// Pairs of samples by two filters of two taps, side by side as they are wanted. By copies of a few, so
 /// that the compiler knows that what is written is not read again.
 #[inline(always)]
-pub(super) fn halve(fused: Fused, taps: &Taps, x: &[f64], [low, high]: [&mut [f64]; 2]) {
-    let ([p, ..], [q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
-    let sum = |taps: &[f64; 2], x: &[f64; 2]| fused.add(taps[1], x[1], taps[0] * x[0]);
-    let (x, rest) = x.as_chunks::<2>().0.as_chunks::<FEW>();
-    let (low, low_rest) = low.as_chunks_mut::<FEW>();
-    let (high, high_rest) = high.as_chunks_mut::<FEW>();
-    for ((low, high), x) in low.iter_mut().zip(high).zip(x) {
-        (*low, *high) = (x.map(|x| sum(p, &x)), x.map(|x| sum(q, &x)));
-    }
-    for ((low, high), x) in low_rest.iter_mut().zip(high_rest).zip(rest) {
-        (*low, *high) = (sum(p, x), sum(q, x));
-    }
-}
-
-/// And its inverse.
-#[inline(always)]
 pub(super) fn join(fused: Fused, taps: &Taps, [low, high]: [&[f64]; 2], pairs: &mut [[f64; 2]]) {
-    let ([p, ..], [q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
-    let pair = |low, high| [p, q].map(|taps| fused.add(taps[1], high, taps[0] * low));
+    let (&[p, ..], &[q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
     let (low, low_rest) = low.as_chunks::<FEW>();
     let (high, high_rest) = high.as_chunks::<FEW>();
     let (pairs, rest) = pairs.as_chunks_mut::<FEW>();
     for (pairs, (low, high)) in pairs.iter_mut().zip(low.iter().zip(high)) {
-        *pairs = std::array::from_fn(|i| pair(low[i], high[i]));
+        let (mut even, mut odd) = ([0.0; FEW], [0.0; FEW]);
+        for k in 0..FEW {
+            even[k] = fused.add(p[1], high[k], p[0] * low[k]);
+            odd[k] = fused.add(q[1], high[k], q[0] * low[k]);
+        }
+        for k in 0..FEW {
+            pairs[k] = [even[k], odd[k]];
+        }
     }
-    for (both, (low, high)) in rest.iter_mut().zip(low_rest.iter().zip(high_rest)) {
-        *both = pair(*low, *high);
+    for (pair, (&low, &high)) in rest.iter_mut().zip(low_rest.iter().zip(high_rest)) {
+        *pair = [p, q].map(|taps| fused.add(taps[1], high, taps[0] * low));
     }
 }
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use linalg::lanes::{Task, Vectors};
 
-use super::lanes::{MOST_PAIRS, Shrinking, TILE, Taps, filter, halve, join};
+use super::lanes::{MOST_PAIRS, Shrinking, TILE, Taps, filter, join};
 use super::{Mode, Wavelet};
 use crate::fused::Fused;
 
@@ -96,11 +96,7 @@ impl<S: Sink> Task<f64> for Analysis<'_, S> {
                     start(self.mode, from, before, pairs);
                 }
                 let (low, high) = (&mut next[..count], &mut high[..count]);
-                if pairs == 0 {
-                    halve(Fused::of(vectors), &self.taps, from, [low, high]);
-                } else {
-                    level_of(vectors, &self.taps, from, before, &mut apart, [low, high]);
-                }
+                level_of(vectors, &self.taps, from, before, &mut apart, [low, high]);
                 self.sink.put(level, high);
                 std::mem::swap(&mut here, &mut next);
                 count /= 2;
@@ -293,7 +289,8 @@ fn synthesize<V: Vectors<f64>>(
 ) {
     let more = taps[0].len() - 1;
     if more == 0 {
-        join(Fused::of(vectors), taps, [low, high], pairs);
+        let inputs = [low, high].map(|input| &input[..pairs.len()]);
+        join(Fused::of(vectors), taps, inputs, pairs);
         return;
     }
     for (tile, pairs) in pairs.chunks_mut(TILE).enumerate() {
