@@ -9,7 +9,7 @@ use crate::fused::Fused;
 
 /// Outputs of either kind that are computed in one go, so that all they need fits the first cache,
 /// and the pairs of taps that the longest filter (db38) has.
-pub(super) const TILE: usize = 512;
+pub(super) const TILE: usize = 128;
 pub(super) const MOST_PAIRS: usize = 38;
 
 /// Pairs that [`join`] takes at a time.
