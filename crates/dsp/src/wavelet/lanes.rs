@@ -12,9 +12,6 @@ use crate::fused::Fused;
 pub(super) const TILE: usize = 128;
 pub(super) const MOST_PAIRS: usize = 38;
 
-/// Pairs that [`join`] takes at a time.
-const FEW: usize = 32;
-
 /// The taps of two outputs: for each output, for each m, those that meet either input.
 pub(super) type Taps = [Vec<[f64; 2]>; 2];
 
@@ -72,12 +69,11 @@ impl Task<f64> for Analysis<'_> {
             let outputs = TILE.min(self.count - first);
             let pairs = outputs + self.taps[0].len() - 1;
             let from = self.start + 2 * first as isize;
-            let (low, high) = (&mut low[..outputs], &mut high[..outputs]);
             self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
-            filter(vectors, &self.taps, [&even[..pairs], &odd[..pairs]], [low, high]);
-            let (low, high) = (&low[..outputs], &high[..outputs]);
-            found[0].extend_from_slice(low);
-            found[1].extend_from_slice(high);
+            let inputs = [&even[..pairs], &odd[..pairs]];
+            filter(vectors, &self.taps, inputs, [&mut low[..outputs], &mut high[..outputs]]);
+            found[0].extend_from_slice(&low[..outputs]);
+            found[1].extend_from_slice(&high[..outputs]);
         }
         found
     }
@@ -106,7 +102,6 @@ impl Task<f64> for Synthesis<'_> {
     fn run<V: Vectors<f64>>(self, vectors: V) -> Vec<f64> {
         let mut x = Vec::with_capacity(2 * self.count);
         let mut around = [[0.0; TILE + MOST_PAIRS]; 2];
-        let (mut even, mut odd) = ([0.0; TILE], [0.0; TILE]);
         let mut both = [[0.0; 2]; TILE];
         for first in (0..self.count).step_by(TILE) {
             let outputs = TILE.min(self.count - first);
@@ -121,15 +116,7 @@ impl Task<f64> for Synthesis<'_> {
             } else {
                 [&self.low[first..first + needed], &self.high[first..first + needed]]
             };
-            let pairs = &mut both[..outputs];
-            if needed == outputs {
-                join(Fused::of(vectors), &self.taps, inputs, pairs);
-            } else {
-                filter(vectors, &self.taps, inputs, [&mut even[..outputs], &mut odd[..outputs]]);
-                for (pair, (even, odd)) in pairs.iter_mut().zip(even.iter().zip(&odd)) {
-                    *pair = [*even, *odd];
-                }
-            }
+            filter(vectors, &self.taps, inputs, &mut both[..outputs]);
             x.extend_from_slice(both[..outputs].as_flattened());
         }
         x
@@ -160,29 +147,6 @@ impl Shrinking {
     }
 }
 
-/// Pairs of samples by two filters of two taps, side by side as they are wanted. By copies of a few, so
-/// that the compiler knows that what is written is not read again.
-#[inline(always)]
-pub(super) fn join(fused: Fused, taps: &Taps, [low, high]: [&[f64]; 2], pairs: &mut [[f64; 2]]) {
-    let (&[p, ..], &[q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
-    let (low, low_rest) = low.as_chunks::<FEW>();
-    let (high, high_rest) = high.as_chunks::<FEW>();
-    let (pairs, rest) = pairs.as_chunks_mut::<FEW>();
-    for (pairs, (low, high)) in pairs.iter_mut().zip(low.iter().zip(high)) {
-        let (mut even, mut odd) = ([0.0; FEW], [0.0; FEW]);
-        for k in 0..FEW {
-            even[k] = fused.add(p[1], high[k], p[0] * low[k]);
-            odd[k] = fused.add(q[1], high[k], q[0] * low[k]);
-        }
-        for k in 0..FEW {
-            pairs[k] = [even[k], odd[k]];
-        }
-    }
-    for (pair, (&low, &high)) in rest.iter_mut().zip(low_rest.iter().zip(high_rest)) {
-        *pair = [p, q].map(|taps| fused.add(taps[1], high, taps[0] * low));
-    }
-}
-
 /// The periodic continuation of `whole` from `start` on.
 fn wrapped(whole: &[f64], start: usize, out: &mut [f64]) {
     let (mut from, mut rest) = (start, out);
@@ -194,13 +158,51 @@ fn wrapped(whole: &[f64], start: usize, out: &mut [f64]) {
     }
 }
 
+/// Where the outputs of two filters go.
+pub(super) trait Outputs {
+    /// How many there are of each.
+    fn count(&self) -> usize;
+    /// Outputs from `place` on, of either filter.
+    fn put<const N: usize>(&mut self, place: usize, first: [f64; N], second: [f64; N]);
+}
+
+/// Those of each filter for themselves.
+impl Outputs for [&mut [f64]; 2] {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self[0].len()
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, place: usize, first: [f64; N], second: [f64; N]) {
+        self[0][place..place + N].copy_from_slice(&first);
+        self[1][place..place + N].copy_from_slice(&second);
+    }
+}
+
+/// Those of both in turn.
+impl Outputs for &mut [[f64; 2]] {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, place: usize, first: [f64; N], second: [f64; N]) {
+        let pairs = &mut self[place..place + N];
+        for k in 0..N {
+            pairs[k] = [first[k], second[k]];
+        }
+    }
+}
+
 /// Two filters over two inputs at once: `out[q][i] = Σ_m taps[q][m][0]·a[i + m] + taps[q][m][1]·b[i + m]`.
 #[inline(always)]
 pub(super) fn filter<V: Vectors<f64>>(
     vectors: V,
     taps: &Taps,
     inputs: [&[f64]; 2],
-    outputs: [&mut [f64]; 2],
+    outputs: impl Outputs,
 ) {
     let fused = Fused::of(vectors);
     // Four registers for each output: enough sums side by side to keep the processor busy.
@@ -216,13 +218,11 @@ fn blocks<const WIDTH: usize>(
     fused: Fused,
     [first, second]: &Taps,
     [a, b]: [&[f64]; 2],
-    [p, q]: [&mut [f64]; 2],
+    mut outputs: impl Outputs,
 ) {
     let taps = first.len();
-    let whole = p.len() - p.len() % WIDTH;
-    let blocks = p.chunks_exact_mut(WIDTH).zip(q.chunks_exact_mut(WIDTH));
-    for (block, (p, q)) in blocks.enumerate() {
-        let place = block * WIDTH;
+    let count = outputs.count();
+    for place in (0..count - count % WIDTH).step_by(WIDTH) {
         let (a, b) = (&a[place..place + taps + WIDTH - 1], &b[place..place + taps + WIDTH - 1]);
         let (mut low, mut high) = ([0.0; WIDTH], [0.0; WIDTH]);
         let rows = a.windows(WIDTH).zip(b.windows(WIDTH));
@@ -232,15 +232,14 @@ fn blocks<const WIDTH: usize>(
                 high[k] = fused.add(second[1], b[k], fused.add(second[0], a[k], high[k]));
             }
         }
-        p.copy_from_slice(&low);
-        q.copy_from_slice(&high);
+        outputs.put(place, low, high);
     }
-    for i in whole..p.len() {
+    for i in count - count % WIDTH..count {
         let sum = |taps: &[[f64; 2]]| {
             taps.iter()
                 .zip(a[i..].iter().zip(&b[i..]))
                 .fold(0.0, |sum, (tap, (&a, &b))| fused.add(tap[1], b, fused.add(tap[0], a, sum)))
         };
-        (p[i], q[i]) = (sum(first), sum(second));
+        outputs.put(i, [sum(first)], [sum(second)]);
     }
 }

@@ -8,9 +8,8 @@ use std::ops::Range;
 
 use linalg::lanes::{Task, Vectors};
 
-use super::lanes::{MOST_PAIRS, Shrinking, TILE, Taps, filter, join};
+use super::lanes::{MOST_PAIRS, Shrinking, TILE, Taps, filter};
 use super::{Mode, Wavelet};
-use crate::fused::Fused;
 
 /// Samples of a stretch, and the most levels that are done with it.
 pub(super) const STRETCH: usize = 2048;
@@ -214,7 +213,6 @@ impl<P: Parts> Task<f64> for Synthesis<'_, P> {
     fn run<V: Vectors<f64>>(self, vectors: V) -> P {
         let Self { approximation, mut parts, shrinking, taps, lengths } = self;
         let mut x = Aligned([0.0; STRETCH]);
-        let mut apart = [Aligned([0.0; TILE]); 2];
         let (low, lows) = (Aligned([0.0; FRONT + STRETCH / 2]), FRONT..FRONT);
         let mut levels = vec![Level { low, lows, high: vec![], given: 0 }; lengths.len()];
         let share = STRETCH >> lengths.len();
@@ -238,7 +236,7 @@ impl<P: Parts> Task<f64> for Synthesis<'_, P> {
                 let low = &here.low.0[here.lows.clone()];
                 let out = finer.last_mut().map_or(&mut x.0[..], |finer| &mut finer.low.0[FRONT..]);
                 let pairs = &mut out.as_chunks_mut::<2>().0[..count];
-                synthesize(vectors, &taps, [low, high], &mut apart, pairs);
+                filter(vectors, &taps, [low, high], pairs);
                 let samples = (2 * count).min(lengths[level] - 2 * here.given);
                 here.drop(count);
                 match finer.last_mut() {
@@ -275,31 +273,6 @@ impl Level {
         self.low.0.copy_within(kept, self.lows.start);
         self.high.drain(..pairs.min(self.high.len()));
         self.given += pairs;
-    }
-}
-
-/// Pairs of samples of one level.
-#[inline(always)]
-fn synthesize<V: Vectors<f64>>(
-    vectors: V,
-    taps: &Taps,
-    [low, high]: [&[f64]; 2],
-    [even, odd]: &mut [Aligned<TILE>; 2],
-    pairs: &mut [[f64; 2]],
-) {
-    let more = taps[0].len() - 1;
-    if more == 0 {
-        let inputs = [low, high].map(|input| &input[..pairs.len()]);
-        join(Fused::of(vectors), taps, inputs, pairs);
-        return;
-    }
-    for (tile, pairs) in pairs.chunks_mut(TILE).enumerate() {
-        let needed = tile * TILE..tile * TILE + pairs.len() + more;
-        let (even, odd) = (&mut even.0[..pairs.len()], &mut odd.0[..pairs.len()]);
-        filter(vectors, taps, [&low[needed.clone()], &high[needed]], [even, odd]);
-        for (pair, (even, odd)) in pairs.iter_mut().zip(even.iter().zip(odd)) {
-            *pair = [*even, *odd];
-        }
     }
 }
 
