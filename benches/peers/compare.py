@@ -164,6 +164,7 @@ def timed(run, fill=0.0, batches=1, clock=time.perf_counter):
     for _ in range(batches):
         start = clock()
         for _ in range(calls):
+            result = None  # its memory may be used again
             result = run()
         least = min(least, (clock() - start) / calls)
     return least, result

@@ -40,8 +40,9 @@ fn main() -> Answer<()> {
     Ok(())
 }
 
-/// Processor seconds of one of `repeats` runs, and what the last returns. Where the system does not
-/// tell a process its processor time, the seconds of a clock.
+/// Processor seconds of one of `repeats` runs, and what the last returns; what the others return is dropped
+/// before the next begins. Where the system does not tell a process its processor time, the seconds of a
+/// clock.
 fn timed<R>(repeats: usize, mut run: impl FnMut() -> R) -> (f64, R) {
     let processor = || -> Option<f64> {
         let text = std::fs::read_to_string("/proc/self/schedstat").ok()?;
@@ -50,6 +51,7 @@ fn timed<R>(repeats: usize, mut run: impl FnMut() -> R) -> (f64, R) {
     let (clock, start) = (Instant::now(), processor());
     let mut result = run();
     for _ in 1..repeats {
+        drop(result);
         result = run();
     }
     let seconds = processor().zip(start).map(|(end, start)| end - start);

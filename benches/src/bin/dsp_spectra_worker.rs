@@ -15,7 +15,7 @@ use dsp::spectrum::Scaling;
 use dsp::stft::Stft;
 use dsp::welch::{WelchOptions, welch};
 use dsp::window::Window;
-use linalg::{Complex, Real};
+use linalg::{Complex, DMatrix, Real};
 use realfft::{FftNum, RealFftPlanner, RealToComplex};
 
 type Answer = Result<(f64, [f64; 2]), Box<dyn Error>>;
@@ -108,6 +108,17 @@ fn stft<T: Real>(channels: &[Vec<T>; 2]) -> Answer {
     Ok((seconds, probe(power.iter().flat_map(|p| p.iter().map(|x| x.to_double())))))
 }
 
+/// In the memory of the results before.
+fn stft_again<T: Real>(channels: &[Vec<T>; 2], power: &mut [DMatrix<T>; 2]) -> Answer {
+    let plan = Stft::new(2048, 512, Window::Hann)?;
+    let start = Instant::now();
+    for (x, power) in channels.iter().zip(&mut *power) {
+        plan.power_into(x, Scaling::Raw, power)?;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    Ok((seconds, probe(power.iter().flat_map(|p| p.iter().map(|x| x.to_double())))))
+}
+
 fn welches<T: Real>(channels: &[Vec<T>; 2]) -> Answer {
     let options = WelchOptions::default().len(2048).hop(512);
     let start = Instant::now();
@@ -123,6 +134,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut double: HashMap<usize, Transform<f64>> = HashMap::new();
     let mut single: HashMap<usize, Transform<f32>> = HashMap::new();
     let (doubles, singles) = (stereo::<f64>(60), stereo::<f32>(60));
+    let mut double_powers = [DMatrix::zeros(0, 0), DMatrix::zeros(0, 0)];
+    let mut single_powers = [DMatrix::zeros(0, 0), DMatrix::zeros(0, 0)];
     let mut out = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {
         let line = line?;
@@ -147,6 +160,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             "stft-power" => stft(&doubles)?,
             "stft-power-f32" => stft(&singles)?,
+            "stft-power-again" => stft_again(&doubles, &mut double_powers)?,
+            "stft-power-again-f32" => stft_again(&singles, &mut single_powers)?,
             "welch" => welches(&doubles)?,
             "welch-f32" => welches(&singles)?,
             _ => return Err(format!("no such operation: {operation}").into()),

@@ -117,27 +117,43 @@ fn floor_of(x: &mut [f64], resolution: f64) -> NoiseFloor {
     NoiseFloor { center, sigma }
 }
 
-/// 1.4826·median |x|: the standard deviation of normal noise about 0; 0 of nothing.
-pub(crate) fn sigma_about_zero(x: &[f64]) -> f64 {
+/// 1.4826·median |x|, x being in pieces: the standard deviation of normal noise about 0; 0 of nothing.
+pub(crate) fn sigma_about_zero(pieces: &[&[f64]]) -> f64 {
     // A thousand sizes say between which two bounds the median all but surely lies: three
     // deviations of its rank to either side. Of what is below it is enough to know how much it is.
     const SOME: usize = 1024;
     const REACH: usize = 48;
-    let (half, even) = (x.len() / 2, x.len().is_multiple_of(2));
-    if x.len() >= 16 * SOME {
-        let mut some: Vec<f64> = x.iter().step_by(x.len() / SOME).map(|x| x.abs()).collect();
+    let count: usize = pieces.iter().map(|x| x.len()).sum();
+    let (half, even) = (count / 2, count.is_multiple_of(2));
+    let sizes = pieces.iter().copied().flatten().map(|x| x.abs());
+    if count >= 16 * SOME {
+        let mut some = every(pieces, count / SOME);
         some.sort_unstable_by(f64::total_cmp);
         let (low, high) = (some[some.len() / 2 - REACH], some[some.len() / 2 + REACH]);
         let mut near = Vec::new();
-        let below = run(Between { x, low, high, near: &mut near });
+        let below: usize =
+            pieces.iter().map(|x| run(Between { x, low, high, near: &mut near })).sum();
         if (below + 1..below + near.len()).contains(&half) {
             return NORMAL * middle(&mut near, half - below, even);
         }
     }
-    NORMAL * median(&mut x.iter().map(|x| x.abs()).collect::<Vec<f64>>())
+    NORMAL * median(&mut sizes.collect::<Vec<f64>>())
 }
 
-/// Those of |x| from `low` to `high`, in order; gives how many are lower.
+/// The sizes of the first number and of every one `step` further on.
+fn every(pieces: &[&[f64]], step: usize) -> Vec<f64> {
+    let (mut some, mut next) = (Vec::new(), 0);
+    for x in pieces {
+        while let Some(x) = x.get(next) {
+            some.push(x.abs());
+            next += step;
+        }
+        next -= x.len();
+    }
+    some
+}
+
+/// Those of |x| from `low` to `high`, appended in order; gives how many are lower.
 struct Between<'a> {
     x: &'a [f64],
     low: f64,
@@ -233,7 +249,9 @@ mod tests {
         for n in [0, 1, 2, 3, 999, 16_384, 16_385, 40_000] {
             for x in [scattered(n), misleading(n), vec![-3.0; n]] {
                 let mut sizes: Vec<f64> = x.iter().map(|value: &f64| value.abs()).collect();
-                assert_eq!(sigma_about_zero(&x), NORMAL * median(&mut sizes), "{n}");
+                let expected = NORMAL * median(&mut sizes);
+                assert_eq!(sigma_about_zero(&[&x]), expected, "{n}");
+                assert_eq!(sigma_about_zero(&x.chunks(700).collect::<Vec<_>>()), expected, "{n}");
             }
         }
     }

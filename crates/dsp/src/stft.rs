@@ -118,10 +118,37 @@ impl<T: Real> Stft<T> {
     /// # Errors
     /// As [`Self::forward`], and [`Error::OutOfRange`] for a density per no sample rate.
     pub fn power(&self, x: &[T], scaling: Scaling) -> Result<DMatrix<T>> {
+        let mut power = DMatrix::from_vec(0, 0, Vec::new());
+        self.power_into(x, scaling, &mut power)?;
+        Ok(power)
+    }
+
+    /// [`Self::power`] in the memory of an earlier result, if that is as large: a minute of sound has tens
+    /// of megabytes of powers, and where the system gives memory anew at every call, a page at a time, that
+    /// takes up to half of the time. The matrix may have any shape, and has the right one afterwards.
+    ///
+    /// # Errors
+    /// As [`Self::power`]; the matrix then is as it was.
+    ///
+    /// # Examples
+    /// ```
+    /// use dsp::{spectrum::Scaling, stft::Stft, window::Window};
+    /// let stft = Stft::new(256, 64, Window::Hann)?;
+    /// let mut power = stft.power(&[1.0; 4096], Scaling::Tone)?;
+    /// stft.power_into(&[0.5; 4000], Scaling::Tone, &mut power)?;
+    /// assert_eq!(power, stft.power(&[0.5; 4000], Scaling::Tone)?);
+    /// # Ok::<(), dsp::Error>(())
+    /// ```
+    pub fn power_into(&self, x: &[T], scaling: Scaling, power: &mut DMatrix<T>) -> Result<()> {
         check_signal(x)?;
         let factors = scaling.factors(&self.weights)?.map(T::from_double);
         let (bins, frames) = (self.bins(), self.frames(x.len()));
-        let mut values = vec![T::zero(); bins * frames];
+        let mut values: Vec<T> = std::mem::take(power).data.into();
+        if values.len() < bins * frames {
+            // Zeros of the system's, which nobody writes.
+            values = vec![T::zero(); bins * frames];
+        }
+        values.truncate(bins * frames);
         let state = || (self.packed(), Workspace::default());
         for_each_chunk(&mut values, bins * BLOCK, state, |(packed, workspace), block, columns| {
             for (j, both) in columns.chunks_mut(2 * bins).enumerate() {
@@ -135,7 +162,8 @@ impl<T: Real> Stft<T> {
                 powers(packed, one, other, factors);
             }
         });
-        Ok(DMatrix::from_vec(bins, frames, values))
+        *power = DMatrix::from_vec(bins, frames, values);
+        Ok(())
     }
 
     /// [`Self::power`] of each column of `x`, samples × channels.
@@ -326,6 +354,21 @@ mod tests {
             pool.install(|| (stft.power(&x, Scaling::Raw).unwrap(), stft.forward(&x).unwrap()))
         };
         assert_eq!(on(1), on(3));
+    }
+
+    #[test]
+    fn an_earlier_result_lends_its_memory_and_nothing_else() {
+        let stft = Stft::new(16, 4, Window::Hann).unwrap();
+        let mut power = DMatrix::from_element(40, 3, f64::NAN);
+        for n in [100, 99, 30, 1, 60] {
+            let x = signal(n);
+            stft.power_into(&x, Scaling::Tone, &mut power).unwrap();
+            assert_eq!(power, stft.power(&x, Scaling::Tone).unwrap(), "{n}");
+        }
+        let before = power.clone();
+        let none = Scaling::Density { sample_rate_hz: 0.0 };
+        assert!(stft.power_into(&signal(9), none, &mut power).is_err());
+        assert_eq!(power, before);
     }
 
     proptest! {

@@ -9,10 +9,11 @@
 
 use crate::{Error, Result};
 
+mod in_place;
 mod lanes;
-mod pairs;
 mod shrink;
 mod stationary;
+mod stretches;
 mod tables;
 mod transform;
 

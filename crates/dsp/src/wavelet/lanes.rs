@@ -4,16 +4,13 @@
 use linalg::lanes::{Task, Vectors};
 
 use super::Mode;
-use super::shrink::Shrinking;
+use super::shrink::Shrinkage;
 use crate::fused::Fused;
 
 /// Outputs of either kind that are computed in one go, so that all they need fits the first cache,
 /// and the pairs of taps that the longest filter (db38) has.
-const TILE: usize = 512;
-const MOST_PAIRS: usize = 38;
-
-/// Pairs that [`halve`] and [`join`] take at a time.
-const FEW: usize = 8;
+pub(super) const TILE: usize = 128;
+pub(super) const MOST_PAIRS: usize = 38;
 
 /// The taps of two outputs: for each output, for each m, those that meet either input.
 pub(super) type Taps = [Vec<[f64; 2]>; 2];
@@ -72,20 +69,11 @@ impl Task<f64> for Analysis<'_> {
             let outputs = TILE.min(self.count - first);
             let pairs = outputs + self.taps[0].len() - 1;
             let from = self.start + 2 * first as isize;
-            let (low, high) = (&mut low[..outputs], &mut high[..outputs]);
-            match self.x.get(2 * first..2 * (first + outputs)) {
-                // Two taps need no other samples than their own pair.
-                Some(x) if pairs == outputs && self.start == 0 => {
-                    halve(Fused::of(vectors), &self.taps, x, [low, high]);
-                }
-                _ => {
-                    self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
-                    filter(vectors, &self.taps, [&even[..pairs], &odd[..pairs]], [low, high]);
-                }
-            }
-            let (low, high) = (&low[..outputs], &high[..outputs]);
-            found[0].extend_from_slice(low);
-            found[1].extend_from_slice(high);
+            self.gather(from, [&mut even[..pairs], &mut odd[..pairs]]);
+            let inputs = [&even[..pairs], &odd[..pairs]];
+            filter(vectors, &self.taps, inputs, [&mut low[..outputs], &mut high[..outputs]]);
+            found[0].extend_from_slice(&low[..outputs]);
+            found[1].extend_from_slice(&high[..outputs]);
         }
         found
     }
@@ -99,8 +87,6 @@ impl Task<f64> for Analysis<'_> {
 pub(super) struct Synthesis<'a> {
     pub(super) low: &'a [f64],
     pub(super) high: &'a [f64],
-    /// What becomes of the high ones.
-    pub(super) shrinking: Option<Shrinking>,
     pub(super) taps: Taps,
     /// How far the first output lies before the inputs, which then are periods; `None` where there
     /// are as many as are needed.
@@ -116,7 +102,6 @@ impl Task<f64> for Synthesis<'_> {
     fn run<V: Vectors<f64>>(self, vectors: V) -> Vec<f64> {
         let mut x = Vec::with_capacity(2 * self.count);
         let mut around = [[0.0; TILE + MOST_PAIRS]; 2];
-        let (mut even, mut odd) = ([0.0; TILE], [0.0; TILE]);
         let mut both = [[0.0; 2]; TILE];
         for first in (0..self.count).step_by(TILE) {
             let outputs = TILE.min(self.count - first);
@@ -127,65 +112,38 @@ impl Task<f64> for Synthesis<'_> {
                 let start = (first + period - turn % period) % period;
                 wrapped(self.low, start, low);
                 wrapped(self.high, start, high);
-                if let Some(shrinking) = self.shrinking {
-                    shrinking.apply(high);
-                }
                 [&*low, high]
             } else {
-                let inputs = [&self.low[first..first + needed], &self.high[first..first + needed]];
-                if let Some(shrinking) = self.shrinking {
-                    high.copy_from_slice(inputs[1]);
-                    shrinking.apply(high);
-                    [inputs[0], high]
-                } else {
-                    inputs
-                }
+                [&self.low[first..first + needed], &self.high[first..first + needed]]
             };
-            let pairs = &mut both[..outputs];
-            if needed == outputs {
-                join(Fused::of(vectors), &self.taps, inputs, pairs);
-            } else {
-                filter(vectors, &self.taps, inputs, [&mut even[..outputs], &mut odd[..outputs]]);
-                for (pair, (even, odd)) in pairs.iter_mut().zip(even.iter().zip(&odd)) {
-                    *pair = [*even, *odd];
-                }
-            }
+            filter(vectors, &self.taps, inputs, &mut both[..outputs]);
             x.extend_from_slice(both[..outputs].as_flattened());
         }
         x
     }
 }
 
-/// A level of filters of two taps: what `filter` does, of whole pairs of samples. By copies of a few, so
-/// that the compiler knows that what is written is not read again.
-#[inline(always)]
-pub(super) fn halve(fused: Fused, taps: &Taps, x: &[f64], [low, high]: [&mut [f64]; 2]) {
-    let ([p, ..], [q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
-    let sum = |taps: &[f64; 2], x: &[f64; 2]| fused.add(taps[1], x[1], taps[0] * x[0]);
-    let (x, rest) = x.as_chunks::<2>().0.as_chunks::<FEW>();
-    let (low, low_rest) = low.as_chunks_mut::<FEW>();
-    let (high, high_rest) = high.as_chunks_mut::<FEW>();
-    for ((low, high), x) in low.iter_mut().zip(high).zip(x) {
-        (*low, *high) = (x.map(|x| sum(p, &x)), x.map(|x| sum(q, &x)));
-    }
-    for ((low, high), x) in low_rest.iter_mut().zip(high_rest).zip(rest) {
-        (*low, *high) = (sum(p, x), sum(q, x));
-    }
+/// What becomes of the details of a level.
+#[derive(Clone, Copy)]
+pub(super) struct Shrinking {
+    pub(super) how: Shrinkage,
+    pub(super) threshold: f64,
 }
 
-/// And its inverse.
-#[inline(always)]
-pub(super) fn join(fused: Fused, taps: &Taps, [low, high]: [&[f64]; 2], pairs: &mut [[f64; 2]]) {
-    let ([p, ..], [q, ..]) = (&taps[0][..], &taps[1][..]) else { return };
-    let pair = |low, high| [p, q].map(|taps| fused.add(taps[1], high, taps[0] * low));
-    let (low, low_rest) = low.as_chunks::<FEW>();
-    let (high, high_rest) = high.as_chunks::<FEW>();
-    let (pairs, rest) = pairs.as_chunks_mut::<FEW>();
-    for (pairs, (low, high)) in pairs.iter_mut().zip(low.iter().zip(high)) {
-        *pairs = std::array::from_fn(|i| pair(low[i], high[i]));
-    }
-    for (both, (low, high)) in rest.iter_mut().zip(low_rest.iter().zip(high_rest)) {
-        *both = pair(*low, *high);
+impl Shrinking {
+    #[inline(always)]
+    pub(super) fn apply(self, details: &mut [f64]) {
+        let Self { how, threshold } = self;
+        // Chosen outside, so that the loop over the details is one without branches on it.
+        match how {
+            Shrinkage::Soft => {
+                details.iter_mut().for_each(|d| *d = Shrinkage::Soft.shrink(*d, threshold));
+            }
+            Shrinkage::Hard => {
+                details.iter_mut().for_each(|d| *d = Shrinkage::Hard.shrink(*d, threshold));
+            }
+            other => details.iter_mut().for_each(|d| *d = other.shrink(*d, threshold)),
+        }
     }
 }
 
@@ -200,9 +158,52 @@ fn wrapped(whole: &[f64], start: usize, out: &mut [f64]) {
     }
 }
 
+/// Where the outputs of two filters go.
+pub(super) trait Outputs {
+    /// How many there are of each.
+    fn count(&self) -> usize;
+    /// Outputs from `place` on, of either filter.
+    fn put<const N: usize>(&mut self, place: usize, first: [f64; N], second: [f64; N]);
+}
+
+/// Those of each filter for themselves.
+impl Outputs for [&mut [f64]; 2] {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self[0].len()
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, place: usize, first: [f64; N], second: [f64; N]) {
+        self[0][place..place + N].copy_from_slice(&first);
+        self[1][place..place + N].copy_from_slice(&second);
+    }
+}
+
+/// Those of both in turn.
+impl Outputs for &mut [[f64; 2]] {
+    #[inline(always)]
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    fn put<const N: usize>(&mut self, place: usize, first: [f64; N], second: [f64; N]) {
+        let pairs = &mut self[place..place + N];
+        for k in 0..N {
+            pairs[k] = [first[k], second[k]];
+        }
+    }
+}
+
 /// Two filters over two inputs at once: `out[q][i] = Σ_m taps[q][m][0]·a[i + m] + taps[q][m][1]·b[i + m]`.
 #[inline(always)]
-fn filter<V: Vectors<f64>>(vectors: V, taps: &Taps, inputs: [&[f64]; 2], outputs: [&mut [f64]; 2]) {
+pub(super) fn filter<V: Vectors<f64>>(
+    vectors: V,
+    taps: &Taps,
+    inputs: [&[f64]; 2],
+    outputs: impl Outputs,
+) {
     let fused = Fused::of(vectors);
     // Four registers for each output: enough sums side by side to keep the processor busy.
     if vectors.lanes() > 4 {
@@ -217,13 +218,11 @@ fn blocks<const WIDTH: usize>(
     fused: Fused,
     [first, second]: &Taps,
     [a, b]: [&[f64]; 2],
-    [p, q]: [&mut [f64]; 2],
+    mut outputs: impl Outputs,
 ) {
     let taps = first.len();
-    let whole = p.len() - p.len() % WIDTH;
-    let blocks = p.chunks_exact_mut(WIDTH).zip(q.chunks_exact_mut(WIDTH));
-    for (block, (p, q)) in blocks.enumerate() {
-        let place = block * WIDTH;
+    let count = outputs.count();
+    for place in (0..count - count % WIDTH).step_by(WIDTH) {
         let (a, b) = (&a[place..place + taps + WIDTH - 1], &b[place..place + taps + WIDTH - 1]);
         let (mut low, mut high) = ([0.0; WIDTH], [0.0; WIDTH]);
         let rows = a.windows(WIDTH).zip(b.windows(WIDTH));
@@ -233,15 +232,14 @@ fn blocks<const WIDTH: usize>(
                 high[k] = fused.add(second[1], b[k], fused.add(second[0], a[k], high[k]));
             }
         }
-        p.copy_from_slice(&low);
-        q.copy_from_slice(&high);
+        outputs.put(place, low, high);
     }
-    for i in whole..p.len() {
+    for i in count - count % WIDTH..count {
         let sum = |taps: &[[f64; 2]]| {
             taps.iter()
                 .zip(a[i..].iter().zip(&b[i..]))
                 .fold(0.0, |sum, (tap, (&a, &b))| fused.add(tap[1], b, fused.add(tap[0], a, sum)))
         };
-        (p[i], q[i]) = (sum(first), sum(second));
+        outputs.put(i, [sum(first)], [sum(second)]);
     }
 }

@@ -1,5 +1,7 @@
 //! Noise out, features in: shrinking the details of a wavelet transform.
 
+use super::in_place::InPlace;
+use super::lanes::Shrinking;
 use super::{Mode, Wavelet};
 use crate::noise::sigma_about_zero;
 use crate::peaks::{PeakOptions, Peaks, Polarity, find_peaks};
@@ -55,30 +57,6 @@ impl Shrinkage {
                 (ratio * (size - t) / (ratio - 1.0)).copysign(d)
             }
             Self::Firm(_) => d,
-        }
-    }
-}
-
-/// What becomes of the details of a level.
-#[derive(Clone, Copy)]
-pub(super) struct Shrinking {
-    how: Shrinkage,
-    threshold: f64,
-}
-
-impl Shrinking {
-    #[inline(always)]
-    pub(super) fn apply(self, details: &mut [f64]) {
-        let Self { how, threshold } = self;
-        // Chosen outside, so that the loop over the details is one without branches on it.
-        match how {
-            Shrinkage::Soft => {
-                details.iter_mut().for_each(|d| *d = Shrinkage::Soft.shrink(*d, threshold));
-            }
-            Shrinkage::Hard => {
-                details.iter_mut().for_each(|d| *d = Shrinkage::Hard.shrink(*d, threshold));
-            }
-            other => details.iter_mut().for_each(|d| *d = other.shrink(*d, threshold)),
         }
     }
 }
@@ -243,11 +221,12 @@ pub struct Denoised {
 pub fn denoise(x: &[f64], options: &DenoiseOptions) -> Result<Denoised> {
     options.check()?;
     let levels = options.levels.unwrap_or_else(|| options.wavelet.max_level(x.len()).clamp(1, 6));
-    let mut first = one_start(x, options, levels)?;
+    let mut first = one_start(x, options, levels, Vec::new())?;
     let mut turned = if options.spins > 1 { x.to_vec() } else { Vec::new() };
+    let mut other = Vec::new();
     for spin in 1..options.spins {
         turned.rotate_left(1);
-        let other = one_start(&turned, options, levels)?.signal;
+        other = one_start(&turned, options, levels, other)?.signal;
         // Sample i of the turned signal is sample i + spin of the signal.
         let back = spin % x.len();
         let (until, from) = other.split_at(x.len() - back);
@@ -262,40 +241,48 @@ pub fn denoise(x: &[f64], options: &DenoiseOptions) -> Result<Denoised> {
     Ok(first)
 }
 
-fn one_start(x: &[f64], options: &DenoiseOptions, levels: usize) -> Result<Denoised> {
-    let parts = options.wavelet.decompose(x, options.mode, levels)?;
-    let finest = match options.threshold {
-        Threshold::Fixed(_) => 0.0,
-        _ => sigma_about_zero(&parts.details[0]),
-    };
+fn one_start(
+    x: &[f64],
+    options: &DenoiseOptions,
+    levels: usize,
+    room: Vec<f64>,
+) -> Result<Denoised> {
+    let parts = InPlace::new(&options.wavelet, x, options.mode, levels, room)?;
     let (mut sigmas, mut thresholds) = (Vec::new(), Vec::new());
-    for (level, details) in parts.details.iter().enumerate() {
-        let sigma = match options.noise {
-            NoiseLevel::PerLevel if level > 0 => sigma_about_zero(details),
-            _ => finest,
+    for level in 0..levels {
+        let details = parts.details(level);
+        let sigma = match (options.threshold, options.noise) {
+            (Threshold::Fixed(_), NoiseLevel::Finest) => 0.0,
+            (Threshold::Fixed(_), _) if level == 0 => 0.0,
+            (_, NoiseLevel::Finest) if level > 0 => sigmas[0],
+            _ => sigma_about_zero(&details),
         };
-        let threshold = threshold(details, sigma, x.len(), options.threshold);
+        thresholds.push(threshold(&details, sigma, x.len(), options.threshold));
         sigmas.push(sigma);
-        thresholds.push(threshold);
     }
-    let by =
-        |level: usize| Some(Shrinking { how: options.shrinkage, threshold: thresholds[level] });
-    Ok(Denoised { signal: parts.rebuild(by)?, sigma: sigmas, threshold: thresholds })
+    let shrinking: Vec<_> = thresholds
+        .iter()
+        .map(|&threshold| Shrinking { how: options.shrinkage, threshold })
+        .collect();
+    Ok(Denoised { signal: parts.signal(&shrinking), sigma: sigmas, threshold: thresholds })
 }
 
-fn threshold(details: &[f64], sigma: f64, samples: usize, rule: Threshold) -> f64 {
+/// Of details that lie in pieces.
+fn threshold(details: &[&[f64]], sigma: f64, samples: usize, rule: Threshold) -> f64 {
     let universal = sigma * (2.0 * (samples as f64).ln()).sqrt();
+    let details = details.iter().copied().flatten();
     match rule {
         Threshold::Universal => universal,
         Threshold::Fixed(value) => value,
         Threshold::Bayes => {
-            let square = details.iter().map(|d| d * d).sum::<f64>() / details.len() as f64;
+            let count = details.clone().count() as f64;
+            let square = details.clone().map(|d| d * d).sum::<f64>() / count;
             let signal = (square - sigma * sigma).max(0.0).sqrt();
-            let largest = details.iter().fold(0.0_f64, |largest, d| largest.max(d.abs()));
+            let largest = details.fold(0.0_f64, |largest, d| largest.max(d.abs()));
             if signal > 0.0 { (sigma * sigma / signal).min(largest) } else { largest }
         }
         Threshold::Sure => {
-            let mut sizes: Vec<f64> = details.iter().map(|d| d.abs()).collect();
+            let mut sizes: Vec<f64> = details.map(|d| d.abs()).collect();
             sizes.sort_unstable_by(f64::total_cmp);
             // SURE(t)/σ² + n = 2·(n − #{|d| ≤ t}) + Σ min(|d|, t)²/σ², least at one of the |d|, or
             // at 0, where it is 2n.
@@ -379,20 +366,20 @@ mod tests {
     fn thresholds_are_those_of_their_definitions() {
         let details = [0.5, -1.0, 3.0, -4.0];
         assert_eq!(
-            threshold(&details, 2.0, 100, Threshold::Universal),
+            threshold(&[&details], 2.0, 100, Threshold::Universal),
             2.0 * (2.0 * 100f64.ln()).sqrt()
         );
         // Mean square 26.25/4, less 1: 2.3585; 1/2.3585.
-        let bayes = threshold(&details, 1.0, 4, Threshold::Bayes);
+        let bayes = threshold(&[&details], 1.0, 4, Threshold::Bayes);
         assert!((bayes - 1.0 / (26.25_f64 / 4.0 - 1.0).sqrt()).abs() < 1e-15, "{bayes}");
         assert_eq!(
-            threshold(&details, 9.0, 4, Threshold::Bayes),
+            threshold(&[&details], 9.0, 4, Threshold::Bayes),
             4.0,
             "noise alone: all of it goes"
         );
         // Risks, σ = 1: 8 at 0; 6 + 4·0.25 = 7 at 0.5; 4 + 0.25 + 3 = 7.25 at 1; 22.25 at 3.
-        assert_eq!(threshold(&details, 1.0, 1000, Threshold::Sure), 0.5);
-        assert_eq!(threshold(&details, 1.0, 1000, Threshold::Fixed(7.0)), 7.0);
+        assert_eq!(threshold(&[&details], 1.0, 1000, Threshold::Sure), 0.5);
+        assert_eq!(threshold(&[&details], 1.0, 1000, Threshold::Fixed(7.0)), 7.0);
     }
 
     fn bumps(n: usize) -> Vec<f64> {

@@ -2,9 +2,8 @@
 
 use linalg::lanes::run;
 
-use super::lanes::{Analysis, Synthesis, Taps};
-use super::shrink::Shrinking;
-use super::{Wavelet, check, pairs};
+use super::lanes::{Analysis, Shrinking, Synthesis, Taps};
+use super::{Wavelet, check, stretches};
 use crate::door::finite;
 use crate::{Error, Result};
 
@@ -154,11 +153,13 @@ impl Wavelet {
     /// PyWavelets' `wavedec`, whose modes and lengths these are.
     pub fn decompose(&self, x: &[f64], mode: Mode, levels: usize) -> Result<Decomposition> {
         check(x.len(), levels)?;
-        let at_once = pairs::levels(self, mode, x.len(), levels);
-        let (mut approximation, mut details, mut lengths) = self.analyze_pairs(x, mode, at_once);
+        let at_once = stretches::levels(self, mode, x.len(), levels);
+        let lengths = self.lengths(mode, x.len(), levels);
+        let mut details =
+            if at_once > 0 { self.analyze_stretches(x, mode, at_once) } else { vec![] };
+        let mut approximation = details.pop().unwrap_or_default();
         while details.len() < levels {
             let from = if details.is_empty() { x } else { &approximation };
-            lengths.push(from.len());
             let [low, high] = self.analyze(from, mode);
             details.push(high);
             approximation = low;
@@ -171,29 +172,49 @@ impl Wavelet {
         Ok(Decomposition { approximation, details, wavelet: self.clone(), mode, lengths })
     }
 
-    /// So many levels at once, which may be none: approximation, details and lengths.
-    fn analyze_pairs(
+    /// The samples that go into each level.
+    pub(super) fn lengths(&self, mode: Mode, len: usize, levels: usize) -> Vec<usize> {
+        let taps = self.dec_lo().len();
+        std::iter::successors(Some(len), |&len| Some(mode.outputs(len, taps)))
+            .take(levels)
+            .collect()
+    }
+
+    /// So many levels at once: the details of each, and the approximation.
+    fn analyze_stretches(&self, x: &[f64], mode: Mode, levels: usize) -> Vec<Vec<f64>> {
+        let taps = self.dec_lo().len();
+        let room = |len: &usize| Vec::with_capacity(mode.outputs(*len, taps));
+        let lengths = self.lengths(mode, x.len(), levels);
+        // The approximation is as long as the last details.
+        let mut parts: Vec<Vec<f64>> = lengths.iter().chain(lengths.last()).map(room).collect();
+        let ends = self.analyze_into(x, mode, levels, &mut parts[..]);
+        for (part, end) in parts.iter_mut().zip(ends) {
+            part.extend(end);
+        }
+        parts
+    }
+
+    /// The same, of whole stretches into `sink`; gives what follows those.
+    pub(super) fn analyze_into(
         &self,
         x: &[f64],
         mode: Mode,
         levels: usize,
-    ) -> (Vec<f64>, Vec<Vec<f64>>, Vec<usize>) {
-        let lengths: Vec<usize> = (0..levels).map(|level| x.len().div_ceil(1 << level)).collect();
-        let room = |len: &usize| Vec::with_capacity(len.div_ceil(2));
-        let mut details: Vec<Vec<f64>> = lengths.iter().map(room).collect();
-        if levels == 0 {
-            return (Vec::new(), details, lengths);
-        }
-        let taps = self.analysis_taps();
-        let mut approximation = run(pairs::Analysis { x, taps, details: &mut details });
-        let mut rest = x[2 * details[0].len()..].to_vec();
-        for details in &mut details {
-            let [low, high] = self.analyze(&rest, mode);
-            details.extend(high);
+        sink: impl stretches::Sink,
+    ) -> Vec<Vec<f64>> {
+        let before = run(stretches::Analysis { x, mode, levels, taps: self.analysis_taps(), sink });
+        let mut rest = x[stretches::reached(x.len())..].to_vec();
+        let mut ends = Vec::with_capacity(levels + 1);
+        for mut x in before {
+            x.extend(&rest);
+            let (taps, count) =
+                (self.analysis_taps(), mode.outputs(rest.len(), self.dec_lo().len()));
+            let [low, high] = run(Analysis { x: &x, mode, taps, start: 0, count });
+            ends.push(high);
             rest = low;
         }
-        approximation.extend(rest);
-        (approximation, details, lengths)
+        ends.push(rest);
+        ends
     }
 
     /// From the latest tap, which meets the earliest sample, to the first.
@@ -211,7 +232,7 @@ impl Wavelet {
 
     /// One level: low pass and high pass.
     #[expect(clippy::cast_possible_wrap, reason = "a filter has 76 taps at most")]
-    fn analyze(&self, x: &[f64], mode: Mode) -> [Vec<f64>; 2] {
+    pub(super) fn analyze(&self, x: &[f64], mode: Mode) -> [Vec<f64>; 2] {
         let taps = self.dec_lo().len();
         let wraps = mode == Mode::Periodization;
         let start = 1 - if wraps { taps as isize / 2 } else { taps as isize - 1 };
@@ -219,14 +240,20 @@ impl Wavelet {
         run(Analysis { x, mode, taps: self.analysis_taps(), start, count })
     }
 
-    /// The inverse of one level, `len` samples of it.
-    fn synthesize(
+    /// The inverse of the first levels at once.
+    pub(super) fn synthesize_from<P: stretches::Parts>(
         &self,
-        [low, high]: [&[f64]; 2],
-        shrinking: Option<Shrinking>,
-        mode: Mode,
-        len: usize,
-    ) -> Vec<f64> {
+        approximation: &[f64],
+        parts: P,
+        shrinking: Option<&[Shrinking]>,
+        lengths: &[usize],
+    ) -> P {
+        let taps = self.synthesis_taps();
+        run(stretches::Synthesis { approximation, parts, shrinking, taps, lengths })
+    }
+
+    /// The inverse of one level, `len` samples of it.
+    pub(super) fn synthesize(&self, [low, high]: [&[f64]; 2], mode: Mode, len: usize) -> Vec<f64> {
         let taps = self.rec_lo().len();
         // Output pair u of the plain sum Σ_i low[i]·rec_lo[t + taps − 2 − 2i] needs low[u..u + taps/2].
         // A periodization's sum is the same over the periodic coefficients, moved by half of that,
@@ -237,7 +264,7 @@ impl Wavelet {
         };
         let count = (len + skip).div_ceil(2);
         let taps = self.synthesis_taps();
-        let mut x = run(Synthesis { low, high, shrinking, taps, turn, count });
+        let mut x = run(Synthesis { low, high, taps, turn, count });
         x.drain(..skip);
         x.truncate(len);
         x
@@ -250,15 +277,6 @@ impl Decomposition {
     /// # Errors
     /// [`Error::Length`] if a number of coefficients was changed.
     pub fn reconstruct(&self) -> Result<Vec<f64>> {
-        self.rebuild(|_| None)
-    }
-
-    /// The signal of what is left of the details of each level; shrunk as they are read, so that they are
-    /// not written once more.
-    pub(super) fn rebuild(
-        &self,
-        shrinking: impl Fn(usize) -> Option<Shrinking>,
-    ) -> Result<Vec<f64>> {
         let taps = self.wavelet.rec_lo().len();
         let expect = |argument, found: usize, expected: usize| {
             if found == expected {
@@ -275,35 +293,20 @@ impl Decomposition {
             expect("details", detail.len(), count)?;
             found = len;
         }
+        let levels = self.lengths.len();
+        let at_once = stretches::levels(&self.wavelet, self.mode, self.lengths[0], levels);
         let mut low = self.approximation.clone();
-        let at_once = pairs::levels(&self.wavelet, self.mode, self.lengths[0], self.lengths.len());
-        for level in (at_once..self.lengths.len()).rev() {
+        for level in (at_once..levels).rev() {
             let inputs = [&low[..], &self.details[level][..]];
-            let len = self.lengths[level];
-            low = self.wavelet.synthesize(inputs, shrinking(level), self.mode, len);
+            low = self.wavelet.synthesize(inputs, self.mode, self.lengths[level]);
         }
-        if at_once > 0 {
-            low = self.rebuild_pairs(&low, (0..at_once).map(shrinking).collect());
+        if at_once == 0 {
+            return Ok(low);
         }
-        Ok(low)
-    }
-
-    /// The first levels at once.
-    fn rebuild_pairs(&self, low: &[f64], shrinking: Vec<Option<Shrinking>>) -> Vec<f64> {
-        let (len, levels) = (self.lengths[0], shrinking.len());
-        let (details, wavelet) = (&self.details[..levels], &self.wavelet);
-        // What the stretches do not reach, at each level.
-        let mut rest = low[pairs::reached(len) >> levels..].to_vec();
-        for level in (0..levels).rev() {
-            let done = pairs::reached(len) >> level;
-            let inputs = [&rest[..], &details[level][done / 2..]];
-            let left = self.lengths[level] - done;
-            rest = wavelet.synthesize(inputs, shrinking[level], self.mode, left);
-        }
-        let taps = wavelet.synthesis_taps();
-        let mut x = run(pairs::Synthesis { approximation: low, details, shrinking, taps, len });
-        x.extend(rest);
-        x
+        let x = Vec::with_capacity(self.lengths[0]);
+        let parts = stretches::Apart { details: &self.details, x };
+        let lengths = &self.lengths[..at_once];
+        Ok(self.wavelet.synthesize_from(&low, parts, None, lengths).x)
     }
 
     /// The wavelet that took it apart.

@@ -206,7 +206,10 @@ fn transforms() {
             let plan = Stft::<f64>::new(16, 4, Window::Hann)?;
             let density = Scaling::Density { sample_rate_hz: x.number(8000.0) };
             let columns = DMatrix::from_fn(64, 2, |i, j| signal()[i] + j as f64);
+            let mut again = x.matrix(&columns);
+            plan.power_into(&x.slice(&signal()), density, &mut again)?;
             shown((
+                again,
                 plan.power(&x.slice(&signal()), density)?,
                 plan.power_of_columns(&x.matrix(&columns), Scaling::Tone)?,
             ))
