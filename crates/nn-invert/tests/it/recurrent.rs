@@ -339,3 +339,64 @@ fn a_point_of_rest_that_repels_is_told_from_one_that_attracts() -> Result<(), Bo
     );
     Ok(())
 }
+
+#[test]
+fn the_error_to_expect_is_that_of_the_whole_jacobian() -> Result<(), BoxError> {
+    // eps·‖J⁻¹‖_F·‖y‖/√m, exact for up to 8 outputs; for more, 8 columns of signs, whose mean square s is
+    // that but for a variance of ½·‖J⁻ᵀJ⁻¹‖_F² or less: s beyond a fifth and four times its mean is seen
+    // once in a thousand draws, and J here is not far from a multiple of an orthogonal matrix.
+    for (n, times, seeds) in [(2, 4, 6), (1, 8, 3), (3, 7, 6)] {
+        for seed in 0..seeds {
+            let mut rng = seeded(seed);
+            let u = normal(n, n, &mut rng);
+            let (w, v) = (normal(n, n, &mut rng) * 0.7, normal(n, n, &mut rng));
+            let start = Network::<f64>::builder(Shape::sequence(n, times));
+            let mut network = start
+                .elman(n, Steps::All)
+                .conv1d(Conv1d::new(n, 1))
+                .activation(Sigmoid)
+                .build(&mut rng)?;
+            let bias = normal(3 * n, 1, &mut rng) * 0.1;
+            let parts = [u.as_slice(), w.as_slice(), &bias.as_slice()[..2 * n], v.as_slice()];
+            let parameters = [&parts.concat(), &bias.as_slice()[2 * n..]].concat();
+            network.parameters_mut().copy_from_slice(&parameters);
+            let x = normal(n * times, 2, &mut rng) * 0.5;
+            let y = network.predict(&x)?;
+            let inverse = SequenceInverse::new(&network)?;
+            let all = inverse.invert_many(&y)?;
+            for (sample, answer) in all.iter().enumerate() {
+                let x = x.column(sample).into_owned();
+                let y = y.column(sample).into_owned();
+                let back = linalg::Lu::new(network.jacobian(&x)?)?
+                    .solve_many(&DMatrix::identity(y.len(), y.len()))?;
+                let exact = f64::EPSILON * back.norm() * y.norm() / (y.len() as f64).sqrt();
+                let ratio = answer.predicted_error.ok_or("all is square")? / exact;
+                if n * times <= 8 {
+                    // The slopes are those at the answer, whose error is a few times that predicted.
+                    let limit = 1e3 * exact + 1e-12 * back.norm();
+                    assert!((ratio - 1.0).abs() <= limit, "{n} x {times}, {seed}: {ratio}");
+                } else {
+                    assert!((0.45..2.0).contains(&ratio), "{n} x {times}, {seed}: {ratio}");
+                }
+                let alone = inverse.invert(&y)?.predicted_error.ok_or("all is square")?;
+                assert!(
+                    (alone * ratio / answer.predicted_error.unwrap_or(1.0) - ratio).abs() < 1e-9
+                );
+                let off = (network.predict(&DMatrix::from_column_slice(
+                    answer.input.len(),
+                    1,
+                    answer.input.as_slice(),
+                ))? - &y)
+                    .norm();
+                // The same product, over one column or over two.
+                assert!((answer.residual - off).abs() <= 8.0 * f64::EPSILON * y.norm());
+                for (found, matrix) in answer.conditions.iter().zip([&u, &v]) {
+                    let sigma = linalg::singular_values(matrix)?;
+                    let expected = sigma[0] / sigma[n - 1];
+                    assert!((found / expected - 1.0).abs() <= 1e-12 * expected);
+                }
+            }
+        }
+    }
+    Ok(())
+}
