@@ -337,7 +337,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "whole numbers")]
     fn the_bytes_of_factors_are_those_of_what_is_kept_and_what_is_made() {
         let of = |rows, columns, evidence, factors| {
             let options = LayerwiseOptions::default().evidence(evidence).factors(factors);

@@ -445,7 +445,7 @@ mod tests {
         let mut away = 0;
         for seed in 0..60 {
             let mut rng = seeded(seed);
-            let (m, n) = ([3, 8][seed as usize % 2], 5);
+            let (m, n) = (if seed % 2 == 0 { 3 } else { 8 }, 5);
             let a = normal(m, n, &mut rng);
             let (b, center) = (column(m, &mut rng) * 2.0, column(n, &mut rng));
             let lower = DVector::from_fn(n, |i, _| if i == 0 { f64::NEG_INFINITY } else { -0.4 });

@@ -7,21 +7,24 @@ use std::ops::ControlFlow;
 use linalg::{DMatrix, DVector, LinearOperator};
 use nn_core::Shape;
 
-use super::objective::entries;
+use super::objective::{Jacobian, Objective, entries};
 use super::{DENSE, SearchMethod, SearchOptions, SearchStop, search};
 use crate::testing::{Tanhs, normal, seeded, vector};
 use crate::{Linearization, Map, Result};
 
+/// f and f′ of one number.
+type Curve = fn(f64) -> (f64, f64);
+
 /// f and f′ of one number, for each of `copies` numbers on its own; counts what it is asked for.
 struct Each {
     copies: usize,
-    f: fn(f64) -> (f64, f64),
+    f: Curve,
     asked: Cell<usize>,
     at: RefCell<Vec<f64>>,
 }
 
 impl Each {
-    fn new(copies: usize, f: fn(f64) -> (f64, f64)) -> Self {
+    fn new(copies: usize, f: Curve) -> Self {
         Self { copies, f, asked: Cell::new(0), at: RefCell::new(Vec::new()) }
     }
 }
@@ -68,7 +71,7 @@ impl Map<f64> for Each {
 /// x and the evaluations so far after every step of Levenberg's and Marquardt's method on n equal numbers, as
 /// its documentation has it.
 fn plain_levenberg(
-    f: fn(f64) -> (f64, f64),
+    f: Curve,
     (y, x0): (f64, f64),
     // n·J² of a Jacobian that is known, the largest J² seen of one that is multiplied with.
     (n, known): (f64, bool),
@@ -107,7 +110,7 @@ fn levenberg_and_marquardt_take_the_steps_that_are_written_down() {
     let wave = |x: f64| (x + 1.5 * (2.0 * x).sin(), 1.0 + 3.0 * (2.0 * x).cos());
     let flat = |x: f64| (x.atan(), 1.0 / (1.0 + x * x));
     let steep = |x: f64| (x + x.powi(3), 1.0 + 3.0 * x * x);
-    let cases: [(fn(f64) -> (f64, f64), f64, f64); 5] = [
+    let cases: [(Curve, f64, f64); 5] = [
         (wave, 4.0, 0.3),
         (wave, -2.0, 0.5),
         (flat, 0.1, 3.0),
@@ -160,7 +163,7 @@ fn a_step_of_gradients_is_halved_until_the_cost_falls_by_what_it_promised() {
     let steep = |x: f64| (x + 10.0 * x.powi(3), 1.0 + 30.0 * x * x);
     let gentle = |x: f64| (0.3 * x, 0.3);
     let wave = |x: f64| (x + 1.5 * (2.0 * x).sin(), 1.0 + 3.0 * (2.0 * x).cos());
-    let cases: [(fn(f64) -> (f64, f64), f64, f64); 5] = [
+    let cases: [(Curve, f64, f64); 5] = [
         (steep, 1.0, 0.2),
         (steep, 3.0, 0.9),
         (gentle, 1.0, 0.0),
@@ -276,19 +279,19 @@ fn stack(
 #[test]
 fn every_figure_of_a_search_is_what_it_is_said_to_be() {
     let mut held = 0;
-    for seed in 0..48_u64 {
-        let mut rng = seeded(seed);
+    for seed in 0..48_usize {
+        let mut rng = seeded(seed as u64);
         let map = Tanhs::random(&[4, 6, 3], 1.0, &mut rng);
         let column = |n, rng: &mut _| normal(n, 1, rng).column(0).into_owned();
         let (y, x0) = (column(3, &mut rng), column(4, &mut rng).map(|x| x.clamp(-0.9, 0.9)));
-        let weights = [[1.0, 1.0, 1.0], [2.0, 0.0, 0.5]][seed as usize % 2];
-        let near = [0.0, 0.2][seed as usize / 2 % 2];
-        let smooth = [0.0, 0.3][seed as usize / 4 % 2];
+        let weights = [[1.0, 1.0, 1.0], [2.0, 0.0, 0.5]][seed % 2];
+        let near = [0.0, 0.2][seed / 2 % 2];
+        let smooth = [0.0, 0.3][seed / 4 % 2];
         let method = [
             SearchMethod::LevenbergMarquardt,
             SearchMethod::Lbfgs,
             SearchMethod::Adam { rate: 0.05 },
-        ][seed as usize % 3];
+        ][seed % 3];
         let mut options = SearchOptions::default()
             .method(method)
             .weights(vector(&weights))
@@ -376,4 +379,95 @@ fn entries_are_had_by_the_fewer_products() {
 
 fn go_on(_: &super::SearchProgress<'_, f64>) -> ControlFlow<()> {
     ControlFlow::Continue(())
+}
+
+#[test]
+fn quasi_newton_learns_the_curvature_from_the_gradients() {
+    // Of one number, what is remembered of two gradients is the secant: x₂ = x₁ − g₁·(x₁ − x₀)/(g₁ − g₀).
+    let mut whole = 0;
+    let cases: [(Curve, f64, f64); 3] = [
+        (|x| (0.5 * x, 0.5), 1.0, 0.0),
+        (|x| (x.exp(), x.exp()), 2.0, 0.2),
+        (|x| (x + 0.1 * x.powi(3), 1.0 + 0.3 * x * x), 2.0, 0.5),
+    ];
+    for (f, y, x0) in cases {
+        let gradient = |x: f64| f(x).1 * (f(x).0 - y);
+        for bounded in [false, true] {
+            let map = Each::new(1, f);
+            let mut options = SearchOptions::default()
+                .method(SearchMethod::Lbfgs)
+                .iterations(2)
+                .stationarity(0.0);
+            if bounded {
+                options = options.bounds(vector(&[-50.0]), vector(&[50.0]));
+            }
+            let mut places = vec![x0];
+            let found = search(&map, &vector(&[y]), &vector(&[x0]), &options, |progress| {
+                places.push(progress.input[0]);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+            let (x0, x1, x2) = (places[0], places[1], places[2]);
+            let (g0, g1) = (gradient(x0), gradient(x1));
+            let secant = x1 - g1 * (x1 - x0) / (g1 - g0);
+            // It is taken whole where the cost falls enough, as it does but where two gradients of opposite
+            // signs are nearly one.
+            let cost = |x: f64| 0.5 * (f(x).0 - y).powi(2);
+            if cost(secant) <= cost(x1) + 1e-4 * g1 * (secant - x1) {
+                assert!((x2 - secant).abs() <= 1e-12, "{x0} {x1} {x2} {secant}");
+                whole += 1;
+            }
+            assert_eq!(found.evaluations, map.asked.get());
+        }
+    }
+    assert!(whole >= 2, "{whole}");
+}
+
+#[test]
+fn products_and_entries_of_the_stack_are_one_matrix() {
+    let map = Tanhs::random(&[6, 5, 4], 1.0, &mut seeded(3));
+    let (y, x0) = (vector(&[1.0, 2.0, 3.0, 4.0]), DVector::zeros(6));
+    let options = SearchOptions::default()
+        .weights(vector(&[2.0, 0.0, 0.5, 1.0]))
+        .stay_near(0.3)
+        .smooth(Shape::image(1, 3, 2), 0.7)
+        .fixed([4]);
+    let objective = Objective::new(&map, &y, &x0, &options).unwrap();
+    // 3 weighted outputs, 6 inputs, 4 neighbors in rows and 3 in columns.
+    assert_eq!(objective.rows(), 3 + 6 + 7);
+    let x = normal(6, 1, &mut seeded(4)).column(0).into_owned();
+    let (_, made) = objective.linearize(x.clone()).unwrap();
+    assert!(matches!(made, Jacobian::Dense(_)));
+    let multiplied = Jacobian::Products(map.linearize(&x).unwrap().jacobian);
+    for seed in 0..8 {
+        let v = normal(6, 1, &mut seeded(seed)).column(0).into_owned();
+        let u = normal(16, 1, &mut seeded(seed)).column(0).into_owned();
+        let forward = [&made, &multiplied].map(|j| objective.apply(j, &v).unwrap());
+        let back = [&made, &multiplied].map(|j| objective.apply_adjoint(j, &u).unwrap());
+        // Sums of at most a dozen products.
+        let limit = 16.0 * f64::EPSILON;
+        assert!((&forward[0] - &forward[1]).norm() <= limit * forward[0].norm().max(v.norm()));
+        assert!((&back[0] - &back[1]).norm() <= limit * u.norm() * 8.0);
+        assert_eq!(back[1][4].to_bits(), 0.0_f64.to_bits());
+        let mut free = v.clone();
+        free[4] = 0.0;
+        let sides = (objective.apply(&multiplied, &free).unwrap().dot(&u), back[1].dot(&free));
+        assert!((sides.0 - sides.1).abs() <= 16.0 * limit * u.norm() * v.norm(), "{sides:?}");
+    }
+}
+
+#[test]
+fn with_a_prior_an_output_that_is_had_is_not_enough() {
+    // Each prior alone: at the seed f(x) = y already, and the sum of both is less elsewhere.
+    let map = Tanhs::linear(DMatrix::from_row_slice(1, 3, &[1.0, 0.0, 0.0]));
+    let (y, seed) = (vector(&[1.0]), vector(&[1.0, 5.0, 0.0]));
+    let smooth = SearchOptions::default().smooth(Shape::image(1, 3, 1), 1e-3);
+    let found = search(&map, &y, &seed, &smooth, go_on).unwrap();
+    // All alike: 1, 1, 1, where the prior is 0 too.
+    assert_eq!(found.stop, SearchStop::Converged);
+    assert!((&found.input - vector(&[1.0; 3])).norm() <= 1e-6, "{found:?}");
+    // Near the seed, and the output wanted elsewhere: (x − 2) + λ·(x − 1) = 0.
+    let near = SearchOptions::default().stay_near(0.25).stationarity(1e-12).tolerance(0.5);
+    let found = search(&map, &vector(&[2.0]), &seed, &near, go_on).unwrap();
+    assert!((found.input[0] - 1.8).abs() <= 1e-10, "{found:?}");
 }

@@ -195,3 +195,16 @@ fn what_does_not_fit_is_refused_by_name() -> Result<(), BoxError> {
     );
     Ok(())
 }
+
+#[test]
+fn a_mixing_starts_far_from_singular_and_spread_over_its_range() -> Result<(), BoxError> {
+    let (n, mut rng) = (24, seeded(6));
+    let mixing = Mixing::new(n, &mut rng);
+    let network = Network::<f64>::builder(n).layer(mixing).build(&mut rng)?;
+    let (off, diagonal) = network.parameters().as_slice().split_at(n * (n - 1));
+    assert!(diagonal.iter().all(|d| (d - 1.0).abs() < f64::MIN_POSITIVE));
+    // 552 numbers uniform on ±1/√24: the largest misses the end by 1/552 of it in the mean.
+    let (reach, largest) = (1.0 / 24.0_f64.sqrt(), off.iter().fold(0.0_f64, |m, x| m.max(x.abs())));
+    assert!(largest <= reach && largest > 0.95 * reach, "{largest}");
+    Ok(())
+}
