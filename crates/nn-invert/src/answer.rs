@@ -308,4 +308,19 @@ mod tests {
             assert_eq!(growth(z, a, slope), 1.5);
         }
     }
+
+    #[test]
+    fn saturation_takes_the_digits_that_the_hyperbolic_cosine_says() {
+        // −log₁₀(eps/2·tanh z·cosh² z/max(z, 1)), on both sides.
+        for z in [0.01_f64, 0.5, 1.0, 3.0, 10.0, 17.0, -10.0] {
+            let growth = z.tanh().abs() * z.cosh().powi(2) / z.abs().max(1.0);
+            let exact = -(f64::EPSILON / 2.0 * growth).log10();
+            // 1 − tanh² as computed has an eps·cosh² of its own.
+            let limit = 1e-12 + 4.0 * f64::EPSILON * z.cosh().powi(2);
+            let found = saturation_digits(&nn_core::Tanh, z);
+            assert!((found - exact).abs() <= limit, "{z}: {found} {exact}");
+        }
+        let exact = -(f32::EPSILON / 2.0 * 5.0_f32.cosh().powi(2) * 5.0_f32.tanh() / 5.0).log10();
+        assert!((saturation_digits(&nn_core::Tanh, 5.0_f32) - f64::from(exact)).abs() < 1e-2);
+    }
 }

@@ -11,6 +11,9 @@ use crate::search::{DENSE, entries};
 pub(super) const ENTRIES: usize = 1 << 20;
 /// Gauss-Newton steps that bring a point back onto the set.
 const BACK: usize = 12;
+/// Steps in a row that may fail to lead nearer: one over a kink goes by the slopes on this side of it, and
+/// only the next by those beyond.
+const MISSES: usize = 2;
 /// To what the steps of a Jacobian known by products are solved for: the next step makes up for it.
 const CORRECTION: f64 = 1e-4;
 
@@ -104,7 +107,7 @@ impl<T: Real> Place<'_, T> {
 impl<'a, T: Real> Set<'a, T> {
     /// The member that Gauss-Newton steps from `x` lead to, if they do.
     pub(super) fn retract(&self, mut x: DVector<T>) -> Result<Option<Place<'a, T>>> {
-        let mut before = f64::INFINITY;
+        let (mut least, mut missed) = (f64::INFINITY, 0);
         for _ in 0..BACK {
             if x.iter().any(|x| !x.is_finite()) {
                 return Ok(None);
@@ -130,10 +133,18 @@ impl<'a, T: Real> Set<'a, T> {
             if size <= self.tolerance {
                 return Ok(Some(place));
             }
-            if size > 0.9 * before {
-                return Ok((size <= self.rounding).then_some(place));
+            if size > 0.9 * least {
+                missed += 1;
+                if size <= self.rounding {
+                    return Ok(Some(place));
+                }
+                if missed > MISSES {
+                    return Ok(None);
+                }
+            } else {
+                missed = 0;
             }
-            before = size;
+            least = least.min(size);
             x = place.step(&r)? + place.x;
         }
         Ok(None)

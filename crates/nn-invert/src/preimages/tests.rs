@@ -271,3 +271,57 @@ fn the_figures_of_a_nearest_member_and_of_a_walk_are_what_they_are_said_to_be() 
         assert!((walked.residual - off.norm()).abs() <= f64::EPSILON * y.norm() && walked.complete);
     }
 }
+
+#[test]
+fn a_walk_on_a_flat_set_grows_its_steps_by_half() {
+    struct Counted(DMatrix<f64>, std::cell::Cell<usize>);
+    impl Map<f64> for Counted {
+        fn inputs(&self) -> usize {
+            self.0.ncols()
+        }
+        fn outputs(&self) -> usize {
+            self.0.nrows()
+        }
+        fn value(&self, x: &DVector<f64>) -> Result<DVector<f64>> {
+            Ok(&self.0 * x)
+        }
+        fn linearize<'a>(&'a self, x: &DVector<f64>) -> Result<crate::Linearization<'a, f64>> {
+            self.1.set(self.1.get() + 1);
+            let jacobian = Box::new(self.0.clone());
+            Ok(crate::Linearization { value: self.value(x)?, jacobian })
+        }
+    }
+    let map = Counted(DMatrix::from_row_slice(1, 3, &[1.0, 2.0, -1.0]), std::cell::Cell::new(0));
+    let y = vector(&[3.0]);
+    let set = Preimages::new(&map, &y, &vector(&[1.0, 1.0, 0.0])).unwrap();
+    assert_eq!(map.1.get(), 1);
+    for length in [1e-3, 1.0, 50.0] {
+        let before = map.1.get();
+        let walked = set.walk(&vector(&[0.3, 0.1, 0.2]), length).unwrap();
+        // 1/8, 3/16, 9/32 and the rest.
+        assert_eq!(map.1.get() - before, 4, "{length}");
+        assert!(walked.complete && (walked.moved / length - 1.0).abs() <= 1e-11);
+        // Along the direction less its part in the row: (0.3, 0.1, 0.2) − 0.05·(1, 2, −1).
+        let along = vector(&[0.25, 0.0, 0.25]) * (length / 0.125_f64.sqrt());
+        assert!(
+            (&walked.input - vector(&[1.0, 1.0, 0.0]) - along).norm() <= 1e-12 * (1.0 + length)
+        );
+    }
+    // Of no length there is nothing to do.
+    let stay = set.walk(&vector(&[0.3, 0.1, 0.2]), 0.0).unwrap();
+    assert!(stay.complete && stay.moved.abs() < f64::MIN_POSITIVE && &stay.input == set.member());
+}
+
+#[test]
+fn what_is_decomposed_is_small_enough_to_be() {
+    for (outputs, inputs, made) in [
+        (512, 2048, true),
+        (512, 2049, false),
+        (2048, 512, true),
+        (513, 513, false),
+        (1, 1 << 20, true),
+    ] {
+        let expected = if made { Handling::Decomposed } else { Handling::Products };
+        assert_eq!(Handling::of(outputs, inputs), expected, "{outputs} x {inputs}");
+    }
+}
