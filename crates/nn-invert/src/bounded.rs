@@ -494,4 +494,22 @@ mod tests {
             found.residual.norm() + found.excludes(&a, &b, &lower, &upper).unwrap().abs() < 1e-300
         );
     }
+
+    #[test]
+    fn units_do_not_matter() {
+        // A and b in other units, by a power of two: the same x to the bit, in as many steps.
+        for seed in 0..40 {
+            let mut rng = seeded(seed);
+            let (m, n) = (if seed % 2 == 0 { 3 } else { 7 }, 5);
+            let (a, b, center) = (normal(m, n, &mut rng), column(m, &mut rng), column(n, &mut rng));
+            let (lower, upper) = (DVector::from_element(n, -0.3), DVector::from_element(n, 0.4));
+            let plain = nearest_in_box(&a, &b, &lower, &upper, &center).unwrap();
+            for unit in [2.0_f64.powi(20), 2.0_f64.powi(-20)] {
+                let (a, b) = (&a * unit, &b * unit);
+                let found = nearest_in_box(&a, &b, &lower, &upper, &center).unwrap();
+                assert_eq!((&found.x, found.iterations), (&plain.x, plain.iterations), "{seed}");
+                assert_eq!(found.residual, &plain.residual * unit);
+            }
+        }
+    }
 }

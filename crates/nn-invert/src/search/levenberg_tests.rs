@@ -471,3 +471,55 @@ fn with_a_prior_an_output_that_is_had_is_not_enough() {
     let found = search(&map, &vector(&[2.0]), &seed, &near, go_on).unwrap();
     assert!((found.input[0] - 1.8).abs() <= 1e-10, "{found:?}");
 }
+
+#[test]
+fn units_of_inputs_and_outputs_do_not_matter() {
+    // By powers of two every product and every root is the same number in other units: so are all steps.
+    for seed in 0..12 {
+        let mut rng = seeded(seed);
+        let map = Tanhs::random(&[5, 7, 4], 1.2, &mut rng);
+        let y = map.value(&normal(5, 1, &mut rng).column(0).into_owned()).unwrap();
+        // Every third target is out of reach.
+        let y = y * if seed % 3 == 0 { 3.0 } else { 1.0 };
+        let (seed_x, one) = (DVector::from_element(5, 0.1), DVector::from_element(5, 1.0));
+        let plain = SearchOptions::default();
+        let run = |map: &Tanhs, y: &DVector<f64>, unit: f64| {
+            let options = match seed % 2 {
+                0 => plain.clone(),
+                _ => plain
+                    .clone()
+                    .bounds(&one * -unit, &one * unit)
+                    .weights(vector(&[1.0, 2.0, 0.0, 1.0])),
+            };
+            search(map, y, &(&seed_x * unit), &options, go_on).unwrap()
+        };
+        let found = run(&map, &y, 1.0);
+        for unit in [2.0_f64.powi(15), 2.0_f64.powi(-15)] {
+            let mut outputs = Tanhs(map.0.clone());
+            outputs.0[1].0 *= unit;
+            outputs.0[1].1 *= unit;
+            let other = run(&outputs, &(&y * unit), 1.0);
+            assert_eq!((&other.input, other.stop), (&found.input, found.stop), "{seed} {unit}");
+            assert_eq!(
+                (other.iterations, other.evaluations),
+                (found.iterations, found.evaluations)
+            );
+            assert_eq!(other.residual.to_bits(), (found.residual * unit).to_bits());
+            assert_eq!(other.relative_residual.to_bits(), found.relative_residual.to_bits());
+            assert_eq!(other.optimality.to_bits(), found.optimality.to_bits());
+            let mut inputs = Tanhs(map.0.clone());
+            inputs.0[0].0 /= unit;
+            let other = run(&inputs, &y, unit);
+            assert_eq!(
+                (&other.input, other.stop),
+                (&(&found.input * unit), found.stop),
+                "{seed} {unit}"
+            );
+            assert_eq!(
+                (other.iterations, other.at_bounds),
+                (found.iterations, found.at_bounds.clone())
+            );
+            assert_eq!(other.seed_distance.to_bits(), (found.seed_distance * unit).to_bits());
+        }
+    }
+}

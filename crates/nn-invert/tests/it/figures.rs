@@ -355,3 +355,55 @@ fn the_far_branch_of_a_valley_is_found_as_well() -> Result<(), BoxError> {
     }
     Ok(())
 }
+
+#[test]
+fn units_of_a_layer_do_not_matter() -> Result<(), BoxError> {
+    // Outputs in units of a power of two: the same input, error, bound and faults; the residual and what is
+    // missed in these units.
+    for (widths, asked) in [([6, 6, 6], 1.0), ([6, 6, 4], 1.0), ([4, 6, 6], 1.0), ([6, 6, 6], 40.0)]
+    {
+        let mut rng = seeded(5);
+        let first = normal(widths[1], widths[0], &mut rng) * 0.4;
+        let second = normal(widths[2], widths[1], &mut rng);
+        let bias = normal(widths[2], 1, &mut rng);
+        let invert = |unit: f64| {
+            let weight = &second * unit;
+            let offset = (&bias * unit).as_slice().to_vec();
+            let chain = Chain::new(widths[0])
+                .dense(first.as_view(), vec![0.1; widths[1]])?
+                .activation(Tanh)
+                .dense(weight.as_view(), offset)?;
+            let x = DVector::from_fn(widths[0], |i, _| (i as f64).sin());
+            let y = chain.value(&x)? * asked;
+            let options = LayerwiseOptions::default().outside(Outside::Project { margin: 1e-3 });
+            LayerwiseInverse::with_options(chain, options)?.invert(&y)
+        };
+        let plain = invert(1.0)?;
+        for unit in [1024.0, 1.0 / 1024.0] {
+            let found = invert(unit)?;
+            let near = |a: f64, b: f64| a == b || (a / b - 1.0).abs() <= 1e-9;
+            assert!(
+                (&found.input - &plain.input).norm() <= 1e-9 * plain.input.norm(),
+                "{widths:?}"
+            );
+            assert!(near(found.predicted_error, plain.predicted_error), "{found:?} {plain:?}");
+            assert!(near(found.error_bound, plain.error_bound), "{found:?} {plain:?}");
+            for (a, b) in found.conditions.iter().zip(&plain.conditions) {
+                assert!(near(*a, *b), "{a} {b}");
+            }
+            match (&found.fault, &plain.fault) {
+                (
+                    Some(Fault::Unreachable { layer, distance, chosen_by }),
+                    Some(Fault::Unreachable { layer: other, distance: far, chosen_by: by }),
+                ) => {
+                    // Layer 0 is in units of its own.
+                    let own = if *layer == 0 { 1.0 } else { unit };
+                    assert_eq!((layer, chosen_by), (other, by));
+                    assert!(near(*distance, far * own), "{distance} {far}");
+                }
+                (a, b) => assert_eq!(a, b),
+            }
+        }
+    }
+    Ok(())
+}
