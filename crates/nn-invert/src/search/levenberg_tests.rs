@@ -9,7 +9,7 @@ use nn_core::Shape;
 
 use super::objective::{Jacobian, Objective, entries};
 use super::{DENSE, SearchMethod, SearchOptions, SearchStop, search};
-use crate::testing::{Tanhs, normal, seeded, vector};
+use crate::testing::{Ring, Tanhs, normal, seeded, vector};
 use crate::{Linearization, Map, Result};
 
 /// f and f′ of one number.
@@ -521,5 +521,64 @@ fn units_of_inputs_and_outputs_do_not_matter() {
             );
             assert_eq!(other.seed_distance.to_bits(), (found.seed_distance * unit).to_bits());
         }
+    }
+}
+
+/// A map with its outputs in other units.
+struct InUnits<'a>(&'a Ring, f64);
+
+struct OperatorInUnits<'a>(Box<dyn LinearOperator<f64> + Send + Sync + 'a>, f64);
+
+impl LinearOperator<f64> for OperatorInUnits<'_> {
+    fn nrows(&self) -> usize {
+        self.0.nrows()
+    }
+    fn ncols(&self) -> usize {
+        self.0.ncols()
+    }
+    fn apply(&self, x: &[f64], y: &mut [f64]) -> linalg::Result<()> {
+        self.0.apply(x, y)?;
+        y.iter_mut().for_each(|y| *y *= self.1);
+        Ok(())
+    }
+    fn apply_adjoint(&self, x: &[f64], y: &mut [f64]) -> linalg::Result<()> {
+        self.0.apply_adjoint(x, y)?;
+        y.iter_mut().for_each(|y| *y *= self.1);
+        Ok(())
+    }
+}
+
+impl Map<f64> for InUnits<'_> {
+    fn inputs(&self) -> usize {
+        self.0.inputs()
+    }
+    fn outputs(&self) -> usize {
+        self.0.outputs()
+    }
+    fn value(&self, x: &DVector<f64>) -> Result<DVector<f64>> {
+        Ok(self.0.value(x)? * self.1)
+    }
+    fn linearize<'a>(&'a self, x: &DVector<f64>) -> Result<Linearization<'a, f64>> {
+        let at = self.0.linearize(x)?;
+        let jacobian = Box::new(OperatorInUnits(at.jacobian, self.1));
+        Ok(Linearization { value: at.value * self.1, jacobian })
+    }
+}
+
+#[test]
+fn units_do_not_matter_to_products_either() {
+    let ring = Ring { n: 600, a: 0.9 };
+    let x = normal(600, 1, &mut seeded(7)).column(0).into_owned();
+    let y = ring.value(&x).unwrap();
+    let of = |unit: f64| {
+        let options = SearchOptions::default();
+        search(&InUnits(&ring, unit), &(&y * unit), &DVector::zeros(600), &options, go_on).unwrap()
+    };
+    let found = of(1.0);
+    assert_eq!(found.stop, SearchStop::Converged);
+    for unit in [2.0_f64.powi(12), 2.0_f64.powi(-12)] {
+        let other = of(unit);
+        assert_eq!((&other.input, other.iterations), (&found.input, found.iterations), "{unit}");
+        assert_eq!(other.optimality.to_bits(), found.optimality.to_bits());
     }
 }

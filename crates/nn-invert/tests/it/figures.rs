@@ -381,7 +381,7 @@ fn units_of_a_layer_do_not_matter() -> Result<(), BoxError> {
         let plain = invert(1.0)?;
         for unit in [1024.0, 1.0 / 1024.0] {
             let found = invert(unit)?;
-            let near = |a: f64, b: f64| a == b || (a / b - 1.0).abs() <= 1e-9;
+            let near = |a: f64, b: f64| a.to_bits() == b.to_bits() || (a / b - 1.0).abs() <= 1e-9;
             assert!(
                 (&found.input - &plain.input).norm() <= 1e-9 * plain.input.norm(),
                 "{widths:?}"
