@@ -11,9 +11,6 @@ use crate::search::{DENSE, entries};
 pub(super) const ENTRIES: usize = 1 << 20;
 /// Gauss-Newton steps that bring a point back onto the set.
 const BACK: usize = 12;
-/// Steps in a row that may fail to lead nearer: one over a kink goes by the slopes on this side of it, and
-/// only the next by those beyond.
-const MISSES: usize = 2;
 /// To what the steps of a Jacobian known by products are solved for: the next step makes up for it.
 const CORRECTION: f64 = 1e-4;
 
@@ -105,8 +102,14 @@ impl<T: Real> Place<'_, T> {
 }
 
 impl<'a, T: Real> Set<'a, T> {
-    /// The member that Gauss-Newton steps from `x` lead to, if they do.
-    pub(super) fn retract(&self, mut x: DVector<T>) -> Result<Option<Place<'a, T>>> {
+    /// The member that Gauss-Newton steps from `x` lead to, if each of them leads nearer: of a step along the
+    /// set, a shorter one is tried where they do not.
+    pub(super) fn retract(&self, x: DVector<T>) -> Result<Option<Place<'a, T>>> {
+        self.bring(x, 0)
+    }
+
+    /// The member that they lead to with `misses` in a row at most that do not lead nearer.
+    pub(super) fn bring(&self, mut x: DVector<T>, misses: usize) -> Result<Option<Place<'a, T>>> {
         let (mut least, mut missed) = (f64::INFINITY, 0);
         for _ in 0..BACK {
             if x.iter().any(|x| !x.is_finite()) {
@@ -138,7 +141,7 @@ impl<'a, T: Real> Set<'a, T> {
                 if size <= self.rounding {
                     return Ok(Some(place));
                 }
-                if missed > MISSES {
+                if missed > misses {
                     return Ok(None);
                 }
             } else {
