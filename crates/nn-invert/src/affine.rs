@@ -331,3 +331,46 @@ impl<T: Real> std::fmt::Debug for AffineInverse<'_, T> {
 pub(crate) fn column<T: Real>(matrix: &DMatrix<T>, column: usize) -> DVector<f64> {
     DVector::from_iterator(matrix.nrows(), matrix.column(column).iter().map(|x| x.to_double()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_of_factors_are_those_of_what_is_kept_and_what_is_made() {
+        let of = |rows, columns, evidence, factors| {
+            let options = LayerwiseOptions::default().evidence(evidence).factors(factors);
+            AffineInverse::<f64>::bytes(rows, columns, &options)
+        };
+        // U and V of a 30 x 20 matrix are 30·20 + 20·20 numbers, the copies 2·600.
+        assert_eq!(of(30, 20, Evidence::Bound, Factors::Full), (8.0 * 1000.0, 16.0 * 600.0));
+        assert_eq!(of(20, 30, Evidence::Residual, Factors::Single), (8000.0, 9600.0));
+        // LU; with |W⁻¹| beside it, and while it is made the inverse and its residual.
+        assert_eq!(of(50, 50, Evidence::Estimate, Factors::Full), (8.0 * 2500.0, 0.0));
+        assert_eq!(of(50, 50, Evidence::Bound, Factors::Full), (16.0 * 2500.0, 16.0 * 2500.0));
+        assert_eq!(of(50, 50, Evidence::Bound, Factors::Single), (4.0 * 2500.0, 0.0));
+        let options = LayerwiseOptions::default();
+        assert_eq!(AffineInverse::<f32>::bytes(50, 50, &options), (8.0 * 2500.0, 8.0 * 2500.0));
+    }
+
+    #[test]
+    fn single_precision_is_used_up_to_its_condition_and_refined_to_double() {
+        // diag(1, d): κ = 1/d, and eps₃₂·κ < 0.03 up to κ = 2.5e5.
+        for (d, used) in [(1.0, true), (8e-6, true), (2e-6, false)] {
+            let matrix = DMatrix::from_diagonal(&DVector::from_vec(vec![1e30, 1e30 * d]));
+            let single = Single::new(matrix.as_view(), Threads::One);
+            assert_eq!(single.is_some(), used, "{d:e}");
+            let Some(single) = single else { continue };
+            // Numbers beyond the range of f32 on both sides.
+            for size in [1.0, 1e60, 1e-60] {
+                let x = DMatrix::from_column_slice(2, 1, &[0.1 * size, 0.7 * size]);
+                let r = &matrix * &x;
+                let found = single.solve(matrix.as_view(), r, Threads::One).unwrap();
+                let off = (found - &x).norm() / x.norm();
+                assert!(off <= 4.0 * f64::EPSILON / d, "{d:e}: {off:e}");
+            }
+            let zero = single.solve(matrix.as_view(), DMatrix::zeros(2, 1), Threads::One).unwrap();
+            assert!(zero.norm() < f64::MIN_POSITIVE);
+        }
+    }
+}

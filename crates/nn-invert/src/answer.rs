@@ -271,4 +271,56 @@ mod tests {
             "unit 0 of layer 1 is so flat that 4.2 digits of its input are left",
         );
     }
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "powers of two are exact")]
+    fn a_fault_names_its_layer_and_digits_are_those_of_the_error() {
+        let faults = [
+            Fault::NotConverged {
+                layer: 5,
+                stop: Stop::Stagnated,
+                relative_residual: 0.25,
+                iterations: 40,
+            },
+            Fault::Clipped { layer: 5, index: 7, distance: 0.5 },
+            Fault::Unreachable { layer: 5, distance: 2.0, chosen_by: Some(6) },
+            Fault::RankDeficient { layer: 5, rank: 3, full: 4 },
+            Fault::Saturated { layer: 5, index: 0, digits: 4.25 },
+        ];
+        assert!(faults.iter().all(|fault| fault.layer() == 5));
+        let answer = |predicted_error| Inversion {
+            input: DVector::from_vec(vec![3.0, 4.0]),
+            residual: 0.0,
+            predicted_error,
+            error_bound: f64::INFINITY,
+            conditions: vec![],
+            fault: None,
+            iterations: 0,
+        };
+        // ‖x‖ = 5.
+        assert!((answer(5e-3).digits() - 3.0).abs() < 1e-14);
+        assert_eq!((answer(5.0).digits(), answer(f64::INFINITY).digits()), (0.0, 0.0));
+        assert_eq!(answer(5.0 * 64.0 * f64::EPSILON).amplification(), 64.0);
+        // |a/f′| over |z|, or over 1.
+        assert_eq!((growth(4.0, 3.0, 0.5), growth(0.5, 3.0, -0.5)), (1.5, 6.0));
+        assert_eq!(growth(2.0, 0.0, 0.0), 0.0);
+        for (z, a, slope) in [(-4.0, 3.0, 0.5), (-4.0, -3.0, 0.5)] {
+            assert_eq!(growth(z, a, slope), 1.5);
+        }
+    }
+
+    #[test]
+    fn saturation_takes_the_digits_that_the_hyperbolic_cosine_says() {
+        // −log₁₀(eps/2·tanh z·cosh² z/max(z, 1)), on both sides.
+        for z in [0.01_f64, 0.5, 1.0, 3.0, 10.0, 17.0, -10.0] {
+            let growth = z.tanh().abs() * z.cosh().powi(2) / z.abs().max(1.0);
+            let exact = -(f64::EPSILON / 2.0 * growth).log10();
+            // 1 − tanh² as computed has an eps·cosh² of its own.
+            let limit = 1e-12 + 4.0 * f64::EPSILON * z.cosh().powi(2);
+            let found = saturation_digits(&nn_core::Tanh, z);
+            assert!((found - exact).abs() <= limit, "{z}: {found} {exact}");
+        }
+        let exact = -(f32::EPSILON / 2.0 * 5.0_f32.cosh().powi(2) * 5.0_f32.tanh() / 5.0).log10();
+        assert!((saturation_digits(&nn_core::Tanh, 5.0_f32) - f64::from(exact)).abs() < 1e-2);
+    }
 }

@@ -150,3 +150,89 @@ fn largest<T: Real>(values: &[T]) -> T {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use linalg::DVector;
+    use nn_core::{Activation, Tanh};
+
+    #[test]
+    fn the_bound_of_a_layer_is_the_sum_that_is_written_down() {
+        // Powers of two, whose solves are exact: W⁻¹ = [[½, −⅛], [0, ¼]].
+        let weight = DMatrix::from_row_slice(2, 2, &[2.0, 1.0, 0.0, 4.0]);
+        let bias = [8.0, 1.0];
+        let lu = Lu::new(weight.clone()).unwrap();
+        let bound = Bound::new(weight.as_view(), &lu, Threads::One).unwrap();
+        // ‖W‖₁ = 5, ‖W⁻¹‖₁ = ½.
+        assert!((bound.condition() - 2.5).abs() <= 4.0 * f64::EPSILON);
+        let h = DMatrix::from_row_slice(2, 2, &[4.0, 0.0, -2.0, 16.0]);
+        let mut r = &weight * &h;
+        // A residual of its own in one place, and errors from behind in all.
+        r[(0, 0)] += 0.5;
+        let error = DMatrix::from_row_slice(2, 2, &[1.0, 0.25, 2.0, 0.0]);
+        let found = bound.carry((weight.as_view(), &bias), &r, &h, &error).unwrap();
+        let magnitude = DMatrix::from_row_slice(2, 2, &[0.5, 0.125, 0.0, 0.25]);
+        let gamma = 4.0 * f64::EPSILON;
+        for column in 0..2 {
+            let size = h.column(column).amax();
+            let v = DVector::from_fn(2, |i, _| {
+                let row_sum: f64 = [3.0, 4.0][i];
+                let residual = if (i, column) == (0, 0) { 0.5 } else { 0.0 };
+                let terms = 2.0 * (row_sum * size + f64::abs(r[(i, column)])) + bias[i];
+                residual + error[(i, column)] + gamma * terms
+            });
+            // What the computed inverse lacks: γ·‖W‖_∞·‖W⁻¹‖_∞ = γ·4·⅝ of the largest entry.
+            let v = v.add_scalar(gamma * 2.5 * v.max());
+            let exact = &magnitude * &v;
+            // What the size of h lacks: γ·‖|W⁻¹|·|W|·1‖_∞ = γ·max(½·3 + ⅛·4, ¼·4) of the largest.
+            let exact = exact.add_scalar(gamma * 2.0 * exact.max());
+            let off = (found.column(column) - &exact).amax();
+            // Terms of γ² are left out, as are the roundings of these sums.
+            assert!(off <= 8.0 * f64::EPSILON * exact.amax() * 1.0, "{off:e} of {exact}");
+            // Without the given residual and errors, what rounds is seen.
+            let none = DMatrix::zeros(2, 2);
+            let bare = bound.carry((weight.as_view(), &bias), &(&weight * &h), &h, &none).unwrap();
+            let terms = DVector::from_fn(2, |i, _| {
+                let image = (weight.row(i) * h.column(column))[0].abs();
+                gamma * (2.0 * ([3.0, 4.0][i] * size + image) + bias[i])
+            });
+            let exact = &magnitude * terms;
+            let off = (bare.column(column) - &exact).amax();
+            assert!(off <= 64.0 * f64::EPSILON * exact.amax(), "{off:e} of {exact}");
+        }
+    }
+
+    #[test]
+    fn an_interval_of_values_is_carried_through_by_its_ends() {
+        let one = |x: f64| DMatrix::from_element(1, 1, x);
+        for (a, error) in [(0.5_f64, 0.1), (-0.5, 0.1), (0.0, 0.25), (0.9, 0.05), (-0.3, 0.0)] {
+            let z = a.atanh();
+            let found = carry_through(&Tanh, &one(a), &one(z), &one(error))[0];
+            let wide = error + 3.0 * f64::EPSILON * a.abs();
+            let end = |end: f64| {
+                let end: f64 = Activation::<f64>::inverse(&Tanh, end).unwrap();
+                (end - z).abs() + 4.0 * f64::EPSILON * (end.abs() + z.abs())
+            };
+            let expected = end(a + wide).max(end(a - wide));
+            assert!((found - expected).abs() <= f64::EPSILON * expected, "{a}: {found} {expected}");
+            // Never less than the two ends by the closed form.
+            assert!(found >= ((a + error).atanh() - z).abs().max((z - (a - error).atanh()).abs()));
+        }
+        for a in [0.95, -0.95_f64] {
+            assert!(carry_through(&Tanh, &one(a), &one(a.atanh()), &one(0.06))[0].is_infinite());
+        }
+    }
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "powers of two are exact")]
+    fn series_and_largest_numbers_do_not_lie() {
+        assert_eq!((geometric(0.5), geometric(0.0), geometric(0.2_f64)), (1.0, 0.0, 0.2 / 0.8));
+        assert!(geometric(1.0_f64).is_infinite() && geometric(f64::NAN).is_infinite());
+        assert_eq!((largest(&[0.5, 2.0, 1.0]), largest::<f64>(&[])), (2.0, 0.0));
+        assert!(largest(&[1.0, f64::NAN, 0.5]).is_infinite());
+        let matrix = DMatrix::from_row_slice(2, 2, &[1.0, -2.0, 4.0, -8.0]);
+        assert_eq!((inf_norm(&matrix), one_norm(matrix.as_view())), (12.0, 10.0));
+        assert_eq!(gamma::<f64>(6), 8.0 * f64::EPSILON);
+    }
+}

@@ -285,6 +285,8 @@ fn times_adjoint(a: &DMatrix<f64>, x: &DVector<f64>) -> Result<DVector<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{normal, seeded, vector};
+    use linalg::bounded_least_squares;
     use proptest::prelude::*;
     use rand::rngs::Xoshiro256PlusPlus;
     use rand::{RngExt, SeedableRng};
@@ -362,5 +364,152 @@ mod tests {
         let three = DVector::zeros(3);
         let error = nearest_in_box(&a, &b, &three, &b, &three).unwrap_err();
         assert_eq!(error.to_string(), "upper is 2 x 1, expected 3 x 1");
+    }
+
+    fn column(n: usize, rng: &mut Xoshiro256PlusPlus) -> DVector<f64> {
+        normal(n, 1, rng).column(0).into_owned()
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_the_function_and_newton_finds_its_zero() {
+        for seed in 0..40 {
+            let mut rng = seeded(seed);
+            let (m, n) = (3, 6);
+            let a = normal(m, n, &mut rng);
+            let (b, center) = (column(m, &mut rng), column(n, &mut rng));
+            let (lower, upper) = (DVector::from_element(n, -0.5), DVector::from_element(n, 0.7));
+            let problem = Problem { a: &a, b: &b, lower: &lower, upper: &upper, center: &center };
+            let (mu, anchor, mut lambda) = (0.3, column(m, &mut rng), column(m, &mut rng));
+            let phi = |lambda: &DVector<f64>| {
+                let u = &center + a.tr_mul(lambda);
+                let off = u.map(|u| u - u.clamp(-0.5, 0.7));
+                0.5 * u.norm_squared() - 0.5 * off.norm_squared()
+                    + 0.5 * mu * (lambda - &anchor).norm_squared()
+                    - b.dot(lambda)
+            };
+            let (gradient, free) = problem.gradient(mu, &anchor, &lambda).unwrap();
+            let u = &center + a.tr_mul(&lambda);
+            for i in 0..n {
+                assert_eq!(free[i], u[i] > -0.5 && u[i] < 0.7);
+            }
+            // Central differences of a function that is quadratic but for jumps of its curvature: exact to
+            // the rounding of φ over the step, and to the step times the jump, ‖a‖².
+            let step = 1e-6;
+            for i in 0..m {
+                let mut ahead = lambda.clone();
+                ahead[i] += step;
+                let mut behind = lambda.clone();
+                behind[i] -= step;
+                let slope = (phi(&ahead) - phi(&behind)) / (2.0 * step);
+                let limit = 16.0 * f64::EPSILON * phi(&lambda).abs().max(1.0) / step
+                    + step * a.norm_squared();
+                assert!(
+                    (slope - gradient[i]).abs() <= limit,
+                    "seed {seed}: {slope} {}",
+                    gradient[i]
+                );
+            }
+            // φ is strictly convex: one zero of the gradient, where φ is least.
+            let steps = problem.minimize(mu, &anchor, &mut lambda).unwrap();
+            let left = problem.gradient(mu, &anchor, &lambda).unwrap().0.norm();
+            let size =
+                a.norm() * (0.7 * (n as f64).sqrt()) + mu * (&lambda - &anchor).norm() + b.norm();
+            assert!(left <= 16.0 * f64::EPSILON * size, "seed {seed}: {left:e} after {steps}");
+            // Each piece is quadratic, and there are 13 of it on a line at most.
+            assert!((1..=13).contains(&steps), "seed {seed}: {steps}");
+        }
+    }
+
+    #[test]
+    fn the_correction_moves_what_no_bound_holds() {
+        let a = DMatrix::from_element(1, 3, 1.0);
+        let (lower, upper) = (DVector::zeros(3), DVector::from_element(3, 1.0));
+        let (b, center) = (vector(&[0.0]), DVector::zeros(3));
+        let problem = Problem { a: &a, b: &b, lower: &lower, upper: &upper, center: &center };
+        let corrected = |x: [f64; 3], by: f64| {
+            problem.correct(&vector(&x), &vector(&[by])).unwrap().as_slice().to_vec()
+        };
+        let near = |found: Vec<f64>, expected: [f64; 3]| {
+            let off = found.iter().zip(expected).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
+            assert!(off <= 4.0 * f64::EPSILON, "{found:?}");
+        };
+        near(corrected([1.0, 0.5, 0.0], 0.25), [1.0, 0.75, 0.0]);
+        near(corrected([0.25, 0.5, 0.0], 0.25), [0.375, 0.625, 0.0]);
+        // No farther than the bounds.
+        near(corrected([1.0, 0.5, 0.0], 2.0), [1.0, 1.0, 0.0]);
+        near(corrected([1.0, 0.0, 0.0], 0.25), [1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn what_comes_nearest_is_what_an_active_set_finds_and_its_figures_hold() {
+        let mut away = 0;
+        for seed in 0..60 {
+            let mut rng = seeded(seed);
+            let (m, n) = (if seed % 2 == 0 { 3 } else { 8 }, 5);
+            let a = normal(m, n, &mut rng);
+            let (b, center) = (column(m, &mut rng) * 2.0, column(n, &mut rng));
+            let lower = DVector::from_fn(n, |i, _| if i == 0 { f64::NEG_INFINITY } else { -0.4 });
+            let upper = DVector::from_fn(n, |i, _| if i == 1 { f64::INFINITY } else { 0.3 });
+            let found = nearest_in_box(&a, &b, &lower, &upper, &center).unwrap();
+            let expected = bounded_least_squares(&a, &b, &lower, &upper).unwrap();
+            let residual = &b - &a * &found.x;
+            assert!((&residual - &found.residual).norm() <= 32.0 * f64::EPSILON * b.norm());
+            // Both are least: the residual, unlike x, is the only one. Its square is flat there, so that the
+            // proximal loop's 1e-9 of it is 1e-4 of the residual at worst; Newton's last steps do better.
+            let off = (&residual - &expected.residual).norm();
+            assert!(off <= 1e-7 * b.norm(), "seed {seed}: {off:e}");
+            let reached = residual.norm() <= 1e-12 * b.norm();
+            if reached {
+                assert!(found.stationarity.abs() < f64::MIN_POSITIVE);
+                continue;
+            }
+            away += 1;
+            let pulled = &found.x + a.tr_mul(&residual) / residual.norm();
+            let moved =
+                DVector::from_fn(n, |i, _| pulled[i].max(lower[i]).min(upper[i]) - found.x[i]);
+            assert!((moved.norm() - found.stationarity).abs() <= 1e-12, "seed {seed}: {found:?}");
+            assert!(found.stationarity <= 1e-7, "seed {seed}: {:e}", found.stationarity);
+            // By hand what the residual's direction asks for, and the most that the box gives along it.
+            let w = &residual / residual.norm();
+            let most: f64 = a
+                .tr_mul(&w)
+                .iter()
+                .enumerate()
+                .map(|(i, &g)| if g > 0.0 { g * upper[i] } else { g * lower[i] })
+                .sum();
+            let by = found.excludes(&a, &b, &lower, &upper).unwrap();
+            if most.is_finite() {
+                assert!((by - (w.dot(&b) - most)).abs() <= 1e-12 * b.norm(), "seed {seed}: {by}");
+            } else {
+                assert!(by < 0.0 && by.is_infinite(), "seed {seed}: {by}");
+            }
+            assert!(found.iterations >= 1);
+        }
+        assert!(away >= 20, "{away} targets lie beyond the box");
+        // A residual of 0 excludes nothing.
+        let (a, b) = (DMatrix::identity(2, 2), vector(&[0.25, 0.5]));
+        let (lower, upper) = (DVector::zeros(2), DVector::from_element(2, 1.0));
+        let found = nearest_in_box(&a, &b, &lower, &upper, &b).unwrap();
+        assert!(
+            found.residual.norm() + found.excludes(&a, &b, &lower, &upper).unwrap().abs() < 1e-300
+        );
+    }
+
+    #[test]
+    fn units_do_not_matter() {
+        // A and b in other units, by a power of two: the same x to the bit, in as many steps.
+        for seed in 0..40 {
+            let mut rng = seeded(seed);
+            let (m, n) = (if seed % 2 == 0 { 3 } else { 7 }, 5);
+            let (a, b, center) = (normal(m, n, &mut rng), column(m, &mut rng), column(n, &mut rng));
+            let (lower, upper) = (DVector::from_element(n, -0.3), DVector::from_element(n, 0.4));
+            let plain = nearest_in_box(&a, &b, &lower, &upper, &center).unwrap();
+            for unit in [2.0_f64.powi(20), 2.0_f64.powi(-20)] {
+                let (a, b) = (&a * unit, &b * unit);
+                let found = nearest_in_box(&a, &b, &lower, &upper, &center).unwrap();
+                assert_eq!((&found.x, found.iterations), (&plain.x, plain.iterations), "{seed}");
+                assert_eq!(found.residual, &plain.residual * unit);
+            }
+        }
     }
 }

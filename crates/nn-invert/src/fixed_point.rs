@@ -147,4 +147,49 @@ mod tests {
         assert!((estimate / exact - 1.0).abs() < 1e-6, "{estimate} {exact}");
         assert!(spectral_norm(&DMatrix::<f64>::zeros(3, 2)).unwrap().abs() < f64::MIN_POSITIVE);
     }
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "powers of two are exact")]
+    fn rounding_ends_it_where_the_tolerance_does_not_and_every_figure_is_exact() {
+        // x ← x/2 + c from 0: changes c, c/2, …, to 2c. Change k is c/2^(k−1), and at most 4·eps of a little
+        // less than 2c from k = 51 on: 2^(1−k) < 2^(−52+2+1).
+        for c in [1.0, 1024.0_f64.powi(3), 1024.0_f64.powi(-3)] {
+            let start = DVector::from_element(1, 0.0);
+            let found = iterate(&start, 0.5, 1e-300, |x| Ok(x.map(|x| 0.5 * x + c))).unwrap();
+            assert_eq!(found.iterations, 51);
+            let change = c * 0.5_f64.powi(50);
+            assert_eq!((found.change, found.rate, found.error_bound), (change, 0.5, change));
+            assert_eq!(found.value[0], 2.0 * c - change);
+            // A tolerance of 2^−20 asks for change k with L·change ≤ c·2^−20: k = 20. With a bound that
+            // proves nothing, for 21, and nothing is said of the error.
+            let tolerance = 0.5_f64.powi(20);
+            let found = iterate(&start, 0.5, tolerance, |x| Ok(x.map(|x| 0.5 * x + c))).unwrap();
+            assert_eq!((found.iterations, found.change), (20, c * 0.5_f64.powi(19)));
+            let found = iterate(&start, 0.75, tolerance, |x| Ok(x.map(|x| 0.5 * x + c))).unwrap();
+            assert_eq!((found.iterations, found.error_bound), (21, 3.0 * c * tolerance));
+            let found = iterate(&start, 1.0, tolerance, |x| Ok(x.map(|x| 0.5 * x + c))).unwrap();
+            assert_eq!((found.iterations, found.error_bound), (21, f64::INFINITY));
+        }
+        // At rest from the start: one look.
+        let found = iterate(&DVector::from_element(2, 1.0), 0.5, 0.1, |x| Ok(x.clone())).unwrap();
+        assert_eq!((found.iterations, found.change, found.rate), (1, 0.0, 0.0));
+    }
+
+    #[test]
+    fn changes_may_grow_for_a_while_but_not_for_long() {
+        // Turned by a quarter and sheared, from where the first change is (0, 1): the next is (30, 0), then
+        // (0, −½), and so on with halves.
+        let shear = 30.0;
+        let start = DVector::from_vec(vec![-20.0, -2.0 / 3.0]);
+        let turn =
+            |x: &DVector<f64>| Ok(DVector::from_vec(vec![shear * x[1], -0.5 / shear * x[0]]));
+        let found = iterate(&start, 2.0, 1e-9, turn).unwrap();
+        assert!((found.rate - shear).abs() < 1e-6 && found.value.norm() < 1e-6, "{found:?}");
+        // A change that is no number, at once.
+        let error = iterate(&start, 2.0, 1e-9, |x| Ok(x.map(|_| f64::NAN))).unwrap_err();
+        assert!(matches!(error, Error::NotContracting { iterations: 1, .. }), "{error}");
+        // Changes that stay as they are: one that is least, and 50 that are not less.
+        let error = iterate(&start, 2.0, 1e-9, |x| Ok(x.map(|x| x + 1.0))).unwrap_err();
+        assert!(matches!(error, Error::NotContracting { iterations: 51, .. }), "{error}");
+    }
 }

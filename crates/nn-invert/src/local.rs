@@ -417,4 +417,49 @@ mod tests {
             "the network has 3 outputs and 4 inputs, expected as many of both"
         );
     }
+
+    #[test]
+    fn the_proof_for_one_unit_is_that_by_hand() {
+        // tanh(w·x + b): J = w·(1 − a²), K = w²·4/√27, and f is off by eps of its terms, twice over.
+        let (w, b, x) = (2.0, 0.25, 0.3_f64);
+        let one = |x: f64| DMatrix::from_element(1, 1, x);
+        let network = Network::<f64>::builder(1).dense_from(one(w), vec![b]).activation(Tanh);
+        let network = network.build_given().unwrap();
+        let a = (w * x + b).tanh();
+        let slope = w * (1.0 - a * a);
+        let curvature = w * w * 4.0 / 27.0_f64.sqrt();
+        let rounding = 4.0 * f64::EPSILON * (2.0 * (w * x + b) + a);
+        // h = β·η·K with β = 1.02/J, η = 1.02·r/J + β·rounding: r chosen for an h on each side of ½.
+        for (h, proved) in [(1e-9, true), (0.1, true), (0.499, true), (0.501, false)] {
+            let r = (h * slope / (1.02 * curvature) - 1.02 / slope * rounding) * slope / 1.02;
+            let found = unique(&network, &vector(&[a + r]), &vector(&[x])).unwrap();
+            let near = |found: f64, expected: f64| {
+                // The digits of r are those of a + r.
+                let limit = 1e-12 + 8.0 * f64::EPSILON / r;
+                assert!((found / expected - 1.0).abs() <= limit, "{h}: {found} {expected}");
+            };
+            near(found.h, h);
+            near(found.amplification, 1.02 / slope);
+            near(found.curvature, curvature);
+            near(found.step, h * slope / (1.02 * curvature));
+            assert_eq!(found.is_proved(), proved);
+            if proved {
+                let root = (1.0 - 2.0 * h).sqrt();
+                // √(1 − 2h) has a slope of 1/√0.002 at most.
+                assert!((found.radius * (1.0 + root) / (2.0 * found.step) - 1.0).abs() <= 1e-8);
+                let alone = (1.0 + root) * slope / (1.02 * curvature);
+                assert!((found.alone / alone - 1.0).abs() <= 1e-8, "{} {alone}", found.alone);
+            } else {
+                assert!(found.radius.is_infinite() && found.alone.abs() < f64::MIN_POSITIVE);
+            }
+        }
+        // What rounds is known where there is no residual at all.
+        let found = unique(&network, &vector(&[a]), &vector(&[x])).unwrap();
+        let expected = 1.02 / slope * rounding;
+        assert!((found.step / expected - 1.0).abs() < 0.3, "{} {expected}", found.step);
+        // At h = ½ itself it is proved.
+        assert!(
+            Unique { h: 0.5, ..found }.is_proved() && !Unique { h: f64::NAN, ..found }.is_proved()
+        );
+    }
 }

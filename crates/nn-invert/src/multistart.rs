@@ -374,4 +374,45 @@ mod tests {
         );
         assert_eq!(text(MultiStart::new(1, 1).apart(0.0)), format!("apart is 0, {positive}"));
     }
+
+    #[test]
+    fn what_counts_as_the_same_solution_goes_by_its_size_and_starts_fill_the_box() {
+        let map = Tanhs::linear(linalg::DMatrix::identity(2, 2));
+        let at = |x: [f64; 2]| {
+            let x = vector(&x);
+            search(&map, &x, &x, &SearchOptions::default(), |_| ControlFlow::Continue(())).unwrap()
+        };
+        let starts = MultiStart::new(2, 1).apart(1e-3);
+        // apart·(1 + ‖a‖): 0.101 at 100, 0.001 at 0.
+        assert!(starts.same(&at([60.0, 80.0]), &at([60.1, 80.0])));
+        assert!(!starts.same(&at([60.0, 80.0]), &at([60.102, 80.0])));
+        assert!(starts.same(&at([0.0, 0.0]), &at([0.0, 0.99e-3])));
+        assert!(!starts.same(&at([0.0, 0.0]), &at([0.0, 1.01e-3])));
+
+        // Uniform between two bounds, normal about the seed elsewhere, cut off at the one bound.
+        let infinite = f64::INFINITY;
+        let seed = vector(&[1.0, 1.0, 1.0, 1.0]);
+        let (lower, upper) =
+            (vector(&[-3.0, -infinite, 0.5, -3.0]), vector(&[5.0, infinite, infinite, 5.0]));
+        let options = SearchOptions::default().bounds(lower, upper).fixed([3]);
+        let starts = MultiStart::new(2, 1).spread(2.0);
+        let count = 4000;
+        let from: Vec<DVector<f64>> =
+            (1..=count).map(|k| starts.start(k, &seed, &options)).collect();
+        let mean =
+            |f: &dyn Fn(&DVector<f64>) -> f64| from.iter().map(f).sum::<f64>() / f64::from(4000);
+        // Means of 4000 draws: within five standard deviations of 1/√4000 each.
+        let five = 5.0 / f64::from(4000).sqrt();
+        let uniform = 8.0 / 12.0_f64.sqrt();
+        assert!((mean(&|x| x[0]) - 1.0).abs() <= five * uniform);
+        assert!((mean(&|x| (x[0] - 1.0).powi(2)) / uniform.powi(2) - 1.0).abs() <= five * 0.9);
+        assert!(from.iter().all(|x| (-3.0..=5.0).contains(&x[0]) && x[2] >= 0.5));
+        assert!((mean(&|x| x[1]) - 1.0).abs() <= five * 2.0);
+        assert!((mean(&|x| (x[1] - 1.0).powi(2)) / 4.0 - 1.0).abs() <= five * 2.0_f64.sqrt());
+        // Below −½/2 = −¼ of the standard deviation: 0.4013 of all are put to the bound.
+        let cut = mean(&|x| f64::from(u8::from(x[2] <= 0.5)));
+        assert!((cut - 0.4013).abs() <= five * 0.5, "{cut}");
+        assert!(from.iter().all(|x| x[3].to_bits() == 1.0_f64.to_bits()));
+        assert_eq!(starts.start(0, &seed, &options), seed);
+    }
 }

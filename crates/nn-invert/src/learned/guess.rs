@@ -191,3 +191,40 @@ impl<T: Real> Loss<T> for Reached<'_, T> {
         Ok(loss)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use linalg::DMatrix;
+    use nn_core::Tanh;
+
+    use super::*;
+    use crate::testing::{normal, seeded};
+
+    #[test]
+    fn the_loss_of_a_guess_is_the_mean_square_of_what_it_misses_by() {
+        let mut rng = seeded(1);
+        let forward = Network::<f64>::builder(2).dense(3).activation(Tanh).build(&mut rng).unwrap();
+        let targets = normal(3, 5, &mut rng);
+        let loss = Reached { forward: &forward, targets: &targets };
+        assert_eq!((loss.samples(), loss.outputs()), (5, 2));
+        let (samples, p) = ([3, 0], normal(2, 2, &mut rng));
+        let value = |p: &DMatrix<f64>| {
+            let off = forward.predict(p).unwrap() - targets.select_columns(&samples);
+            off.norm_squared() / 6.0
+        };
+        let mut dp = DMatrix::zeros(2, 2);
+        let found = loss.evaluate(&samples, p.as_view(), dp.as_view_mut()).unwrap();
+        assert!((found - value(&p)).abs() <= 16.0 * f64::EPSILON * found);
+        // Central differences: eps^(2/3) of what is of the size of 1.
+        let step = f64::EPSILON.cbrt();
+        for at in 0..4 {
+            let moved = |by: f64| {
+                let mut moved = p.clone();
+                moved[at] += by;
+                value(&moved)
+            };
+            let slope = (moved(step) - moved(-step)) / (2.0 * step);
+            assert!((dp[at] - slope).abs() <= 100.0 * step * step, "{} {slope}", dp[at]);
+        }
+    }
+}

@@ -144,8 +144,8 @@ impl<'a, T: Real> Descent<'a, '_, T> {
             let split = place.split(&away, accuracy::<T>())?;
             let left = split.along.norm().to_double();
             let along = if distance > 0.0 { left / distance } else { 0.0 };
-            if along <= 64.0 * T::EPSILON || self.iterations >= self.most {
-                let done = along <= 64.0 * T::EPSILON;
+            let done = along <= 64.0 * T::EPSILON;
+            if done || self.iterations >= self.most {
                 let end = if done { End::Rest } else { End::Steps };
                 return Ok(Way { x: place.x, along, end });
             }

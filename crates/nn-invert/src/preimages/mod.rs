@@ -102,6 +102,9 @@ impl<T: Real> std::fmt::Debug for Preimages<'_, T> {
     }
 }
 
+/// Steps in a row from a member that may fail to lead nearer: one over a kink goes by the slopes on this side of
+/// it, and only the next by those beyond.
+const MISSES: usize = 2;
 /// Most entries of a basis of the tangent.
 const BASIS: usize = 1 << 24;
 /// How exactly a walk along a set known by products keeps its direction; its steps are brought back.
@@ -131,7 +134,7 @@ impl<'a, T: Real> Preimages<'a, T> {
         let terms = map.inputs().max(map.outputs()).min(DENSE);
         let tolerance = 64.0 * terms as f64 * T::EPSILON * if size > 0.0 { size } else { 1.0 };
         let set = Set { map, target, tolerance, rounding: tolerance, handling };
-        match set.retract(member.clone())? {
+        match set.bring(member.clone(), MISSES)? {
             Some(here) => Ok(Self { set, here }),
             None => {
                 let residual = residual(&map.value(member)?, target);

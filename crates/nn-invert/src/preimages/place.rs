@@ -102,9 +102,15 @@ impl<T: Real> Place<'_, T> {
 }
 
 impl<'a, T: Real> Set<'a, T> {
-    /// The member that Gauss-Newton steps from `x` lead to, if they do.
-    pub(super) fn retract(&self, mut x: DVector<T>) -> Result<Option<Place<'a, T>>> {
-        let mut before = f64::INFINITY;
+    /// The member that Gauss-Newton steps from `x` lead to, if each of them leads nearer: of a step along the
+    /// set, a shorter one is tried where they do not.
+    pub(super) fn retract(&self, x: DVector<T>) -> Result<Option<Place<'a, T>>> {
+        self.bring(x, 0)
+    }
+
+    /// The member that they lead to with `misses` in a row at most that do not lead nearer.
+    pub(super) fn bring(&self, mut x: DVector<T>, misses: usize) -> Result<Option<Place<'a, T>>> {
+        let (mut least, mut missed) = (f64::INFINITY, 0);
         for _ in 0..BACK {
             if x.iter().any(|x| !x.is_finite()) {
                 return Ok(None);
@@ -130,10 +136,18 @@ impl<'a, T: Real> Set<'a, T> {
             if size <= self.tolerance {
                 return Ok(Some(place));
             }
-            if size > 0.9 * before {
-                return Ok((size <= self.rounding).then_some(place));
+            if size > 0.9 * least {
+                missed += 1;
+                if size <= self.rounding {
+                    return Ok(Some(place));
+                }
+                if missed > misses {
+                    return Ok(None);
+                }
+            } else {
+                missed = 0;
             }
-            before = size;
+            least = least.min(size);
             x = place.step(&r)? + place.x;
         }
         Ok(None)

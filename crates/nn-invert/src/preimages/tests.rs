@@ -1,6 +1,7 @@
 //! The set of inputs with one output: flat, curved, a point, and too large for a matrix.
 
 use super::*;
+use crate::search::entries;
 use crate::testing::{Pairs, Tanhs, normal, seeded, vector};
 use crate::{SearchOptions, search};
 use linalg::PseudoInverse;
@@ -221,5 +222,106 @@ fn what_is_called_stationary_is_and_smooth_sets_always_are() {
             set.nearest(&normal(30, 1, &mut seeded(seed)).column(0).into_owned()).unwrap();
         assert_eq!(nearest.stop, NearestStop::Stationary, "seed {seed}: {nearest:?}");
         assert!(nearest.optimality <= 1e-8);
+    }
+}
+
+#[test]
+fn what_cannot_be_seen_of_a_distance_is_what_its_parts_round_to() {
+    let split = place::Split { along: vector(&[0.0]), multipliers: vector(&[3.0, 4.0]) };
+    // 4·eps·‖x‖ and a residual times ‖λ‖ over the distance.
+    let found = nearest::unseen(&vector(&[6.0, 8.0]), 1e-13, &split, 2.0);
+    let expected = 40.0 * f64::EPSILON + 1e-13 * 5.0 / 2.0;
+    assert!((found / expected - 1.0).abs() <= 4.0 * f64::EPSILON, "{found:e}");
+}
+
+#[test]
+fn the_figures_of_a_nearest_member_and_of_a_walk_are_what_they_are_said_to_be() {
+    for seed in 0..10 {
+        let (map, x, y) = problem(&[9, 7, 4], 1.0, 60 + seed);
+        let set = Preimages::new(&map, &y, &x).unwrap();
+        let x0 = normal(9, 1, &mut seeded(seed)).column(0).into_owned();
+        let near = set.nearest(&x0).unwrap();
+        let away = &near.input - &x0;
+        assert!((near.distance - away.norm()).abs() <= 4.0 * f64::EPSILON * near.distance);
+        let off = map.value(&near.input).unwrap() - &y;
+        assert!((near.residual - off.norm()).abs() <= f64::EPSILON * y.norm());
+        // x − x₀ less its part in the range of Jᵀ, by another decomposition.
+        let at = map.linearize(&near.input).unwrap();
+        let j = entries(at.jacobian.as_ref()).unwrap();
+        let along = &away
+            - j.transpose()
+                * j.transpose()
+                    .qr()
+                    .r()
+                    .solve_upper_triangular(&j.transpose().qr().q().tr_mul(&away))
+                    .unwrap();
+        assert!((near.optimality - along.norm() / near.distance).abs() <= 1e-12, "{near:?}");
+        assert!((1..=20).contains(&near.iterations), "{}", near.iterations);
+        // A walk's first step is along the tangent part of the direction, and its length adds up.
+        let walked = set.walk(&x0, 1e-3).unwrap();
+        let tangent = set.tangent(&x0).unwrap();
+        let gone = &walked.input - &x;
+        // An arc of 1e-3 bends by its square over the radius of curvature, which is 0.1 or more here.
+        let off = gone.norm() - gone.dot(&tangent) / tangent.norm();
+        assert!(
+            off.abs() <= 1e-4 && (walked.moved - gone.norm()).abs() <= 1e-6,
+            "{off:e} {walked:?}"
+        );
+        let off = map.value(&walked.input).unwrap() - &y;
+        assert!((walked.residual - off.norm()).abs() <= f64::EPSILON * y.norm() && walked.complete);
+    }
+}
+
+#[test]
+fn a_walk_on_a_flat_set_grows_its_steps_by_half() {
+    struct Counted(DMatrix<f64>, std::cell::Cell<usize>);
+    impl Map<f64> for Counted {
+        fn inputs(&self) -> usize {
+            self.0.ncols()
+        }
+        fn outputs(&self) -> usize {
+            self.0.nrows()
+        }
+        fn value(&self, x: &DVector<f64>) -> Result<DVector<f64>> {
+            Ok(&self.0 * x)
+        }
+        fn linearize<'a>(&'a self, x: &DVector<f64>) -> Result<crate::Linearization<'a, f64>> {
+            self.1.set(self.1.get() + 1);
+            let jacobian = Box::new(self.0.clone());
+            Ok(crate::Linearization { value: self.value(x)?, jacobian })
+        }
+    }
+    let map = Counted(DMatrix::from_row_slice(1, 3, &[1.0, 2.0, -1.0]), std::cell::Cell::new(0));
+    let y = vector(&[3.0]);
+    let set = Preimages::new(&map, &y, &vector(&[1.0, 1.0, 0.0])).unwrap();
+    assert_eq!(map.1.get(), 1);
+    for length in [1e-3, 1.0, 50.0] {
+        let before = map.1.get();
+        let walked = set.walk(&vector(&[0.3, 0.1, 0.2]), length).unwrap();
+        // 1/8, 3/16, 9/32 and the rest.
+        assert_eq!(map.1.get() - before, 4, "{length}");
+        assert!(walked.complete && (walked.moved / length - 1.0).abs() <= 1e-11);
+        // Along the direction less its part in the row: (0.3, 0.1, 0.2) − 0.05·(1, 2, −1).
+        let along = vector(&[0.25, 0.0, 0.25]) * (length / 0.125_f64.sqrt());
+        assert!(
+            (&walked.input - vector(&[1.0, 1.0, 0.0]) - along).norm() <= 1e-12 * (1.0 + length)
+        );
+    }
+    // Of no length there is nothing to do.
+    let stay = set.walk(&vector(&[0.3, 0.1, 0.2]), 0.0).unwrap();
+    assert!(stay.complete && stay.moved.abs() < f64::MIN_POSITIVE && &stay.input == set.member());
+}
+
+#[test]
+fn what_is_decomposed_is_small_enough_to_be() {
+    for (outputs, inputs, made) in [
+        (512, 2048, true),
+        (512, 2049, false),
+        (2048, 512, true),
+        (513, 513, false),
+        (1, 1 << 20, true),
+    ] {
+        let expected = if made { Handling::Decomposed } else { Handling::Products };
+        assert_eq!(Handling::of(outputs, inputs), expected, "{outputs} x {inputs}");
     }
 }

@@ -176,3 +176,27 @@ impl Noise {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_their_sizes_and_signs_that_know_nothing_of_each_other() {
+        let mut noise = Noise(0);
+        let sizes = DVector::from_fn(100, |i, _| (i + 1) as f64);
+        let (mut same, mut before) = (0.0, noise.next(&sizes));
+        for _ in 0..50 {
+            let next = noise.next(&sizes);
+            for (row, size) in sizes.iter().enumerate() {
+                // Eight squares, each rounded twice or so.
+                let square = next.row(row).norm_squared();
+                assert!((square / (size * size) - 1.0).abs() <= 16.0 * f64::EPSILON);
+                same += next.row(row).dot(&before.row(row)) / (size * size);
+            }
+            before = next;
+        }
+        // 40,000 products of ±⅛: 25 is the standard deviation, and nothing is beyond five of it.
+        assert!(same.abs() <= 125.0, "{same}");
+    }
+}

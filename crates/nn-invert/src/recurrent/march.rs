@@ -231,7 +231,10 @@ fn scattered<T: Real>(entries: usize, seed: usize) -> DVector<T> {
 
 #[cfg(test)]
 mod tests {
+    use nn_core::{Network, Shape, Steps, View};
+
     use super::*;
+    use crate::testing::{seeded, vector};
 
     #[test]
     fn a_fault_says_where_and_why() {
@@ -251,5 +254,79 @@ mod tests {
             "step 7 of layer 2 was missed by 2.5e-1: no input near there leads nearer, and an earlier step may \
              have another input",
         );
+    }
+
+    #[test]
+    fn the_reason_is_read_off_where_the_way_ended() {
+        let mut rng = seeded(1);
+        let shape = Shape::sequence(2, 3);
+        let lstm = Network::<f64>::builder(shape).lstm(2, Steps::All).build(&mut rng).unwrap();
+        let gru = Network::<f64>::builder(shape).gru(2, Steps::All).build(&mut rng).unwrap();
+        let fault =
+            |network: &Network<f64>, h: [f64; 2], c: &[f64], target: [f64; 2], by: [f64; 4]| {
+                let Some(View::Recurrent(cell)) = network.views().next() else { unreachable!() };
+                let end = End {
+                    step: 7,
+                    before: State { h: vector(&h), c: vector(c) },
+                    target: vector(&target),
+                    by_input: DMatrix::from_row_slice(2, 2, &by),
+                    distance: 0.25,
+                };
+                end.fault(3, &cell)
+            };
+        let (open, still) = ([3.0, 4.0, 5.0, 0.0], [0.0; 2]);
+        // tanh(|c| + 1) where c has the sign of what is asked for, and tanh 1 where it has the other.
+        for (c, asked, limit) in [
+            (0.5, 0.91, 1.5_f64.tanh()),
+            (0.5, -0.77, 1.0_f64.tanh()),
+            (-0.5, -0.91, 1.5_f64.tanh()),
+        ] {
+            let found = fault(&lstm, still, &[0.0, c], [0.1, asked], open);
+            let SequenceFault::OutOfReach { layer: 3, step: 7, unit: 1, value, limit: said } =
+                found
+            else {
+                panic!("{found}")
+            };
+            assert!((value - f64::abs(asked)).abs() < 1e-15 && (said - limit).abs() < 1e-15);
+            let below = asked.signum() * (limit - 1e-3);
+            let found = fault(&lstm, still, &[0.0, c], [0.1, below], open);
+            assert_eq!(found, SequenceFault::Folded { layer: 3, step: 7, distance: 0.25 });
+        }
+        // A GRU keeps between −1 and 1, or the h that it comes from.
+        for (h, asked, limit) in
+            [(0.2, 1.1, 1.0), (1.5, 1.6, 1.5), (1.5, -1.1, 1.0), (-1.5, -1.6, 1.5)]
+        {
+            let found = fault(&gru, [h, 0.0], &[], [asked, 0.1], open);
+            let SequenceFault::OutOfReach { unit: 0, limit: said, .. } = found else {
+                panic!("{found}")
+            };
+            assert!((said - limit).abs() < 1e-15, "{said} {limit}");
+            let inside = asked.signum() * (limit - 1e-3);
+            let found = fault(&gru, [h, 0.0], &[], [inside, 0.1], open);
+            assert!(matches!(found, SequenceFault::Folded { .. }), "{found}");
+        }
+        // Slopes of 5 and 0.05·(1 ± 1/100): flat below a hundredth of the steepest.
+        let target = [0.1, 0.1];
+        let found = fault(&gru, still, &[], target, [3.0, 4.0, 0.0, 0.0495]);
+        let SequenceFault::Saturated { layer: 3, step: 7, unit: 1, slope, distance } = found else {
+            panic!("{found}")
+        };
+        assert!((slope - 0.0099).abs() < 1e-15 && (distance - 0.25).abs() < 1e-15);
+        let found = fault(&gru, still, &[], target, [0.0505, 0.0, 3.0, 4.0]);
+        assert!(matches!(found, SequenceFault::Folded { .. }), "{found}");
+        let found = fault(&gru, still, &[], target, [0.0; 4]);
+        assert!(matches!(found, SequenceFault::Saturated { unit: 0, slope: 0.0, .. }), "{found}");
+    }
+
+    #[test]
+    fn starts_are_scattered_over_what_gates_can_tell() {
+        let all: Vec<f64> =
+            (0..100).flat_map(|seed| scattered::<f64>(6, seed).as_slice().to_vec()).collect();
+        assert!(all.iter().all(|x| (-2.0..2.0).contains(x)));
+        // 600 multiples of the golden ratio leave no gap of more than 1.9/600 of the circle, or of 4.
+        let mut sorted = all;
+        sorted.sort_by(f64::total_cmp);
+        let gap = sorted.windows(2).map(|pair| pair[1] - pair[0]).fold(0.0, f64::max);
+        assert!(gap <= 4.0 * 1.9 / 600.0, "{gap}");
     }
 }

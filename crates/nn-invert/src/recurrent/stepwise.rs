@@ -179,3 +179,94 @@ pub(super) fn step_input<T: Real>(
     let (distance, reached) = (size / scale, size <= tolerance);
     Ok(StepInput { x, state: step.state, by_input: step.by_input, distance, reached, iterations })
 }
+
+#[cfg(test)]
+mod tests {
+    use nn_core::{Conv1d, Network, Steps, View};
+
+    use super::*;
+    use crate::testing::{normal, seeded};
+
+    #[test]
+    fn a_step_is_found_from_near_and_far_with_the_figures_it_has() {
+        for seed in 0..10 {
+            let mut rng = seeded(seed);
+            let shape = Shape::sequence(4, 2);
+            let builder = Network::<f64>::builder(shape);
+            let builder = match seed % 2 {
+                0 => builder.gru(4, Steps::All),
+                _ => builder.lstm(4, Steps::All),
+            };
+            let network = builder.build(&mut rng).unwrap();
+            let Some(View::Recurrent(layer)) = network.views().next() else { unreachable!() };
+            let before = layer.step(&normal(4, 1, &mut rng).column(0).into_owned(), &layer.start());
+            let state = before.unwrap().state;
+            let x: DVector<f64> = normal(4, 1, &mut rng).column(0) * 0.5;
+            let target = layer.step(&x, &state).unwrap().state.h;
+            // Near: quadratic, 0.01² and its square, and a step or two that rounding gains.
+            let start = x.add_scalar(0.005);
+            let near = step_input(&layer, &state, target.column(0), start).unwrap();
+            assert!(near.reached && (2..=8).contains(&near.iterations), "{}", near.iterations);
+            // Far: no step is longer than ½.
+            let start = x.add_scalar(2.0);
+            let far = step_input(&layer, &state, target.column(0), start.clone()).unwrap();
+            let way = (&far.x - &start).norm();
+            assert!(far.iterations as f64 >= (way / 0.5).ceil(), "{} for {way}", far.iterations);
+            for found in [near, far] {
+                let there = layer.step(&found.x, &state).unwrap();
+                assert_eq!((&there.state, &there.by_input), (&found.state, &found.by_input));
+                let distance = (&there.state.h - &target).norm() / target.norm();
+                assert!((found.distance - distance).abs() <= f64::EPSILON);
+                assert_eq!(found.reached, distance <= f64::EPSILON.powf(2.0 / 3.0));
+            }
+            // h of twice the size is out of reach: the nearest is stationary, and no nearer than it says.
+            let beyond = &target * (1.5 / target.amax());
+            let none = step_input(&layer, &state, beyond.column(0), x.clone()).unwrap();
+            assert!(!none.reached && none.distance >= 0.5 / (1.5 * 2.0), "{}", none.distance);
+        }
+        // At the target from the start: nothing to do. A target of 0 is judged by its own size, eps.
+        let network = Network::<f64>::builder(Shape::sequence(2, 2)).gru(2, Steps::All);
+        let mut network = network.build(&mut seeded(1)).unwrap();
+        network.parameters_mut().fill(0.0);
+        let Some(View::Recurrent(layer)) = network.views().next() else { unreachable!() };
+        let zero = DVector::zeros(2);
+        let found = step_input(&layer, &layer.start(), zero.column(0), zero.clone()).unwrap();
+        assert!(found.reached && found.iterations == 0 && found.distance.abs() < f64::MIN_POSITIVE);
+    }
+
+    #[test]
+    fn what_is_the_same_at_every_step_is_told_from_what_is_nearly_so() {
+        let mut rng = seeded(3);
+        let (n, m, times) = (5, 3, 4);
+        let mut network = Network::<f64>::builder(Shape::sequence(n, times))
+            .conv1d(Conv1d::new(m, 1))
+            .build(&mut rng)
+            .unwrap();
+        let bias = normal(m, 1, &mut rng);
+        network.parameters_mut()[n * m..].copy_from_slice(bias.as_slice());
+        let shapes = (Shape::sequence(n, times), Shape::sequence(m, times));
+        let Some(View::Affine { linear, bias }) = network.views().next() else { unreachable!() };
+        let (weight, step_bias) = step_matrix(&linear, &bias, shapes).unwrap().unwrap();
+        let expected = DMatrix::from_column_slice(m, n, &network.parameters().as_slice()[..n * m]);
+        assert!((&weight - &expected).amax() <= f64::EPSILON * expected.amax());
+        assert_eq!(step_bias.as_slice(), &bias[..m]);
+        // One place that does as good as the same: off by more than products of n + 2 terms round to.
+        let rounding = 4.0 * (n + 2) as f64 * f64::EPSILON * n as f64;
+        for (off, same) in [(0.3 * rounding, true), (4.0 * rounding, false)] {
+            let apply = |x: &[f64], y: &mut [f64]| {
+                for (place, (x, y)) in x.chunks(n).zip(y.chunks_mut(m)).enumerate() {
+                    let product = &expected * DVector::from_column_slice(x);
+                    y.copy_from_slice(product.as_slice());
+                    // In the last place a part of entry 0 that is sin(n·3 + 1) = −0.29 of it.
+                    y[0] +=
+                        if place == times - 1 { off * expected.amax() / 0.29 * x[0] } else { 0.0 };
+                }
+            };
+            let operator =
+                linalg::operator::FnOperator::without_adjoint(m * times, n * times, apply);
+            let linear = Linear::Operator(Box::new(operator));
+            let found = step_matrix(&linear, &bias, shapes).unwrap();
+            assert_eq!(found.is_some(), same, "{off:e}");
+        }
+    }
+}

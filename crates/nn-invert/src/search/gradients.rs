@@ -7,7 +7,7 @@ use linalg::{DVector, Real};
 use nn_core::{Adam, Optimizer};
 
 use super::levenberg::begin;
-use super::objective::Point;
+use super::objective::{Jacobian, Objective, Point};
 use super::{End, Run, SearchStop};
 use crate::Result;
 
@@ -24,10 +24,25 @@ struct Place<T: Real> {
 
 /// The point `x` with its gradient. `norm` is the largest ‖J·v‖/‖v‖ seen.
 fn place<T: Real>(run: &mut Run<'_, T>, x: DVector<T>, norm: &mut f64) -> Result<Place<T>> {
-    let objective = run.objective;
     run.evaluations += 1;
-    let (point, jacobian) = objective.linearize(x)?;
-    let gradient = objective.apply_adjoint(&jacobian, &point.stack)?;
+    let (point, jacobian) = run.objective.linearize(x)?;
+    with_gradient(run.objective, point, &jacobian, norm)
+}
+
+/// The seed with its gradient.
+fn first<T: Real>(run: &mut Run<'_, T>, x: DVector<T>, norm: &mut f64) -> Result<Place<T>> {
+    run.evaluations += 1;
+    let (point, jacobian) = begin(run.objective, x)?;
+    with_gradient(run.objective, point, &jacobian, norm)
+}
+
+fn with_gradient<T: Real>(
+    objective: &Objective<'_, T>,
+    point: Point<T>,
+    jacobian: &Jacobian<'_, T>,
+    norm: &mut f64,
+) -> Result<Place<T>> {
+    let gradient = objective.apply_adjoint(jacobian, &point.stack)?;
     let mut free = gradient.clone();
     for i in 0..free.len() {
         if !objective.may_move(&point.x, &gradient, i) {
@@ -35,7 +50,7 @@ fn place<T: Real>(run: &mut Run<'_, T>, x: DVector<T>, norm: &mut f64) -> Result
         }
     }
     let (slope, size) = (free.norm().to_double(), (2.0 * point.cost).sqrt());
-    if let super::objective::Jacobian::Dense(matrix) = &jacobian {
+    if let Jacobian::Dense(matrix) = jacobian {
         *norm = matrix.norm().to_double();
     } else if size > 0.0 {
         *norm = norm.max(slope / size);
@@ -50,8 +65,7 @@ fn place<T: Real>(run: &mut Run<'_, T>, x: DVector<T>, norm: &mut f64) -> Result
 pub(super) fn quasi_newton<T: Real>(run: &mut Run<'_, T>, x: DVector<T>) -> Result<End<T>> {
     let objective = run.objective;
     let mut norm = 0.0;
-    let start = begin(objective, x)?.0;
-    let mut here = place(run, start.x, &mut norm)?;
+    let mut here = first(run, x, &mut norm)?;
     let mut memory = CurvatureMemory::new(MEMORY);
     loop {
         if let Some(stop) = run.settled(&here.point, here.optimality) {
@@ -138,8 +152,7 @@ pub(super) fn adam<T: Real>(run: &mut Run<'_, T>, x: DVector<T>, rate: f64) -> R
     let most = run.options.iterations;
     let mut optimizer = Adam::new(rate)?;
     let mut norm = 0.0;
-    let start = begin(objective, x)?.0;
-    let mut here = place(run, start.x, &mut norm)?;
+    let mut here = first(run, x, &mut norm)?;
     let mut best: Option<Place<T>> = None;
     let stop = loop {
         if let Some(stop) = run.settled(&here.point, here.optimality) {

@@ -2,6 +2,8 @@
 
 mod gradients;
 mod levenberg;
+#[cfg(test)]
+mod levenberg_tests;
 mod objective;
 mod options;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use linalg::DMatrix;
-use nn_core::{Adam, Batch, MeanSquaredError, Network, Shape, Trainer, gradient_check};
+use nn_core::{Adam, Batch, Layer, MeanSquaredError, Network, Shape, Trainer, gradient_check};
 use nn_invert::{Coupling, Error, Flow, Half, Mixing, Residual};
 
 use super::{BoxError, normal, seeded};
@@ -193,5 +193,20 @@ fn what_does_not_fit_is_refused_by_name() -> Result<(), BoxError> {
         text(flow.invert_many(&DMatrix::zeros(2, 1)).unwrap_err()),
         "y has 2 rows, expected 3"
     );
+    Ok(())
+}
+
+#[test]
+fn a_mixing_starts_far_from_singular_and_spread_over_its_range() -> Result<(), BoxError> {
+    let (n, mut rng) = (24, seeded(6));
+    let mixing = Mixing::new(n, &mut rng);
+    let network = Network::<f64>::builder(n).layer(mixing.clone()).build(&mut rng)?;
+    // A product with a matrix of n x n, as both of its triangles are.
+    assert_eq!(Layer::<f64>::multiply_adds(&mixing), n * n);
+    let (off, diagonal) = network.parameters().as_slice().split_at(n * (n - 1));
+    assert!(diagonal.iter().all(|d| (d - 1.0).abs() < f64::MIN_POSITIVE));
+    // 552 numbers uniform on ±1/√24: the largest misses the end by 1/552 of it in the mean.
+    let (reach, largest) = (1.0 / 24.0_f64.sqrt(), off.iter().fold(0.0_f64, |m, x| m.max(x.abs())));
+    assert!(largest <= reach && largest > 0.95 * reach, "{largest}");
     Ok(())
 }

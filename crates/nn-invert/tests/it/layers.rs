@@ -521,6 +521,13 @@ fn options_out_of_range_are_refused() {
         text(options().tolerance(f64::NAN)),
         "tolerance is NaN, expected a number between 0 and 1"
     );
+    for (tolerance, shown) in [(0.0, "0"), (1.0, "1")] {
+        assert_eq!(
+            text(options().tolerance(tolerance)),
+            format!("tolerance is {shown}, expected a number between 0 and 1")
+        );
+    }
+    assert_eq!(text(options().memory(0.0)), "memory is 0, expected a positive number of bytes");
     assert_eq!(text(options().iterations(0)), "iterations is 0, expected at least 1");
     assert_eq!(text(options().memory(-1.0)), "memory is -1, expected a positive number of bytes");
 }

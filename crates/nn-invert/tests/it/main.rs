@@ -14,6 +14,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
 mod chain;
+mod figures;
 mod layers;
 
 pub(crate) type BoxError = Box<dyn std::error::Error>;

@@ -328,3 +328,38 @@ fn single_precision_and_a_seed_on_the_set() {
     }
     assert!(edges >= 3, "{edges}");
 }
+
+#[test]
+fn what_a_search_found_is_brought_onto_its_set_over_kinks() {
+    // The output of most inputs lies at a vertex: units beyond their kinks leave J with a rank of 2 to 5 of 6.
+    // A step of the piece at hand goes over a kink, and the residual is first the larger for it.
+    let (mut found, mut rose) = (0, 0);
+    for seed in 0..240 {
+        let mut rng = seeded(seed);
+        let mut net = Rectified::random(&[6, 8, 6], 0.0, 1.4, &mut rng);
+        for (_, bias) in &mut net.layers {
+            *bias *= 3.0;
+        }
+        let network = net.network();
+        let x = normal(6, 1, &mut rng).column(0).into_owned();
+        let y = network.value(&x).unwrap();
+        let from = normal(6, 1, &mut rng).column(0).into_owned();
+        let options = SearchOptions::default();
+        let near = search(&network, &y, &from, &options, |_| ControlFlow::Continue(())).unwrap();
+        if near.stop != SearchStop::Converged {
+            continue;
+        }
+        found += 1;
+        let set = Preimages::new(&network, &y, &near.input).unwrap();
+        let off = |x: &DVector<f64>| (network.value(x).unwrap() - &y).norm();
+        // What counts as on the set: 64 roundings for each of 6 terms.
+        assert!(off(set.member()) <= 64.0 * 6.0 * f64::EPSILON * y.norm(), "seed {seed}");
+        // No farther away than a residual of 1e-10 is by the smallest slope there is.
+        assert!((set.member() - &near.input).norm() <= 1e-6 * near.input.norm(), "seed {seed}");
+        let step = PseudoInverse::new(&network.jacobian(&near.input).unwrap()).unwrap();
+        let step = step.solve(&(&y - network.value(&near.input).unwrap())).unwrap();
+        let there = off(&(&near.input + step));
+        rose += usize::from(there > 0.9 * near.residual && near.residual > 1e-12);
+    }
+    assert!(found >= 60 && rose >= 3, "{rose} of {found}");
+}
