@@ -64,6 +64,7 @@ mod fit;
 mod layout;
 mod null_spectrum;
 mod pulse;
+mod search;
 mod section;
 mod shift;
 #[cfg(test)]
