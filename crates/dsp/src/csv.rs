@@ -162,4 +162,12 @@ mod tests {
             survive(&x, distance, window)?;
         }
     }
+
+    #[test]
+    fn the_line_that_is_no_number_is_counted_from_one() {
+        for (text, expected) in [("1\nx", 2), ("a\n\n1\n2\nx\n3", 5)] {
+            let error = column(text, 1).unwrap_err();
+            assert!(matches!(error, Error::NotANumber { line, .. } if line == expected), "{error}");
+        }
+    }
 }

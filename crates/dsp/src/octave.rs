@@ -324,4 +324,15 @@ mod tests {
             Err(Error::NoPitch { .. })
         ));
     }
+
+    #[test]
+    fn one_channel_has_no_causes_of_two() {
+        let stereo = recording("c4");
+        let mono = Audio::from_channels(&[stereo.mid()], stereo.sample_rate_hz()).unwrap();
+        let found = diagnose_octave(&mono, &Reading::new(523.0)).unwrap();
+        assert!(!found.suspects.is_empty());
+        for suspect in &found.suspects {
+            assert!(!matches!(suspect.cause, Cause::Interleaved | Cause::HalfOfPacked));
+        }
+    }
 }

@@ -339,4 +339,20 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_ratio_is_of_the_tone_to_the_noise_whatever_the_constant() {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(5);
+        for (amplitude, mean, sigma) in [(0.2, 5.0, 0.01), (3.0, -0.5, 1.0), (1e-3, 0.0, 2e-3)] {
+            let x: Vec<f64> = (0..4096)
+                .map(|i| amplitude * (0.3 * f64::from(i)).cos() + mean + sigma * normal(&mut rng))
+                .collect();
+            let expected = 20.0 * f64::log10(amplitude / sigma) - 10.0 * 2_f64.log10();
+            let found = tone(&x, TAU).unwrap();
+            // Six deviations of the variance of 4,096 numbers, √(2/4096), and of the amplitude.
+            let limit = 10.0 * (1.0 + 6.0 * (2.0_f64 / 4096.0).sqrt()).log10()
+                + 20.0 * (1.0 + 6.0 * sigma / amplitude * (2.0_f64 / 4096.0).sqrt()).log10();
+            assert!((found.snr_db - expected).abs() <= limit, "{found:?} {expected}");
+        }
+    }
 }

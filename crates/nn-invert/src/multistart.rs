@@ -339,6 +339,9 @@ mod tests {
         assert_eq!((found.solutions.len(), found.starts), (4, 40));
         assert_eq!(found.solutions.iter().map(|s| s.hits).sum::<usize>(), found.converged);
         assert_eq!(found.solutions[0].start, 0);
+        for Solution { search, .. } in &found.solutions {
+            assert!((search.seed_distance - (&search.input - &seed).norm()).abs() <= f64::EPSILON);
+        }
         // Between bounds there are two of them, and with x₀ fixed at 0.5 none.
         let half = options.clone().bounds(vector(&[0.0, -2.0]), vector(&[2.0, 2.0]));
         let found =

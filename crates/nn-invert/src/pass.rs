@@ -202,7 +202,7 @@ impl<'p, 'a, T: Real> Pass<'p, 'a, T> {
                     }
                     continue;
                 }
-                if unfit && free {
+                if unfit {
                     // No choice within the range of the activation before gives z.
                     let margin = MARGINS[MARGINS.len() - 1];
                     let distance = boxed.nearest(&r, margin)?.1;

@@ -426,4 +426,25 @@ mod tests {
             "offsets_m.len() is 3, expected at least 3 offsets, not all the same"
         );
     }
+
+    #[test]
+    fn a_line_has_the_error_of_least_squares() {
+        // Rests that are orthogonal to a constant and to the offsets: 84·e² over 6 − 2 about a slope over
+        // offsets whose squares about their mean are 17.5.
+        let (slowness, e) = (3.3e-9, 2e-11);
+        let offsets: Vec<f64> = (0..6).map(f64::from).collect();
+        let rests = [5.0, -1.0, -4.0, -4.0, -1.0, 5.0];
+        let times: Vec<f64> =
+            offsets.iter().zip(rests).map(|(x, rest)| 1e-8 + slowness * x + e * rest).collect();
+        let line = moveout(&offsets, &times).unwrap();
+        assert_eq!(line.inliers, 6);
+        let velocity = 1.0 / slowness;
+        let error = velocity * velocity * (84.0_f64 / 4.0 / 17.5).sqrt() * e;
+        // Times of 3e-8 are rounded to 4e-24, which is 2e-13 of e.
+        assert!((line.velocity_m_s / velocity - 1.0).abs() <= 1e-12, "{line:?}");
+        assert!((line.std_error_m_s / error - 1.0).abs() <= 1e-11, "{line:?} {error}");
+        // All at once: any velocity above some.
+        let flat = moveout(&offsets, &[1e-8; 6]).unwrap();
+        assert!(flat.std_error_m_s.is_infinite() && flat.std_error_m_s > 0.0, "{flat:?}");
+    }
 }

@@ -238,3 +238,25 @@ pub(super) fn check_size(model: &Model<'_>, sources: usize) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_noise_is_divided_among_the_numbers_that_are_free() {
+        for (amplitudes, snapshots, free) in [
+            // 2·9·3 numbers less two complex amplitudes in each snapshot and two angles.
+            (Amplitudes::Complex, 3, 54 - 12 - 2),
+            (Amplitudes::Real, 1, 18 - 2 - 2),
+        ] {
+            let data = DMatrix::from_fn(9, snapshots, |k, snapshot| {
+                Complex::from_polar(1.0, ((k * k + 5 * snapshot) as f64).sqrt())
+            });
+            let model = Model { data: &data, pulse: &[], first: 0, amplitudes };
+            let fit = model.fit(&[0.5, -1.0], Refinement::None).unwrap();
+            let found = fit.residual / fit.noise_variance;
+            assert!((found - f64::from(free)).abs() <= 1e-12 * f64::from(free), "{found}");
+        }
+    }
+}

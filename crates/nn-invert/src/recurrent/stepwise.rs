@@ -252,7 +252,10 @@ mod tests {
         assert_eq!(step_bias.as_slice(), &bias[..m]);
         // One place that does as good as the same: off by more than products of n + 2 terms round to.
         let rounding = 4.0 * (n + 2) as f64 * f64::EPSILON * n as f64;
-        for (off, same) in [(0.3 * rounding, true), (4.0 * rounding, false)] {
+        let cases =
+            [(0.3, 1.0, true), (4.0, 1.0, false), (0.3, 1024.0, true), (4.0, 1.0 / 1024.0, false)];
+        for (times_rounding, unit, same) in cases {
+            let (off, expected) = (times_rounding * rounding, &expected * unit);
             let apply = |x: &[f64], y: &mut [f64]| {
                 for (place, (x, y)) in x.chunks(n).zip(y.chunks_mut(m)).enumerate() {
                     let product = &expected * DVector::from_column_slice(x);
@@ -266,7 +269,7 @@ mod tests {
                 linalg::operator::FnOperator::without_adjoint(m * times, n * times, apply);
             let linear = Linear::Operator(Box::new(operator));
             let found = step_matrix(&linear, &bias, shapes).unwrap();
-            assert_eq!(found.is_some(), same, "{off:e}");
+            assert_eq!(found.is_some(), same, "{off:e} {unit}");
         }
     }
 }
