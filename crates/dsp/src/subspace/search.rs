@@ -146,7 +146,8 @@ impl Search {
 
     /// Where `score` is largest.
     fn best(&self, score: impl Fn(usize) -> f64) -> usize {
-        (0..self.along.len()).max_by(|&a, &b| score(a).total_cmp(&score(b))).unwrap_or(0)
+        let scores = (0..self.along.len()).map(|index| (index, score(index)));
+        scores.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(index, _)| index)
     }
 
     /// Moves each angle to where it explains the most beside the others, until none moves.
